@@ -1,0 +1,75 @@
+package monitor
+
+import (
+	"sync/atomic"
+
+	"github.com/streammon/streammon/internal/event"
+)
+
+// Snapshot is one immutable picture of everything that readers may see: the
+// exporter, the pages and the sinks read nothing else.
+type Snapshot struct {
+	// At is the wall-clock time of publication, Unix nanoseconds.
+	At int64
+	// Results are ordered by model, version, segment and window length.
+	Results []*Result
+	// Models has every configured model, with or without results.
+	Models []ModelStatus
+	// Partitions has every topic partition that is read, ordered.
+	Partitions []PartitionStatus
+	// Ledger is the sum over all lanes since the process (or the state) began.
+	Ledger event.Ledger
+	// Ready is empty, or says what readiness waits for.
+	NotReady string
+	// Exporting is false while another member of the group exports the models'
+	// figures, or while this member's membership is in doubt.
+	Exporting bool
+}
+
+// ModelStatus is a model's own account.
+type ModelStatus struct {
+	Model     string
+	Accepted  uint64
+	Late      uint64
+	Duplicate uint64
+	// LastEvent is the largest accepted event time in Unix nanoseconds; 0 if none.
+	LastEvent int64
+	// References in force, one a version; Version is empty for all versions.
+	References []ReferenceStatus
+}
+
+// ReferenceStatus identifies a reference in force.
+type ReferenceStatus struct {
+	Version     string
+	Fingerprint string
+}
+
+// PartitionStatus is what is known of a partition that is read.
+type PartitionStatus struct {
+	Topic     string
+	Partition int
+	Consumed  uint64
+	Rejected  [event.Reasons]uint64
+	// Lag is the number of messages not read yet; negative if unknown.
+	Lag int64
+	// Watermark in Unix nanoseconds; 0 if there is none yet.
+	Watermark int64
+	// Gap is the number of messages lost to retention before they were read.
+	Gap uint64
+	// DeadLetters is the number of messages written to the dead-letter topic.
+	DeadLetters uint64
+	// Skipped is the number of batches that could not be read.
+	Skipped uint64
+}
+
+// Board holds the newest snapshot. Publish and Load may be called by any
+// goroutine.
+type Board struct {
+	current atomic.Pointer[Snapshot]
+}
+
+// Publish replaces the snapshot; it must not be changed afterwards.
+func (b *Board) Publish(s *Snapshot) { b.current.Store(s) }
+
+// Load returns the newest snapshot, or nil before the first.
+func (b *Board) Load() *Snapshot { return b.current.Load() }

@@ -1,0 +1,108 @@
+package monitor
+
+import (
+	"math"
+	"time"
+)
+
+// Figure is a computed number; NaN means that it is undefined, and an undefined
+// figure is left out of every output.
+type Figure float64
+
+// Undefined is the figure that has no value.
+var Undefined = Figure(math.NaN())
+
+// IsZero reports whether the figure is undefined; encoding/json's omitzero asks it.
+func (f Figure) IsZero() bool { return math.IsNaN(float64(f)) || math.IsInf(float64(f), 0) }
+
+// Result is what is known of one series in one window: the object of
+// `replay --json`, of the HTTP API and of reports. It is immutable once published.
+type Result struct {
+	Model    string    `json:"model"`
+	Version  string    `json:"version"`
+	Segment  string    `json:"segment"`
+	Window   string    `json:"window"`
+	Start    time.Time `json:"start"`
+	End      time.Time `json:"end"`
+	Complete bool      `json:"complete"`
+	// Events is the number of accepted predictions, failed requests included.
+	Events   uint64          `json:"events"`
+	Service  Service         `json:"service"`
+	Features []FeatureResult `json:"features,omitempty"`
+
+	// Length of the window in nanoseconds, for ordering.
+	Length int64 `json:"-"`
+	// Drifted is the number of features whose State is "drift"; Judged is the
+	// number of features with a state at all.
+	Drifted int `json:"-"`
+	Judged  int `json:"-"`
+}
+
+// Service figures of a window.
+type Service struct {
+	RequestsPerSecond Figure    `json:"requests_per_second,omitzero"`
+	ErrorRatio        Figure    `json:"error_ratio,omitzero"`
+	Latency           Quantiles `json:"latency_seconds,omitzero"`
+}
+
+// Quantile is the value of the quantile Q, 0 ≤ Q ≤ 1, written as in the metric
+// label ("0.5").
+type Quantile struct {
+	Q     string
+	Value Figure
+}
+
+// Quantiles are ordered by their quantile; they are a JSON object.
+type Quantiles []Quantile
+
+// IsZero reports whether there is no quantile.
+func (q Quantiles) IsZero() bool { return len(q) == 0 }
+
+// The states of a drift verdict; an undefined state is empty.
+const (
+	StateOK      = "ok"
+	StateWarning = "warning"
+	StateDrift   = "drift"
+)
+
+// FeatureResult is what is known of one feature of a series in one window.
+type FeatureResult struct {
+	Name string `json:"name"`
+	// Type is "numeric" or "categorical".
+	Type string `json:"type"`
+	// Count of valid values; with Missing and Invalid it makes the number of
+	// requests that were answered without an error.
+	Count   uint64 `json:"count"`
+	Missing uint64 `json:"missing"`
+	Invalid uint64 `json:"invalid"`
+	// HasReference reports whether OutOfRange, Unseen and Drift are defined.
+	HasReference bool      `json:"-"`
+	OutOfRange   uint64    `json:"out_of_range"`
+	Unseen       uint64    `json:"unseen"`
+	Mean         Figure    `json:"mean,omitzero"`
+	StdDev       Figure    `json:"stddev,omitzero"`
+	Min          Figure    `json:"min,omitzero"`
+	Max          Figure    `json:"max,omitzero"`
+	Quantiles    Quantiles `json:"quantiles,omitzero"`
+	// Distinct is the estimated number of distinct values; DistinctKnown tells
+	// 0 from undefined (segments keep no such sketch).
+	Distinct      uint64 `json:"distinct"`
+	DistinctKnown bool   `json:"-"`
+	Drift         Drifts `json:"drift,omitzero"`
+	State         string `json:"state,omitempty"`
+}
+
+// Drift is one statistic between the reference and a window.
+type Drift struct {
+	// Statistic is its name: the metric's without "streammon_drift_".
+	Statistic string `json:"-"`
+	Value     Figure `json:"value,omitzero"`
+	Threshold Figure `json:"threshold,omitzero"`
+	PValue    Figure `json:"pvalue,omitzero"`
+}
+
+// Drifts are in the order of the catalogue; they are a JSON object by statistic.
+type Drifts []Drift
+
+// IsZero reports whether there is no statistic.
+func (d Drifts) IsZero() bool { return len(d) == 0 }
