@@ -1,0 +1,28 @@
+# Targets for development; each is one or two ordinary commands.
+STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@2026.2.2
+
+.PHONY: build test race lint bench demo soak
+
+build:
+	CGO_ENABLED=0 go build -trimpath -o bin/streammon ./cmd/streammon
+
+test:
+	go test ./...
+
+race:
+	go test -race ./...
+
+lint:
+	test -z "$$(gofmt -l .)"
+	go vet ./...
+	$(STATICCHECK) ./...
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+demo:
+	go run ./cmd/streammon demo
+
+# The long settings of tests that run short in CI.
+soak:
+	STREAMMON_SOAK=1 go test -timeout 60m -run Soak -v ./...

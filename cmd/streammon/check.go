@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streammon/streammon/internal/app"
+	"github.com/streammon/streammon/internal/config"
+)
+
+func newCheck() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check FILE",
+		Short: "Check a config and the references it names, without a network",
+		Long: `check reads a config as run would and prints every violation at once, each with its
+line and path. It exits with 0 if the config would start, with 1 if not. Warnings
+do not fail it.`,
+		Example: `  streammon check streammon.yaml
+  streammon check deploy/streammon.yaml && kubectl rollout restart deploy/streammon`,
+		Args: exactArgs(1, "one config file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := config.Load(args[0])
+			if err != nil {
+				return err
+			}
+			warnings, err := app.CheckReferences(c)
+			if err != nil {
+				return err
+			}
+			for _, w := range append(c.Warnings(), warnings...) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w)
+			}
+			out := cmd.OutOrStdout()
+			fmt.Fprintf(out, "%s: ok\n", args[0])
+			for i := range c.Models {
+				m := &c.Models[i]
+				fmt.Fprintf(out, "  model %s: %d features, %d segments, topic %s\n", m.Name, len(m.AllFeatures()), len(m.Segments), m.Topics.Predictions)
+			}
+			return nil
+		},
+	}
+}

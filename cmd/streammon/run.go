@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/prometheus/common/promslog"
+	"github.com/spf13/cobra"
+
+	"github.com/streammon/streammon/internal/app"
+	"github.com/streammon/streammon/internal/config"
+)
+
+func newRun() *cobra.Command {
+	var o app.RunOptions
+	var configFile, results, logLevel, logFormat string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Monitor the models of a config",
+		Long: `run reads the config's topics, keeps the windows and serves /metrics, pages and a JSON
+API until it is interrupted. SIGTERM and Ctrl-C end it in good order.
+
+--results also writes each window that became final as a JSON line, as replay does.
+With --until-end it reads each partition to the end that it had at the start, makes all
+windows final, writes the ledger and exits.`,
+		Example: `  streammon run --config.file=streammon.yaml --web.listen-address=:9108
+  streammon run --config.file=streammon.yaml --results=windows.jsonl --until-end`,
+		Args: exactArgs(0, "no arguments, only flags"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := required(cmd, "config.file"); err != nil {
+				return err
+			}
+			logger, err := newLogger(cmd, logLevel, logFormat)
+			if err != nil {
+				return err
+			}
+			c, err := config.Load(configFile)
+			if err != nil {
+				return err
+			}
+			out, closeOut, err := openOutput(cmd, results)
+			if err != nil {
+				return err
+			}
+			defer closeOut()
+			if results != "" {
+				o.Results = out
+			}
+			o.Logger, o.Build = logger, build()
+			if err := app.Run(cmd.Context(), c, o); err != nil {
+				return err
+			}
+			return closeOut()
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&configFile, "config.file", "", "config `FILE`")
+	f.StringVar(&o.ListenAddress, "web.listen-address", ":9108", "`ADDRESS` to serve on")
+	f.StringVar(&o.WebConfigFile, "web.config.file", "", "`FILE` with TLS and users, in the format of Prometheus' exporter-toolkit")
+	f.StringVar(&results, "results", "", "write final results as JSON lines to `FILE` (- is standard output)")
+	f.BoolVar(&o.UntilEnd, "until-end", false, "stop at the ends that the partitions have at the start")
+	addLogFlags(cmd, &logLevel, &logFormat)
+	return cmd
+}
+
+func addLogFlags(cmd *cobra.Command, level, format *string) {
+	cmd.Flags().StringVar(level, "log.level", "info", "`LEVEL`: debug, info, warn or error")
+	cmd.Flags().StringVar(format, "log.format", "logfmt", "`FORMAT`: logfmt or json")
+}
+
+func newLogger(cmd *cobra.Command, level, format string) (*slog.Logger, error) {
+	c := &promslog.Config{Level: promslog.NewLevel(), Format: promslog.NewFormat(), Writer: cmd.ErrOrStderr()}
+	if err := c.Level.Set(level); err != nil {
+		return nil, usageError{fmt.Errorf("--log.level: %w", err)}
+	}
+	if err := c.Format.Set(format); err != nil {
+		return nil, usageError{fmt.Errorf("--log.format: %w", err)}
+	}
+	return promslog.New(c), nil
+}

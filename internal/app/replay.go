@@ -1,0 +1,254 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/streammon/streammon/internal/config"
+	"github.com/streammon/streammon/internal/decode"
+	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/input"
+	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/pipeline"
+	"github.com/streammon/streammon/internal/window"
+)
+
+// ReplayOptions says what to replay. Each input stands for one lane.
+type ReplayOptions struct {
+	Inputs []string
+	// Labels pair with Inputs by position; an empty name is no file.
+	Labels []string
+	// Results takes the final results and the ledger as JSON lines; nil for none.
+	Results io.Writer
+	// Result, if set, is called with each final result, in order.
+	Result func(*monitor.Result)
+	// Progress, if set, is called now and then with the bytes read so far and in
+	// all, which is -1 if it is not known.
+	Progress func(read, total int64)
+}
+
+// replayChunk is how many messages of a lane are taken at a time, so that lanes
+// advance together in event time.
+const replayChunk = 256
+
+// Replay reads files as if each were a partition and makes every result final. It
+// returns the account of all messages.
+func Replay(ctx context.Context, c *config.Config, o ReplayOptions) (event.Ledger, error) {
+	var ledger event.Ledger
+	models, err := buildGroups(c)
+	if err != nil {
+		return ledger, err
+	}
+	out := resultWriter{w: o.Results}
+	sink := pipeline.NewSequencer(len(models), func(r *monitor.Result) error {
+		if o.Result != nil {
+			o.Result(r)
+		}
+		if o.Results == nil {
+			return nil
+		}
+		return out.result(r)
+	})
+	groups := make([]*pipeline.Group, len(models))
+	for i, m := range models {
+		groups[i] = pipeline.NewGroup(m.monitor, m.decode, sink, i, false)
+		groups[i].Grow(len(o.Inputs))
+	}
+	files, err := openLanes(groups, o)
+	defer func() {
+		for _, f := range files {
+			f.close()
+		}
+	}()
+	if err != nil {
+		return ledger, err
+	}
+	if err := replayAll(ctx, files); err != nil {
+		return ledger, err
+	}
+	for _, f := range files {
+		for _, s := range f.streams {
+			l := s.intake.Ledger()
+			ledger.Add(&l)
+		}
+	}
+	if o.Results != nil {
+		err = out.ledger(&ledger)
+	}
+	return ledger, err
+}
+
+// replayLane is an input with its labels.
+type replayLane struct {
+	lanes   []*pipeline.Lane
+	streams []*replayStream // predictions (and maybe labels); labels
+	buffer  []byte
+	batch   []pipeline.Message
+	done    bool
+}
+
+type replayStream struct {
+	reader *input.Reader
+	intake *pipeline.Intake
+	ended  bool
+}
+
+func openLanes(groups []*pipeline.Group, o ReplayOptions) ([]*replayLane, error) {
+	var files []*replayLane
+	meter := newMeter(o.Progress)
+	for i, name := range o.Inputs {
+		l := &replayLane{}
+		files = append(files, l)
+		for _, g := range groups {
+			l.lanes = append(l.lanes, g.Lane(i))
+		}
+		if err := l.open(name, event.Prediction, meter); err != nil {
+			return files, err
+		}
+		if i < len(o.Labels) && o.Labels[i] != "" {
+			if err := l.open(o.Labels[i], event.Label, meter); err != nil {
+				return files, err
+			}
+		}
+	}
+	return files, nil
+}
+
+func (l *replayLane) open(name string, kind event.Kind, m *meter) error {
+	r, err := input.Open(name, input.Options{Progress: m.part()})
+	if err != nil {
+		return err
+	}
+	s := &replayStream{reader: r}
+	l.streams = append(l.streams, s)
+	s.intake, err = pipeline.NewIntake(l.lanes, kind, tabular(r))
+	return err
+}
+
+// tabular fits the decoding to the columns of a CSV or Parquet file.
+func tabular(r *input.Reader) func(decode.Options) (decode.Options, error) {
+	if !r.Tabular() {
+		return nil
+	}
+	return func(o decode.Options) (decode.Options, error) {
+		var err error
+		o.Mapping, err = input.TabularMapping(r.Columns(), o.Mapping, o.Schema)
+		return o, err
+	}
+}
+
+func (l *replayLane) close() {
+	for _, s := range l.streams {
+		s.reader.Close()
+	}
+}
+
+// replayAll takes chunks of the lane whose watermark is the furthest behind, until
+// all are at their ends.
+func replayAll(ctx context.Context, files []*replayLane) error {
+	for {
+		var next *replayLane
+		for _, f := range files {
+			if !f.done && (next == nil || f.watermark() < next.watermark()) {
+				next = f
+			}
+		}
+		if next == nil {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := next.step(); err != nil {
+			return err
+		}
+	}
+}
+
+// watermark of a lane is the largest of its groups': the file goes on for all.
+func (l *replayLane) watermark() int64 {
+	w := int64(window.NoTime)
+	for _, lane := range l.lanes {
+		w = max(w, lane.Watermark())
+	}
+	return w
+}
+
+// step takes one chunk of each stream of the lane.
+func (l *replayLane) step() error {
+	l.done = true
+	for _, s := range l.streams {
+		if s.ended {
+			continue
+		}
+		if err := l.read(s); err != nil {
+			return err
+		}
+		s.intake.Take(l.batch)
+		if s.ended {
+			s.intake.Finish()
+		}
+		l.done = l.done && s.ended
+	}
+	for _, lane := range l.lanes {
+		if err := lane.Deliver(pipeline.Progress{Records: len(l.batch), Done: l.done}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read fills the batch with the next messages of a stream.
+func (l *replayLane) read(s *replayStream) error {
+	l.batch, l.buffer = l.batch[:0], l.buffer[:0]
+	var ends []int
+	for len(ends) < replayChunk {
+		r, err := s.reader.Next()
+		if errors.Is(err, io.EOF) {
+			s.ended = true
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("replay: %w", err)
+		}
+		l.buffer = append(l.buffer, r.Value...)
+		ends = append(ends, len(l.buffer))
+	}
+	start := 0
+	for _, end := range ends {
+		l.batch = append(l.batch, pipeline.Message{Value: l.buffer[start:end:end]})
+		start = end
+	}
+	return nil
+}
+
+// meter adds up the progress of several files.
+type meter struct {
+	report func(read, total int64)
+	parts  []*[2]int64
+}
+
+func newMeter(report func(read, total int64)) *meter { return &meter{report: report} }
+
+func (m *meter) part() func(read, total int64) {
+	if m.report == nil {
+		return nil
+	}
+	p := &[2]int64{}
+	m.parts = append(m.parts, p)
+	return func(read, total int64) {
+		p[0], p[1] = read, total
+		var sum [2]int64
+		for _, q := range m.parts {
+			sum[0] += q[0]
+			if q[1] < 0 || sum[1] < 0 {
+				sum[1] = -1
+			} else {
+				sum[1] += q[1]
+			}
+		}
+		m.report(sum[0], sum[1])
+	}
+}

@@ -1,0 +1,176 @@
+package monitor
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/streammon/streammon/internal/drift"
+	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/profile"
+)
+
+// Quantiles that results show.
+var (
+	latencyQuantiles = []float64{0.5, 0.95, 0.99}
+	featureQuantiles = []float64{0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99}
+)
+
+// CompareResults orders results by end, model, version, segment and window length.
+func CompareResults(a, b *Result) int {
+	return cmp.Or(a.End.Compare(b.End), cmp.Compare(a.Model, b.Model), cmp.Compare(a.Version, b.Version),
+		cmp.Compare(a.Segment, b.Segment), cmp.Compare(a.Length, b.Length))
+}
+
+// assess appends the results of the series in p, the content of window i over
+// [start, end).
+func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane) []*Result {
+	if p == nil {
+		return dst
+	}
+	w := v.group.Windows[i]
+	for k, m := range v.group.Models {
+		for _, version := range v.shown(m, p.models[k]) {
+			for j, s := range version.series {
+				if s == nil || s.events == 0 {
+					continue
+				}
+				r := &Result{
+					Model: m.Name, Version: version.name, Segment: m.segments[j], Window: w.Name, Length: w.Length,
+					Start: time.Unix(0, start).UTC(), End: time.Unix(0, end).UTC(),
+					Complete: start >= v.first && !p.gap, Events: s.events, Service: assessService(s, end-start),
+				}
+				v.assessFeatures(r, m, s)
+				dst = append(dst, r)
+			}
+		}
+	}
+	return dst
+}
+
+// shown returns the versions with the most events, and the others as one.
+func (v *View) shown(m *Model, all []version) []version {
+	named := slices.DeleteFunc(slices.Clone(all), func(v version) bool { return v.name == event.Other })
+	slices.SortFunc(named, func(a, b version) int {
+		return cmp.Or(cmp.Compare(b.series[0].events, a.series[0].events), cmp.Compare(a.name, b.name))
+	})
+	if len(named) == len(all) && len(named) <= MaxShownVersions {
+		return named
+	}
+	shown := named[:min(len(named), MaxShownVersions)]
+	rest := slices.DeleteFunc(slices.Clone(all), func(v version) bool {
+		return slices.ContainsFunc(shown, func(s version) bool { return s.name == v.name })
+	})
+	slices.SortFunc(rest, func(a, b version) int { return cmp.Compare(a.name, b.name) })
+	other := version{name: event.Other, series: make([]*series, len(m.segments))}
+	for _, r := range rest {
+		for i, s := range r.series {
+			if s == nil {
+				continue
+			}
+			if other.series[i] == nil {
+				other.series[i] = newSeries(m.layout(event.Other, i))
+			}
+			v.merger.mergeSeries(other.series[i], s)
+		}
+	}
+	return append(slices.Clone(shown), other)
+}
+
+func assessService(s *series, length int64) Service {
+	out := Service{RequestsPerSecond: Undefined, ErrorRatio: Figure(float64(s.failed) / float64(s.events))}
+	if length > 0 {
+		out.RequestsPerSecond = Figure(float64(s.events) / (float64(length) / float64(time.Second)))
+	}
+	if s.latency.Count() > 0 {
+		for _, q := range latencyQuantiles {
+			out.Latency = append(out.Latency, Quantile{formatQuantile(q), Figure(s.latency.Quantile(q))})
+		}
+	}
+	return out
+}
+
+func formatQuantile(q float64) string { return strconv.FormatFloat(q, 'g', -1, 64) }
+
+func (v *View) assessFeatures(r *Result, m *Model, s *series) {
+	layout := s.features.Layout()
+	r.Features = make([]FeatureResult, 0, len(layout.Features))
+	for i := range layout.Features {
+		spec := &layout.Features[i]
+		var f FeatureResult
+		if spec.Type == event.Numeric {
+			f = v.assessNumeric(m, spec, s.features.Numeric(spec), layout.Detailed)
+		} else {
+			f = assessCategorical(m, spec, s.features.Categorical(spec), layout.Detailed)
+		}
+		if f.State != "" {
+			r.Judged++
+		}
+		if f.State == StateDrift {
+			r.Drifted++
+		}
+		r.Features = append(r.Features, f)
+	}
+}
+
+func (v *View) assessNumeric(m *Model, spec *profile.FeatureSpec, n *profile.Numeric, detailed bool) FeatureResult {
+	f := FeatureResult{
+		Name: spec.Name, Type: spec.Type.String(), Count: n.Moments.Count, Missing: n.Missing, Invalid: n.Invalid,
+		HasReference: n.Comparable(), OutOfRange: n.OutOfRange,
+		Mean: Undefined, StdDev: Undefined, Min: Undefined, Max: Undefined,
+		Distinct: n.Distinct.Estimate(), DistinctKnown: detailed,
+	}
+	if f.Count > 0 {
+		f.Mean, f.StdDev = Figure(n.Moments.Mean), Figure(n.Moments.StdDev())
+		f.Min, f.Max = Figure(n.Moments.Min), Figure(n.Moments.Max)
+		if detailed {
+			for _, q := range featureQuantiles {
+				f.Quantiles = append(f.Quantiles, Quantile{formatQuantile(q), Figure(n.Quantiles.Quantile(q, v.merger.work.Sketch))})
+			}
+		}
+	}
+	if n.Comparable() {
+		f.compare(ReferenceSample(spec.Reference), numericSample(spec.Reference, n), m.Verdicts.options(spec.Name))
+	}
+	return f
+}
+
+func numericSample(ref *profile.Feature, n *profile.Numeric) drift.Sample {
+	fine := n.Bins.Counts()
+	if len(fine) == 0 {
+		fine = make([]uint64, ref.Bins.Len())
+	}
+	return drift.Sample{Bins: ref.AppendDeciles(nil, fine), Fine: fine, Exp: &n.Distances, StdDev: n.Moments.StdDev()}
+}
+
+// ReferenceSample returns a reference feature as one side of a comparison.
+func ReferenceSample(f *profile.Feature) drift.Sample {
+	if f.Type == event.Categorical {
+		return drift.Sample{Bins: f.AppendCategoryCounts(nil)}
+	}
+	return drift.Sample{Bins: f.Deciles(), Fine: f.Counts, Exp: &f.Distances, StdDev: f.StdDev}
+}
+
+func assessCategorical(m *Model, spec *profile.FeatureSpec, c *profile.Categorical, detailed bool) FeatureResult {
+	f := FeatureResult{
+		Name: spec.Name, Type: spec.Type.String(), Count: c.Count, Missing: c.Missing, Invalid: c.Invalid,
+		HasReference: c.Comparable(), Unseen: c.Unseen,
+		Mean: Undefined, StdDev: Undefined, Min: Undefined, Max: Undefined,
+		Distinct: c.Distinct.Estimate(), DistinctKnown: detailed,
+	}
+	if c.Comparable() {
+		f.compare(ReferenceSample(spec.Reference), drift.Sample{Bins: c.AppendCounts(nil)}, m.Verdicts.options(spec.Name))
+	}
+	return f
+}
+
+// compare fills in the statistics between the two samples.
+func (f *FeatureResult) compare(reference, current drift.Sample, o drift.Options) {
+	outcomes, state := drift.Evaluate(reference, current, o)
+	f.State = state
+	f.Drift = make(Drifts, 0, len(outcomes))
+	for _, d := range outcomes {
+		f.Drift = append(f.Drift, Drift{d.Statistic, Figure(d.Value), Figure(d.Threshold), Figure(d.PValue)})
+	}
+}

@@ -1,0 +1,181 @@
+package monitor
+
+import (
+	"slices"
+
+	"github.com/streammon/streammon/internal/drift"
+	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/profile"
+	"github.com/streammon/streammon/internal/window"
+)
+
+// Limits of the versions of a model.
+const (
+	// MaxLiveVersions is how many versions of a model a lane tells apart.
+	MaxLiveVersions = 8
+	// MaxShownVersions is how many versions of a model a window shows.
+	MaxShownVersions = 4
+)
+
+// Group is a set of models that share topics, and what all lanes of it have in
+// common. It never changes. Times and lengths are in nanoseconds.
+type Group struct {
+	Models  []*Model
+	Schema  event.Schema
+	Windows []Window
+	// Pane is the length of the base pane, a divisor of a minute.
+	Pane     int64
+	Lateness int64
+	// MaxFuture is how far an event may be ahead of its record's timestamp.
+	MaxFuture int64
+	// MaxJump is how far an event without such a timestamp may be ahead of its
+	// lane; 0 is any distance.
+	MaxJump int64
+	// Deduplicate is how long in event time a repeated id is found; 0 is never.
+	Deduplicate int64
+}
+
+// Window is one of a group's window lengths.
+type Window struct {
+	Name   string
+	Length int64
+}
+
+// Longest returns the length of the longest window.
+func (g *Group) Longest() int64 {
+	var l int64
+	for _, w := range g.Windows {
+		l = max(l, w.Length)
+	}
+	return l
+}
+
+// Segmentation cuts a model's events by one field.
+type Segmentation struct {
+	Name string
+	// Source is the index in event.Event.Segments.
+	Source int
+	// Values have a series of their own; the rest is event.Other.
+	Values []string
+}
+
+// Verdicts is how drift of a model is judged.
+type Verdicts struct {
+	Statistics []string
+	MinSamples uint64
+	// Features has the feature's own settings, by name.
+	Features map[string]FeatureVerdict
+	DecideBy string
+}
+
+// FeatureVerdict overrides how one feature is judged; zero values override nothing.
+type FeatureVerdict struct {
+	DecideBy string
+	Floor    float64
+}
+
+func (v *Verdicts) options(feature string) drift.Options {
+	f := v.Features[feature]
+	by := v.DecideBy
+	if f.DecideBy != "" {
+		by = f.DecideBy
+	}
+	return drift.Options{Statistics: v.Statistics, DecideBy: by, MinSamples: v.MinSamples, Floor: f.Floor}
+}
+
+// ModelConfig is what a Model is made from.
+type ModelConfig struct {
+	Name string
+	// Features are the indices in the schema, in the order of results.
+	Features      []int
+	Segmentations []Segmentation
+	// Reference for all versions without one of their own; nil if there is none.
+	Reference *profile.Reference
+	// Versions are the references of single versions.
+	Versions map[string]*profile.Reference
+	Verdicts Verdicts
+}
+
+// Model is one model of a group.
+type Model struct {
+	Name          string
+	Verdicts      Verdicts
+	Segmentations []Segmentation
+	References    []ReferenceStatus
+
+	segments []string // of a series: [0] is "", then each segmentation's values and Other
+	lookup   []map[string]int
+	offsets  []int // of a segmentation's first series
+	common   layouts
+	versions map[string]layouts
+}
+
+// layouts of a version: of all its traffic, and of a segment.
+type layouts struct{ full, compact *profile.Layout }
+
+// NewModel returns a model of a group with the given schema.
+func NewModel(c ModelConfig, schema *event.Schema) *Model {
+	m := &Model{Name: c.Name, Verdicts: c.Verdicts, Segmentations: c.Segmentations, segments: []string{""}, versions: map[string]layouts{}}
+	for _, s := range c.Segmentations {
+		m.offsets = append(m.offsets, len(m.segments))
+		lookup := map[string]int{}
+		for _, v := range s.Values {
+			if _, ok := lookup[v]; ok || v == event.Other {
+				continue
+			}
+			lookup[v] = len(m.segments)
+			m.segments = append(m.segments, s.Name+"="+v)
+		}
+		m.lookup = append(m.lookup, lookup)
+		lookup[event.Other] = len(m.segments)
+		m.segments = append(m.segments, s.Name+"="+event.Other)
+	}
+	m.common = newLayouts(c, schema, c.Reference)
+	if c.Reference != nil {
+		m.References = append(m.References, ReferenceStatus{Fingerprint: c.Reference.Fingerprint})
+	}
+	for v, r := range c.Versions {
+		m.versions[v] = newLayouts(c, schema, r)
+		m.References = append(m.References, ReferenceStatus{Version: v, Fingerprint: r.Fingerprint})
+	}
+	slices.SortFunc(m.References, func(a, b ReferenceStatus) int { return compareText(a.Version, b.Version) })
+	return m
+}
+
+func newLayouts(c ModelConfig, schema *event.Schema, r *profile.Reference) layouts {
+	specs := func() []profile.FeatureSpec {
+		out := make([]profile.FeatureSpec, 0, len(c.Features))
+		for _, i := range c.Features {
+			s := profile.FeatureSpec{Feature: schema.Features[i], Source: i}
+			if r != nil {
+				s.Reference = r.Find(s.Name)
+			}
+			out = append(out, s)
+		}
+		return out
+	}
+	return layouts{profile.NewLayout(specs(), true), profile.NewLayout(specs(), false)}
+}
+
+// layout of a series of the model.
+func (m *Model) layout(version string, series int) *profile.Layout {
+	l, ok := m.versions[version]
+	if !ok {
+		l = m.common
+	}
+	if series == 0 {
+		return l.full
+	}
+	return l.compact
+}
+
+// segment returns the series of segmentation i that the event belongs to.
+func (m *Model) segment(i int, ev *event.Event) int {
+	s := &m.Segmentations[i]
+	if v := ev.Segments[s.Source]; v != nil {
+		if series, ok := m.lookup[i][string(v)]; ok {
+			return series
+		}
+	}
+	return m.lookup[i][event.Other]
+}

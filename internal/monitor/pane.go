@@ -1,0 +1,144 @@
+package monitor
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/profile"
+	"github.com/streammon/streammon/internal/sketch"
+)
+
+func compareText(a, b string) int { return cmp.Compare(a, b) }
+
+// Pane is the content of a pane or a window: all series of a group.
+type Pane struct {
+	group *Group
+	// gap reports that messages of this time may have been lost before they were read.
+	gap    bool
+	models [][]version // by model; versions in the order they came
+	last   int         // the version of the previous event
+}
+
+type version struct {
+	name   string
+	series []*series // by the model's segments; nil if without events
+}
+
+// series is what is known of one model, version and segment.
+type series struct {
+	events, failed uint64
+	latency        sketch.ExpHistogram // of seconds
+	features       profile.Set
+}
+
+func newPane(g *Group) *Pane { return &Pane{group: g, models: make([][]version, len(g.Models))} }
+
+func newSeries(l *profile.Layout) *series {
+	return &series{latency: sketch.NewExpHistogram(0), features: profile.NewSet(l)}
+}
+
+// observe folds one accepted prediction into its series.
+func (p *Pane) observe(ev *event.Event, name string, w *profile.Workspace) {
+	m := p.group.Models[ev.Model]
+	v := p.version(ev.Model, name)
+	p.at(v, m, 0).observe(ev, w)
+	for i := range m.Segmentations {
+		p.at(v, m, m.segment(i, ev)).observe(ev, w)
+	}
+}
+
+func (p *Pane) version(model int, name string) *version {
+	versions := p.models[model]
+	if p.last < len(versions) && versions[p.last].name == name {
+		return &versions[p.last]
+	}
+	for i := range versions {
+		if versions[i].name == name {
+			p.last = i
+			return &versions[i]
+		}
+	}
+	p.last = len(versions)
+	n := len(p.group.Models[model].segments)
+	p.models[model] = append(versions, version{name: name, series: make([]*series, n)})
+	return &p.models[model][p.last]
+}
+
+func (p *Pane) at(v *version, m *Model, i int) *series {
+	if v.series[i] == nil {
+		v.series[i] = newSeries(m.layout(v.name, i))
+	}
+	return v.series[i]
+}
+
+func (s *series) observe(ev *event.Event, w *profile.Workspace) {
+	s.events++
+	if ev.HasLatency {
+		s.latency.Add(ev.Latency)
+	}
+	if ev.Failed {
+		s.failed++
+		return
+	}
+	s.features.Observe(ev.Features, w)
+}
+
+// seal folds all columns.
+func (p *Pane) seal(w *profile.Workspace) {
+	for _, versions := range p.models {
+		for _, v := range versions {
+			for _, s := range v.series {
+				if s != nil {
+					s.features.Seal(w)
+				}
+			}
+		}
+	}
+}
+
+// merger merges the panes of a group with one goroutine's scratch memory.
+type merger struct{ work *profile.Workspace }
+
+// Merge adds the sealed pane src to dst.
+func (m merger) Merge(dst, src *Pane) {
+	dst.gap = dst.gap || src.gap
+	for i, versions := range src.models {
+		for _, v := range versions {
+			d := dst.version(i, v.name)
+			for k, s := range v.series {
+				if s != nil {
+					m.mergeSeries(dst.at(d, dst.group.Models[i], k), s)
+				}
+			}
+		}
+	}
+}
+
+func (m merger) mergeSeries(dst, src *series) {
+	dst.events += src.events
+	dst.failed += src.failed
+	if err := dst.latency.Merge(&src.latency); err != nil {
+		panic(err) // both are distances from 0
+	}
+	dst.features.Merge(&src.features, m.work)
+}
+
+// Clone returns an independent copy, which may be sealed on its own.
+func (m merger) Clone(p *Pane) *Pane {
+	c := newPane(p.group)
+	c.gap = p.gap
+	for i, versions := range p.models {
+		c.models[i] = slices.Clone(versions)
+		for k := range c.models[i] {
+			v := &c.models[i][k]
+			v.series = slices.Clone(v.series)
+			for j, s := range v.series {
+				if s != nil {
+					v.series[j] = &series{events: s.events, failed: s.failed, latency: s.latency.Clone(), features: s.features.Clone()}
+				}
+			}
+		}
+	}
+	return c
+}

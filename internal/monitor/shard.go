@@ -1,0 +1,161 @@
+package monitor
+
+import (
+	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/profile"
+	"github.com/streammon/streammon/internal/window"
+)
+
+// Outcome is what became of a decoded event.
+type Outcome uint8
+
+// The outcomes of an event.
+const (
+	OutcomeAccepted Outcome = iota
+	OutcomeRejected
+	OutcomeLate
+	OutcomeDuplicate
+)
+
+// Shard is one lane's live state: its watermarks and its open panes. All of it is
+// a function of the lane's log so far. It is owned by one goroutine.
+type Shard struct {
+	group      *Group
+	work       *profile.Workspace
+	watermarks [2]window.Watermark // by event.Kind
+	open       window.Open[Pane]
+	versions   []versions // by model
+	recent     [2]recent
+	models     []ModelStatus
+	sealed     []SealedPane
+	gap        bool
+}
+
+// SealedPane is a pane of one lane that will never change.
+type SealedPane = window.Pane[Pane]
+
+// NewShard returns an empty shard of a group.
+func NewShard(g *Group) *Shard {
+	s := &Shard{
+		group: g, work: profile.NewWorkspace(), open: window.NewOpen[Pane](g.Pane),
+		watermarks: [2]window.Watermark{window.NewWatermark(g.Lateness), window.NewWatermark(g.Lateness)},
+		versions:   make([]versions, len(g.Models)),
+		recent:     [2]recent{newRecent(g.Deduplicate), newRecent(g.Deduplicate)},
+		models:     make([]ModelStatus, len(g.Models)),
+	}
+	for i, m := range g.Models {
+		s.models[i] = ModelStatus{Model: m.Name, References: m.References}
+	}
+	return s
+}
+
+// Apply judges a decoded event - rejected, late, duplicate, in this order - and
+// folds it into its pane if it is none of these. It moves the watermark and seals
+// what that closes.
+func (s *Shard) Apply(ev *event.Event) (Outcome, event.Reason) {
+	w := &s.watermarks[ev.Kind]
+	m := &s.models[ev.Model]
+	if reason := s.judge(ev, w); reason != event.Accepted {
+		return OutcomeRejected, reason
+	}
+	if w.Sealed(ev.Time, s.group.Pane) {
+		m.Late++
+		return OutcomeLate, event.Accepted
+	}
+	if s.recent[ev.Kind].repeated(ev.ID, ev.Time) {
+		m.Duplicate++
+		return OutcomeDuplicate, event.Accepted
+	}
+	m.Accepted++
+	m.LastEvent = max(m.LastEvent, ev.Time)
+	w.Observe(ev.Time)
+	if ev.Kind == event.Prediction {
+		s.fold(ev)
+	}
+	return OutcomeAccepted, event.Accepted
+}
+
+// judge returns why an event of this time is not to be believed.
+func (s *Shard) judge(ev *event.Event, w *window.Watermark) event.Reason {
+	switch {
+	case ev.Time < event.Ancient:
+		return event.Past
+	case ev.RecordTime > 0:
+		if ev.Time > ev.RecordTime+s.group.MaxFuture {
+			return event.Future
+		}
+	case s.group.MaxJump > 0 && w.Largest() != window.NoTime && ev.Time > w.Largest()+s.group.MaxJump:
+		return event.Future
+	}
+	return event.Accepted
+}
+
+func (s *Shard) fold(ev *event.Event) {
+	w := &s.watermarks[event.Prediction]
+	name := s.versions[ev.Model].admit(ev.Version, ev.Time, w.Largest(), s.group.Longest())
+	pane := s.open.Find(ev.Time)
+	if pane == nil {
+		pane = newPane(s.group)
+		pane.gap, s.gap = s.gap, false
+		s.open.Add(ev.Time, pane)
+	}
+	pane.observe(ev, name, s.work)
+	if w.Time() >= s.open.FirstEnd() {
+		s.seal(w.Time())
+	}
+}
+
+func (s *Shard) seal(watermark int64) {
+	for _, p := range s.open.Seal(watermark) {
+		p.Content.seal(s.work)
+		s.sealed = append(s.sealed, p)
+	}
+	for kind := range s.recent {
+		s.recent[kind].forget(s.watermarks[kind].Time() - s.group.Pane)
+	}
+}
+
+// Gap marks that messages were lost between the last event and the next: windows
+// that hold either are not complete.
+func (s *Shard) Gap() {
+	s.gap = true
+	if panes := s.open.All(); len(panes) > 0 {
+		panes[len(panes)-1].Content.gap = true
+	}
+}
+
+// TakeSealed returns the panes that were sealed since the last call, in order.
+func (s *Shard) TakeSealed() []SealedPane {
+	sealed := s.sealed
+	s.sealed = nil
+	return sealed
+}
+
+// CopyOpen returns sealed copies of the open panes that start before the given time.
+func (s *Shard) CopyOpen(before int64) []SealedPane {
+	var copies []SealedPane
+	for _, p := range s.open.All() {
+		if p.Start < before {
+			c := merger{s.work}.Clone(p.Content)
+			c.seal(s.work)
+			copies = append(copies, SealedPane{Start: p.Start, Content: c})
+		}
+	}
+	return copies
+}
+
+// Watermark returns the lane's watermark of the given kind, or window.NoTime.
+func (s *Shard) Watermark(k event.Kind) int64 { return s.watermarks[k].Time() }
+
+// Frontier returns the end of the last pane that is sealed, or window.NoTime:
+// the watermark of the predictions, to the pane.
+func (s *Shard) Frontier() int64 {
+	w := s.watermarks[event.Prediction].Time()
+	if w == window.NoTime {
+		return w
+	}
+	return window.Floor(w, s.group.Pane)
+}
+
+// Models returns the account of each model of the group in this lane.
+func (s *Shard) Models() []ModelStatus { return s.models }

@@ -1,0 +1,212 @@
+package monitor
+
+import (
+	"slices"
+
+	"github.com/streammon/streammon/internal/profile"
+	"github.com/streammon/streammon/internal/window"
+)
+
+// View merges the sealed panes of all lanes of a group, in order of the lanes,
+// and slides the windows over them. It is owned by one goroutine.
+//
+// A view is used in one of two ways. Final results come from Advance alone, with
+// a frontier that every lane has passed: they depend on the log only. A view that
+// shows more than is final may pass lanes by (Deliver then revises the windows)
+// and merge their open panes in (Show).
+type View struct {
+	group   *Group
+	lanes   int
+	merger  merger
+	pending map[int64][]*Pane // by start; a slot a lane
+	tiers   *window.Tiers[Pane]
+	windows []*window.Sliding[Pane]
+	first   int64 // start of the first accepted pane
+	next    int64 // start of the first pane that was not merged yet
+	last    int64 // end of the last pane with content that was merged
+	keep    int64 // how long after last something can be in a window or a tier
+}
+
+// NewView returns a view of so many lanes of a group.
+func NewView(g *Group, lanes int) *View {
+	m := merger{profile.NewWorkspace()}
+	v := &View{
+		group: g, lanes: lanes, merger: m, pending: map[int64][]*Pane{}, tiers: window.NewTiers[Pane](g.Pane, m),
+		first: window.NoTime, next: window.NoTime, last: window.NoTime,
+	}
+	lengths := window.TierLengths(g.Pane)
+	for _, w := range g.Windows {
+		v.windows = append(v.windows, window.NewSliding[Pane](w.Length, window.Slide(w.Length, g.Pane), m))
+		v.keep = max(v.keep, w.Length)
+	}
+	v.keep += 2 * lengths[len(lengths)-1]
+	return v
+}
+
+// Grow makes room for more lanes; they come after those that are there.
+func (v *View) Grow(lanes int) {
+	v.lanes = max(v.lanes, lanes)
+	for start, p := range v.pending {
+		v.pending[start] = append(p, make([]*Pane, v.lanes-len(p))...)
+	}
+}
+
+// Pending returns the number of panes that wait to be merged.
+func (v *View) Pending() int { return len(v.pending) }
+
+// Deliver takes the sealed panes of a lane. Those of a time that was merged
+// already are added to the windows that hold it.
+func (v *View) Deliver(lane int, panes []SealedPane) {
+	for _, p := range panes {
+		if v.first == window.NoTime || p.Start < v.first {
+			v.first = p.Start
+		}
+		if v.next != window.NoTime && p.Start < v.next {
+			v.revise(p)
+			continue
+		}
+		slots := v.pending[p.Start]
+		if slots == nil {
+			slots = make([]*Pane, v.lanes)
+			v.pending[p.Start] = slots
+		}
+		slots[lane] = p.Content
+	}
+}
+
+func (v *View) revise(p SealedPane) {
+	full := v.tiers.Revise(p.Start, v.next, p.Content)
+	for _, w := range v.windows {
+		if w.Slide() <= full {
+			w.Revise(window.Floor(p.Start, w.Slide()), p.Content)
+		}
+	}
+	v.last = max(v.last, p.Start+v.group.Pane)
+}
+
+// Advance merges all panes that end at or before the frontier, which is a
+// multiple of the pane, and calls emit with the results of each window that ends
+// on the way, in order of the ends. After window.EndOfTime, which means that all
+// lanes were read to their ends, it goes on until each window has an end at or
+// after the last event.
+func (v *View) Advance(frontier int64, emit func(end int64, results []*Result)) {
+	if frontier == window.NoTime {
+		return
+	}
+	for v.more(frontier) {
+		end := v.next + v.group.Pane
+		v.push(v.next, v.take(v.next))
+		v.next = end
+		if emit != nil {
+			v.emit(end, frontier == window.EndOfTime && len(v.pending) == 0, emit)
+		}
+	}
+}
+
+// more reports whether the pane at next is to be merged, and moves next over time
+// in which nothing is.
+func (v *View) more(frontier int64) bool {
+	idle := v.last == window.NoTime || v.next-v.last > v.keep
+	if len(v.pending) == 0 {
+		if frontier == window.EndOfTime {
+			return !idle && v.next < window.Ceil(v.last, v.widestSlide())
+		}
+		if idle && v.next != window.NoTime {
+			v.next = max(v.next, frontier)
+		}
+		return v.next != window.NoTime && v.next < frontier
+	}
+	if idle {
+		first := frontier
+		for start := range v.pending {
+			first = min(first, start)
+		}
+		v.next = max(v.next, first)
+	}
+	return v.next < frontier
+}
+
+func (v *View) widestSlide() int64 {
+	slide := v.group.Pane
+	for _, w := range v.windows {
+		slide = max(slide, w.Slide())
+	}
+	return slide
+}
+
+// take merges the lanes' panes of one time, in order of the lanes.
+func (v *View) take(start int64) *Pane {
+	var sum window.Accumulator[Pane]
+	for _, p := range v.pending[start] {
+		sum.Add(p, v.merger)
+	}
+	delete(v.pending, start)
+	if sum.Content() != nil {
+		v.last = start + v.group.Pane
+	}
+	return sum.Content()
+}
+
+func (v *View) push(start int64, c *Pane) {
+	v.tiers.Push(start, c, func(length, start int64, c *Pane) {
+		for _, w := range v.windows {
+			if w.Slide() == length {
+				w.Push(start, c)
+			}
+		}
+	})
+}
+
+// emit gives out the windows that end at end. At the end of all lanes, those
+// whose previous end had seen the last event are left out.
+func (v *View) emit(end int64, atEnd bool, emit func(int64, []*Result)) {
+	if end <= v.first {
+		return
+	}
+	var results []*Result
+	for i, w := range v.windows {
+		if end%w.Slide() != 0 || atEnd && end-w.Slide() >= v.last {
+			continue
+		}
+		var sum window.Accumulator[Pane]
+		w.At(end, nil, &sum)
+		results = v.assess(results, i, end-w.Length(), end, sum.Content())
+	}
+	if len(results) > 0 {
+		sortResults(results)
+		emit(end, results)
+	}
+}
+
+// Show returns the results of all windows as of the frontier, which Advance has
+// reached. A window is the one that ends at its next slide, filled up to the
+// frontier; open are copies of the lanes' open panes.
+func (v *View) Show(frontier int64, open []SealedPane) []*Result {
+	for _, p := range open {
+		if v.first == window.NoTime || p.Start < v.first {
+			v.first = p.Start
+		}
+	}
+	var results []*Result
+	for i, w := range v.windows {
+		end := window.Ceil(frontier, w.Slide())
+		start := end - w.Length()
+		var head, sum window.Accumulator[Pane]
+		if end > frontier {
+			v.tiers.Head(w.Slide(), &head)
+		}
+		w.At(end, head.Content(), &sum)
+		for _, p := range open {
+			if p.Start >= start && p.Start < frontier {
+				sum.Add(p.Content, v.merger)
+			}
+		}
+		results = v.assess(results, i, start, frontier, sum.Content())
+	}
+	sortResults(results)
+	return results
+}
+
+func sortResults(rs []*Result) {
+	slices.SortFunc(rs, CompareResults)
+}

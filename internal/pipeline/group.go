@@ -1,0 +1,309 @@
+package pipeline
+
+import (
+	"sync"
+	"time"
+
+	"github.com/streammon/streammon/internal/decode"
+	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/window"
+)
+
+// idleAfter is how long a lane that was read to its end must be silent, and how
+// fresh its last successful fetch must be, before the others stop waiting for it.
+const idleAfter = 30 * time.Second
+
+// lagSlides is for how many panes the shown windows wait for a lane that lags
+// behind the others.
+const lagSlides = 2
+
+// Lane guards the shard of one partition index of a group's topics.
+type Lane struct {
+	group *Group
+	index int
+
+	mu    sync.Mutex
+	shard *monitor.Shard
+
+	// Guarded by the group's mutex.
+	frontier   int64 // of what was delivered to the views
+	watermark  int64
+	done       bool      // read to the declared end
+	caughtUp   bool      // read to the end as of the last fetch
+	lastFetch  time.Time // that succeeded
+	lastRecord time.Time // that arrived
+}
+
+// Gap marks that messages of the lane were lost before they were read.
+func (l *Lane) Gap() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.shard.Gap()
+}
+
+// Group merges the lanes of one group of models.
+type Group struct {
+	monitor *monitor.Group
+	decode  decode.Options
+
+	mu       sync.Mutex
+	merged   sync.Cond // lanes that are far ahead wait for it
+	lanes    []*Lane
+	final    *monitor.View
+	sink     *Sequencer
+	slot     int
+	shown    *monitor.View
+	frontier int64 // shown so far
+	held     bool  // a lane was passed by
+	idle     idleClock
+	caughtUp bool // all lanes were read to the end once
+}
+
+// idleClock moves the frontier on while all lanes are idle.
+type idleClock struct {
+	since time.Time
+	from  int64
+}
+
+// NewGroup returns a group without lanes. With a sequencer it makes final results,
+// as its member number slot; with shown it can Show.
+func NewGroup(g *monitor.Group, o decode.Options, sink *Sequencer, slot int, shown bool) *Group {
+	out := &Group{monitor: g, decode: o, sink: sink, slot: slot, frontier: window.NoTime}
+	out.decode.Schema = g.Schema
+	out.merged.L = &out.mu
+	if sink != nil {
+		out.final = monitor.NewView(g, 0)
+	}
+	if shown {
+		out.shown = monitor.NewView(g, 0)
+	}
+	return out
+}
+
+// Grow makes the group have at least n lanes. All lanes that are known must be
+// there before the first message, or windows could be final without them.
+func (g *Group) Grow(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for len(g.lanes) < n {
+		g.lanes = append(g.lanes, &Lane{
+			group: g, index: len(g.lanes), shard: monitor.NewShard(g.monitor), frontier: window.NoTime, watermark: window.NoTime,
+		})
+	}
+	for _, v := range []*monitor.View{g.final, g.shown} {
+		if v != nil {
+			v.Grow(len(g.lanes))
+		}
+	}
+}
+
+// Lane returns lane i, which Grow has made.
+func (g *Group) Lane(i int) *Lane {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lanes[i]
+}
+
+// Lanes returns the number of lanes.
+func (g *Group) Lanes() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.lanes)
+}
+
+// Progress is what a reader knows of a lane after a batch.
+type Progress struct {
+	// Records is the number of messages in the batch.
+	Records int
+	// CaughtUp: everything that is there was read. Done: the declared end was reached.
+	CaughtUp, Done bool
+	// Now is the wall-clock time; final results do not depend on it.
+	Now time.Time
+}
+
+// Deliver hands what the lane has sealed to the views, and makes results final
+// that this completes.
+func (l *Lane) Deliver(p Progress) error {
+	l.mu.Lock()
+	sealed := l.shard.TakeSealed()
+	frontier, watermark := l.shard.Frontier(), l.shard.Watermark(event.Prediction)
+	if p.Done {
+		// For the results only: the shard itself stays as it is.
+		sealed = append(sealed, l.shard.CopyOpen(window.EndOfTime)...)
+		frontier = window.EndOfTime
+	}
+	l.mu.Unlock()
+
+	g := l.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if l.done {
+		return nil
+	}
+	l.frontier, l.watermark, l.done = frontier, watermark, p.Done
+	l.caughtUp, l.lastFetch = p.CaughtUp || p.Done, p.Now
+	if p.Records > 0 {
+		l.lastRecord = p.Now
+	}
+	if g.shown != nil {
+		g.shown.Deliver(l.index, sealed)
+	}
+	if g.final == nil {
+		return nil
+	}
+	g.final.Deliver(l.index, sealed)
+	return g.finalize()
+}
+
+func (g *Group) finalize() error {
+	frontier := int64(window.EndOfTime)
+	for _, l := range g.lanes {
+		frontier = min(frontier, l.frontier)
+	}
+	g.final.Advance(frontier, func(_ int64, results []*monitor.Result) { g.sink.add(results) })
+	g.merged.Broadcast()
+	return g.sink.advance(g.slot, frontier)
+}
+
+// maxPending is how many panes may wait for a slower lane before the faster ones
+// stop reading.
+const maxPending = 2000
+
+// Wait blocks while the lane is so far ahead of the slowest that its panes would
+// pile up, until the others have come along or stop returns true.
+func (l *Lane) Wait(stop func() bool) {
+	g := l.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.final != nil && g.final.Pending() > maxPending && !g.slowest(l) && !stop() {
+		g.merged.Wait()
+	}
+}
+
+// Wake lets the lanes that Wait look at their stop condition.
+func (g *Group) Wake() { g.merged.Broadcast() }
+
+func (g *Group) slowest(l *Lane) bool {
+	for _, o := range g.lanes {
+		if !o.done && !o.caughtUp && o.frontier < l.frontier {
+			return false
+		}
+	}
+	return true
+}
+
+// Watermark returns the watermark of the lane's predictions as of the last
+// Deliver, or window.NoTime.
+func (l *Lane) Watermark() int64 {
+	l.group.mu.Lock()
+	defer l.group.mu.Unlock()
+	return l.watermark
+}
+
+// CaughtUp reports whether all lanes were read to their ends at some time.
+func (g *Group) CaughtUp() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.caughtUp
+}
+
+// Show returns the results of all windows as they are to be shown at the given
+// wall-clock time, and the accounts of the models.
+func (g *Group) Show(now time.Time) ([]*monitor.Result, []monitor.ModelStatus) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.advanceShown(now)
+	var models []monitor.ModelStatus
+	var open []monitor.SealedPane
+	for _, l := range g.lanes {
+		l.mu.Lock()
+		if g.frontier != window.NoTime {
+			open = append(open, l.shard.CopyOpen(g.frontier)...)
+		}
+		models = addModels(models, l.shard.Models())
+		l.mu.Unlock()
+	}
+	if len(g.lanes) == 0 {
+		models = addModels(models, monitor.NewShard(g.monitor).Models())
+	}
+	if g.frontier == window.NoTime {
+		return nil, models
+	}
+	results := g.shown.Show(g.frontier, open)
+	if g.held {
+		for _, r := range results {
+			r.Complete = false
+		}
+	}
+	return results, models
+}
+
+func addModels(sum, lane []monitor.ModelStatus) []monitor.ModelStatus {
+	if sum == nil {
+		return append(sum, lane...)
+	}
+	for i := range lane {
+		sum[i].Accepted += lane[i].Accepted
+		sum[i].Late += lane[i].Late
+		sum[i].Duplicate += lane[i].Duplicate
+		sum[i].LastEvent = max(sum[i].LastEvent, lane[i].LastEvent)
+	}
+	return sum
+}
+
+// advanceShown moves the shown frontier: the smallest watermark of the lanes that
+// are not idle. It never goes back.
+func (g *Group) advanceShown(now time.Time) {
+	target := g.target(now)
+	if target == window.NoTime {
+		return
+	}
+	g.frontier = max(g.frontier, window.Floor(target, g.monitor.Pane))
+	g.shown.Advance(g.frontier, nil)
+}
+
+func (g *Group) target(now time.Time) int64 {
+	slowest, fastest, all := int64(window.EndOfTime), int64(window.NoTime), true
+	caughtUp := len(g.lanes) > 0
+	for _, l := range g.lanes {
+		fastest = max(fastest, l.watermark)
+		caughtUp = caughtUp && l.caughtUp
+		if l.idle(now) {
+			continue
+		}
+		all = false
+		slowest = min(slowest, l.watermark)
+	}
+	g.caughtUp = g.caughtUp || caughtUp
+	g.held = false
+	if all {
+		return g.idle.target(now, max(fastest, g.frontier))
+	}
+	g.idle = idleClock{}
+	if hold := fastest - lagSlides*g.monitor.Pane; g.caughtUp && fastest != window.NoTime && slowest < hold {
+		g.held = true
+		return hold
+	}
+	return slowest
+}
+
+// idle reports whether nobody needs to wait for the lane.
+func (l *Lane) idle(now time.Time) bool {
+	if l.done {
+		return true
+	}
+	fresh := l.caughtUp && now.Sub(l.lastFetch) <= idleAfter
+	return fresh && (l.lastRecord.IsZero() || now.Sub(l.lastRecord) >= idleAfter)
+}
+
+// target returns from plus the time since all lanes became idle.
+func (c *idleClock) target(now time.Time, from int64) int64 {
+	if from == window.NoTime {
+		return from
+	}
+	if c.since.IsZero() {
+		c.since, c.from = now, from
+	}
+	return c.from + int64(now.Sub(c.since))
+}

@@ -1,0 +1,203 @@
+package pipeline
+
+import (
+	"container/heap"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/streammon/streammon/internal/decode"
+	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/monitor"
+)
+
+// Intake takes in the messages of one topic partition, or of one file, in order.
+// Its methods but Ledger are called by one goroutine.
+type Intake struct {
+	routes []route
+	event  event.Event
+	labels labelQueue
+	// Rejected, if set, is told of each rejected message and why.
+	Rejected func(message []byte, reason event.Reason, detail error)
+
+	mu     sync.Mutex
+	ledger event.Ledger
+}
+
+// route is a group that a message may belong to.
+type route struct {
+	decoder *decode.Decoder
+	lane    *Lane
+}
+
+// NewIntake returns an intake that feeds the given lanes: one of a topic's group,
+// or one of each group where a file may hold the messages of all. Messages without
+// a type are of the given kind. adapt, if not nil, fits a group's way of decoding
+// to the input.
+func NewIntake(lanes []*Lane, kind event.Kind, adapt func(decode.Options) (decode.Options, error)) (*Intake, error) {
+	in := &Intake{}
+	for _, l := range lanes {
+		o := l.group.decode
+		o.DefaultKind = kind
+		if adapt != nil {
+			var err error
+			if o, err = adapt(o); err != nil {
+				return nil, err
+			}
+		}
+		d, err := decode.New(o)
+		if err != nil {
+			return nil, fmt.Errorf("prepare decoder: %w", err)
+		}
+		in.routes = append(in.routes, route{d, l})
+	}
+	return in, nil
+}
+
+// Ledger returns the account of the messages so far.
+func (in *Intake) Ledger() event.Ledger {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.ledger
+}
+
+// Message is what an intake takes in. RecordTime is in nanoseconds since the Unix
+// epoch, 0 or less if there is none.
+type Message struct {
+	Value      []byte
+	RecordTime int64
+}
+
+// Take decodes and applies messages, in order. What can be wrong with one is
+// counted; no message ends the intake.
+func (in *Intake) Take(messages []Message) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, r := range in.routes {
+		r.lane.mu.Lock()
+		defer r.lane.mu.Unlock()
+	}
+	for i := range messages {
+		in.message(&messages[i])
+	}
+}
+
+// Finish applies the labels that wait for their time, after the last message.
+func (in *Intake) Finish() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, r := range in.routes {
+		r.lane.mu.Lock()
+		defer r.lane.mu.Unlock()
+	}
+	in.release(1<<63 - 1)
+}
+
+func (in *Intake) message(m *Message) {
+	in.ledger.Consumed++
+	r, reason := in.decode(m)
+	if reason == event.Accepted {
+		reason = in.apply(r.lane, &in.event)
+	}
+	if reason != event.Accepted {
+		in.ledger.Rejected[reason]++
+		if in.Rejected != nil {
+			in.Rejected(m.Value, reason, r.decoder.LastError())
+		}
+		return
+	}
+	t := in.event.Time
+	if in.event.Kind == event.Prediction && r.decoder.LabelOf(&in.event) {
+		in.labels.add(r.lane, &in.event)
+	}
+	in.release(t)
+}
+
+// decode finds the group that the message belongs to. Where none takes it, the
+// reason is the first that says more than "another's model".
+func (in *Intake) decode(m *Message) (*route, event.Reason) {
+	found, why := &in.routes[0], event.Model
+	for i := range in.routes {
+		r := &in.routes[i]
+		reason := r.decoder.Decode(m.Value, &in.event)
+		if in.event.RecordTime <= 0 || m.RecordTime > 0 {
+			in.event.RecordTime = m.RecordTime
+		}
+		if reason == event.Accepted {
+			return r, reason
+		}
+		if why == event.Model {
+			found, why = r, reason
+		}
+	}
+	return found, why
+}
+
+// apply counts what became of the event, and returns why it was rejected, if it was.
+func (in *Intake) apply(l *Lane, ev *event.Event) event.Reason {
+	outcome, reason := l.shard.Apply(ev)
+	switch outcome {
+	case monitor.OutcomeAccepted:
+		in.ledger.Accepted++
+	case monitor.OutcomeLate:
+		in.ledger.Late++
+	case monitor.OutcomeDuplicate:
+		in.ledger.Duplicate++
+	}
+	return reason
+}
+
+// release applies the labels whose time has come: those that came with their
+// prediction take their place in the order of label times.
+func (in *Intake) release(t int64) {
+	for len(in.labels.items) > 0 && in.labels.items[0].event.Time <= t {
+		l := heap.Pop(&in.labels).(*waitingLabel)
+		in.ledger.Consumed++
+		if reason := in.apply(l.lane, &l.event); reason != event.Accepted {
+			in.ledger.Rejected[reason]++
+		}
+	}
+}
+
+// labelQueue holds labels in order of their time, then of their arrival.
+type labelQueue struct {
+	items []*waitingLabel
+	count uint64
+}
+
+type waitingLabel struct {
+	lane  *Lane
+	event event.Event
+	order uint64
+}
+
+func (q *labelQueue) add(l *Lane, ev *event.Event) {
+	e := event.Event{Kind: event.Label, Time: ev.Time, ID: slices.Clone(ev.ID), Model: ev.Model}
+	q.count++
+	heap.Push(q, &waitingLabel{l, e, q.count})
+}
+
+// Len, Less, Swap, Push and Pop are heap.Interface.
+func (q *labelQueue) Len() int { return len(q.items) }
+
+// Less orders by time, then arrival.
+func (q *labelQueue) Less(i, j int) bool {
+	a, b := q.items[i], q.items[j]
+	if a.event.Time != b.event.Time {
+		return a.event.Time < b.event.Time
+	}
+	return a.order < b.order
+}
+
+// Swap swaps two labels.
+func (q *labelQueue) Swap(i, j int) { q.items[i], q.items[j] = q.items[j], q.items[i] }
+
+// Push adds a label.
+func (q *labelQueue) Push(x any) { q.items = append(q.items, x.(*waitingLabel)) }
+
+// Pop removes the last label.
+func (q *labelQueue) Pop() any {
+	x := q.items[len(q.items)-1]
+	q.items = q.items[:len(q.items)-1]
+	return x
+}

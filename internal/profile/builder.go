@@ -1,0 +1,199 @@
+package profile
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/sketch"
+)
+
+// Limits of what a reference lists by name; the rest of the categories is one bin.
+const (
+	MaxCategories    = 1000
+	MaxSegmentValues = 20
+)
+
+// fineBins is the number of reference-quantile bins, nested in 10 deciles.
+const (
+	fineBins     = 60
+	binsInDecile = fineBins / 10
+)
+
+// Builder makes a Reference from events. It keeps each numeric value (8 bytes)
+// and each distinct category until Build.
+type Builder struct {
+	schema   event.Schema
+	rows     uint64
+	columns  [][]float64
+	counts   []map[string]uint64
+	missing  []uint64
+	invalid  []uint64
+	segments []map[string]uint64
+	first    int64
+	last     int64
+}
+
+// NewBuilder returns a builder of a reference of all features and segments of the
+// schema.
+func NewBuilder(s event.Schema) *Builder {
+	n := len(s.Features)
+	b := &Builder{
+		schema: s, columns: make([][]float64, n), counts: make([]map[string]uint64, n),
+		missing: make([]uint64, n), invalid: make([]uint64, n), segments: make([]map[string]uint64, len(s.Segments)),
+	}
+	for i, f := range s.Features {
+		if f.Type == event.Categorical {
+			b.counts[i] = map[string]uint64{}
+		}
+	}
+	for i := range s.Segments {
+		b.segments[i] = map[string]uint64{}
+	}
+	return b
+}
+
+// Observe counts one event. Predictions that failed are no data of the model and
+// are left out, as in windows.
+func (b *Builder) Observe(ev *event.Event) {
+	if ev.Failed {
+		return
+	}
+	b.rows++
+	if ev.Time != 0 {
+		if b.first == 0 || ev.Time < b.first {
+			b.first = ev.Time
+		}
+		b.last = max(b.last, ev.Time)
+	}
+	for i := range b.schema.Features {
+		b.value(i, &ev.Features[i])
+	}
+	for i, v := range ev.Segments {
+		if v != nil {
+			b.segments[i][string(v)]++
+		}
+	}
+}
+
+func (b *Builder) value(i int, v *event.Value) {
+	switch {
+	case v.State == event.Missing:
+		b.missing[i]++
+	case v.State == event.Invalid:
+		b.invalid[i]++
+	case b.schema.Features[i].Type == event.Numeric:
+		b.columns[i] = append(b.columns[i], v.Number)
+	default:
+		b.counts[i][string(v.Text)]++
+	}
+}
+
+// Rows returns the number of events so far.
+func (b *Builder) Rows() uint64 { return b.rows }
+
+// Build returns the reference. It fails if there is no row, or a feature without
+// a single valid value: a reference of nothing would call nothing drift.
+func (b *Builder) Build(p Provenance) (*Reference, error) {
+	if b.rows == 0 {
+		return nil, fmt.Errorf("build profile: no rows")
+	}
+	if b.first != 0 {
+		p.First, p.Last = formatTime(b.first), formatTime(b.last)
+	}
+	r := &Reference{Rows: b.rows, Provenance: p}
+	w := sketch.NewWorkspace()
+	for i, f := range b.schema.Features {
+		feature := Feature{Feature: f, Missing: b.missing[i], Invalid: b.invalid[i]}
+		if f.Type == event.Numeric {
+			buildNumeric(&feature, b.columns[i], w)
+		} else {
+			buildCategorical(&feature, b.counts[i])
+		}
+		if feature.Count == 0 {
+			return nil, fmt.Errorf("build profile: feature %q has no valid value in %d rows (%d missing, %d invalid)", f.Name, b.rows, b.missing[i], b.invalid[i])
+		}
+		feature.complete()
+		r.Features = append(r.Features, feature)
+	}
+	for i, name := range b.schema.Segments {
+		if values := mostFrequent(b.segments[i], MaxSegmentValues); len(values) > 0 {
+			if r.Segments == nil {
+				r.Segments = map[string][]string{}
+			}
+			r.Segments[name] = values
+		}
+	}
+	_, err := r.Encode()
+	return r, err
+}
+
+func formatTime(t int64) string { return time.Unix(0, t).UTC().Format(time.RFC3339Nano) }
+
+func buildNumeric(f *Feature, xs []float64, w *sketch.Workspace) {
+	f.Count = uint64(len(xs))
+	if len(xs) == 0 {
+		return
+	}
+	w.Sort(xs)
+	f.Median = xs[(len(xs)-1)/2]
+	f.Distances = sketch.NewExpHistogram(f.Median)
+	edges, decile := quantileEdges(xs)
+	f.Bins, _ = sketch.NewBins(edges) // ascending and finite, as the values are
+	f.DecileEdge = decile
+	h := sketch.NewHistogram(f.Bins)
+	for chunk := range slices.Chunk(xs, ColumnLength) {
+		f.Moments.AddAll(chunk)
+		h.AddSorted(chunk)
+		f.Distances.AddAll(chunk)
+		f.Quantiles.AddSorted(chunk, w)
+		for _, x := range chunk {
+			f.Distinct.Add(sketch.HashNumber(x))
+		}
+	}
+	f.Counts = slices.Clone(h.Counts())
+}
+
+// quantileEdges returns the interior edges of the bins: of the sorted values xs
+// the elements number ceil(i·n/60), i = 1..59 (nearest rank, so that an edge is a
+// real value), equal neighbours merged. An edge is a decile's if any i of its run
+// is a multiple of 6.
+func quantileEdges(xs []float64) (edges []float64, decile []bool) {
+	n := len(xs)
+	for i := 1; i < fineBins; i++ {
+		e := xs[(i*n+fineBins-1)/fineBins-1]
+		if len(edges) == 0 || edges[len(edges)-1] != e {
+			edges, decile = append(edges, e), append(decile, false)
+		}
+		if i%binsInDecile == 0 {
+			decile[len(decile)-1] = true
+		}
+	}
+	return edges, decile
+}
+
+func buildCategorical(f *Feature, counts map[string]uint64) {
+	for category, n := range counts {
+		f.Count += n
+		f.Distinct.Add(sketch.HashText([]byte(category)))
+	}
+	f.Categories = mostFrequent(counts, MaxCategories)
+	slices.Sort(f.Categories)
+	f.CategoryCounts = make([]uint64, len(f.Categories))
+	f.OtherCategories = f.Count
+	for i, c := range f.Categories {
+		f.CategoryCounts[i] = counts[c]
+		f.OtherCategories -= counts[c]
+	}
+}
+
+// mostFrequent returns at most k keys, the most frequent first, ties by bytes.
+func mostFrequent(counts map[string]uint64, k int) []string {
+	keys := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	return keys[:min(k, len(keys))]
+}

@@ -1,0 +1,112 @@
+package profile
+
+import (
+	"slices"
+
+	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/sketch"
+)
+
+// Categorical is what a categorical feature looked like.
+type Categorical struct {
+	Missing, Invalid uint64
+	// Count is the number of valid values.
+	Count uint64
+	// Unseen is the number of values that the reference does not know; without a
+	// reference it is Count.
+	Unseen uint64
+	// Others has the most frequent of the unseen values, and Distinct all values;
+	// both in detailed layouts only.
+	Others   sketch.TopK
+	Distinct sketch.Distinct
+
+	counts   []uint64 // of the reference's categories; nil while all are 0
+	spec     *FeatureSpec
+	detailed bool
+	mixed    bool // merged from windows with another reference
+}
+
+func newCategorical(spec *FeatureSpec, detailed bool) Categorical {
+	c := Categorical{spec: spec, detailed: detailed}
+	if detailed {
+		c.Others = sketch.NewTopK(unseenKept)
+	}
+	return c
+}
+
+// Comparable reports whether the counts can be compared with the reference.
+func (c *Categorical) Comparable() bool { return c.spec.Reference != nil && !c.mixed }
+
+// AppendCounts appends the counts of the reference's categories, in its order,
+// and the count of unseen values: the bins of the categorical statistics.
+func (c *Categorical) AppendCounts(dst []uint64) []uint64 {
+	if c.counts == nil {
+		dst = append(dst, make([]uint64, len(c.spec.Reference.Categories))...)
+	} else {
+		dst = append(dst, c.counts...)
+	}
+	return append(dst, c.Unseen)
+}
+
+func (c *Categorical) observe(v *event.Value) {
+	switch v.State {
+	case event.Missing:
+		c.Missing++
+	case event.Invalid:
+		c.Invalid++
+	default:
+		c.count(v.Text)
+	}
+}
+
+func (c *Categorical) count(text []byte) {
+	c.Count++
+	if c.detailed {
+		c.Distinct.Add(sketch.HashText(text))
+	}
+	if r := c.spec.Reference; r != nil {
+		if i, ok := r.category[string(text)]; ok {
+			if c.counts == nil {
+				c.counts = make([]uint64, len(r.Categories))
+			}
+			c.counts[i]++
+			return
+		}
+	}
+	c.Unseen++
+	if c.detailed {
+		c.Others.Add(text, 1)
+	}
+}
+
+func (c *Categorical) merge(o *Categorical) {
+	c.Missing += o.Missing
+	c.Invalid += o.Invalid
+	c.Count += o.Count
+	c.Unseen += o.Unseen
+	if c.detailed {
+		c.Others.Merge(&o.Others)
+		c.Distinct.Merge(&o.Distinct)
+	}
+	if c.mixed = c.mixed || o.mixed || c.spec.Reference != o.spec.Reference; c.mixed {
+		c.counts = nil
+		return
+	}
+	if o.counts == nil {
+		return
+	}
+	if c.counts == nil {
+		c.counts = make([]uint64, len(o.counts))
+	}
+	for i, n := range o.counts {
+		c.counts[i] += n
+	}
+}
+
+func (c *Categorical) clone() Categorical {
+	d := *c
+	d.counts = slices.Clone(c.counts)
+	d.Others = c.Others.Clone()
+	d.Distinct = c.Distinct.Clone()
+	return d
+}

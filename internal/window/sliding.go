@@ -1,0 +1,149 @@
+package window
+
+// Merger merges contents. Merge adds src to dst and leaves src unchanged; Clone
+// returns an independent copy. Contents are shared by the panes and windows that
+// hold them, so that only a clone may ever be the dst of a Merge.
+type Merger[T any] interface {
+	Merge(dst, src *T)
+	Clone(src *T) *T
+}
+
+// Accumulator merges contents in the order they come; it copies only when it
+// must. Its zero value is empty.
+type Accumulator[T any] struct {
+	content *T
+	owned   bool
+}
+
+// Add merges c, which may be nil and is left unchanged.
+func (a *Accumulator[T]) Add(c *T, m Merger[T]) {
+	switch {
+	case c == nil:
+	case a.content == nil:
+		a.content = c
+	default:
+		if !a.owned {
+			a.content, a.owned = m.Clone(a.content), true
+		}
+		m.Merge(a.content, c)
+	}
+}
+
+// Content returns what was merged, nil if nothing. The caller must not change it,
+// and a later Add may.
+func (a *Accumulator[T]) Content() *T { return a.content }
+
+// Take returns what was merged, nil if nothing, and empties the accumulator.
+func (a *Accumulator[T]) Take() *T {
+	c := a.content
+	*a = Accumulator[T]{}
+	return c
+}
+
+// Sliding is a window of fixed length over the panes of one tier, kept as two
+// stacks: the suffixes of one block of panes and the prefix of the next. Blocks
+// start at multiples of the window's length, so that the tree by which a window
+// is merged is a function of its end alone:
+//
+//	window(E) = suffix(previous block, from E−L) + prefix(block, to E)
+//
+// where a suffix is merged from its right end and a prefix from its left. This
+// needs at most three merges a slide, amortised (the two-stacks method for
+// sliding-window aggregation: Tangwongsan, Hirzel, Schneider, "General
+// incremental sliding-window aggregation", VLDB 2015).
+type Sliding[T any] struct {
+	length, slide int64
+	merger        Merger[T]
+
+	block    int64 // start of the block that is being filled
+	panes    []*T  // of that block
+	prefix   Accumulator[T]
+	previous []*T // panes of the block before
+	suffixes []*T // suffixes[i] = previous[i] + … + previous[n-1]
+}
+
+// NewSliding returns an empty window; length is a multiple of slide.
+func NewSliding[T any](length, slide int64, m Merger[T]) *Sliding[T] {
+	n := length / slide
+	return &Sliding[T]{
+		length: length, slide: slide, merger: m, block: NoTime,
+		panes: make([]*T, n), previous: make([]*T, n), suffixes: make([]*T, n+1),
+	}
+}
+
+// Length returns the window's length.
+func (s *Sliding[T]) Length() int64 { return s.length }
+
+// Slide returns by how much the window slides.
+func (s *Sliding[T]) Slide() int64 { return s.slide }
+
+// Push adds the pane that starts at start. Starts ascend; those left out are
+// empty. A nil content is an empty pane.
+func (s *Sliding[T]) Push(start int64, c *T) {
+	s.enter(Floor(start, s.length))
+	s.panes[s.index(start)] = c
+	s.prefix.Add(c, s.merger)
+}
+
+// At merges into out the window that ends at end: a multiple of the slide, and
+// no pane at or after it has been pushed. The last pane may be left out; then
+// head, which may be nil, stands for what is known of it.
+func (s *Sliding[T]) At(end int64, head *T, out *Accumulator[T]) {
+	last := end - s.slide
+	s.enter(Floor(last, s.length))
+	out.Add(s.suffixes[s.index(last)+1], s.merger)
+	out.Add(s.prefix.Content(), s.merger)
+	out.Add(head, s.merger)
+}
+
+// Revise adds c to the pane that starts at start, which has been pushed or left
+// out before, and rebuilds the block that holds it. A pane older than the
+// previous block is in no window any more.
+func (s *Sliding[T]) Revise(start int64, c *T) {
+	switch block := Floor(start, s.length); block {
+	case s.block:
+		s.panes[s.index(start)] = s.plus(s.panes[s.index(start)], c)
+		s.prefix = Accumulator[T]{}
+		for _, p := range s.panes {
+			s.prefix.Add(p, s.merger)
+		}
+	case s.block - s.length:
+		s.previous[s.index(start)] = s.plus(s.previous[s.index(start)], c)
+		s.buildSuffixes()
+	}
+}
+
+// index of a pane within its block.
+func (s *Sliding[T]) index(start int64) int64 {
+	return (start - Floor(start, s.length)) / s.slide
+}
+
+// enter makes block the one that is being filled.
+func (s *Sliding[T]) enter(block int64) {
+	if block <= s.block {
+		return
+	}
+	if block == s.block+s.length {
+		s.panes, s.previous = s.previous, s.panes
+	} else {
+		clear(s.previous)
+	}
+	s.block = block
+	clear(s.panes)
+	s.prefix = Accumulator[T]{}
+	s.buildSuffixes()
+}
+
+func (s *Sliding[T]) buildSuffixes() {
+	for i := len(s.previous) - 1; i >= 0; i-- {
+		s.suffixes[i] = s.plus(s.previous[i], s.suffixes[i+1])
+	}
+}
+
+// plus returns a content that holds both, which may be nil; it changes neither.
+func (s *Sliding[T]) plus(a, b *T) *T {
+	var sum Accumulator[T]
+	sum.Add(a, s.merger)
+	sum.Add(b, s.merger)
+	return sum.Content()
+}
