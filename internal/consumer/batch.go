@@ -1,0 +1,52 @@
+package consumer
+
+import "context"
+
+// Record is one Kafka message. Key and Value are valid during HandleBatch only; a
+// nil one was null, an empty one empty.
+type Record struct {
+	Offset    int64
+	Timestamp int64 // Unix milliseconds as Kafka has it; -1 if there is none
+	Key       []byte
+	Value     []byte
+}
+
+// Batch is what was read of one partition since its last batch.
+type Batch struct {
+	Topic     string
+	Partition int
+	Records   []Record
+
+	// First and Next bound the offsets that this batch accounts for:
+	// Next − First = len(Records) + Skipped.
+	First, Next int64
+	// Skipped offsets hold no record for us: compacted, aborted, markers, or in a
+	// batch that cannot be read.
+	Skipped int64
+	// SkippedBatches counts the batches that could not be read: damaged, of an
+	// unknown format, or larger than Config.MaxBatchBytes.
+	SkippedBatches int64
+	// Gap is the number of offsets before First that retention took away unread.
+	Gap int64
+	// Restarted: the partition's log ended before the position, because the topic
+	// was deleted and made again; First is where the log now begins.
+	Restarted bool
+	// End is the high watermark, or the last stable offset with ReadCommitted, as of
+	// this fetch: the lag is End − Next.
+	End int64
+	// CaughtUp: all there was to read as of this fetch has been read.
+	CaughtUp bool
+	// Done: the declared end was reached; only with UntilEnd, and the last call for
+	// the partition.
+	Done bool
+}
+
+// Handler takes what was read.
+type Handler interface {
+	// HandleBatch is called by one goroutine a partition, in offset order. Blocking
+	// in it is the back-pressure; it must return when ctx ends. It is also called
+	// without records when offsets were skipped or lost, when CaughtUp or Done
+	// changed, and about every second while a partition is read to its end and
+	// fetches succeed. An error ends Run, which returns it.
+	HandleBatch(ctx context.Context, b *Batch) error
+}
