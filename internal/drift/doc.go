@@ -1,3 +1,29 @@
-// Package drift compares a window with a reference: eight statistics, each with
-// its distribution while nothing changes, and a verdict.
+// Package drift compares a window with a reference: statistics, their
+// distributions while nothing changes, and the verdict.
+//
+// A statistic sees two Samples, never raw values. All but two compare the counts of
+// one set of bins; KS compares cumulated counts at the edges of the fine bins;
+// Wasserstein the area between two distribution functions. The conventions:
+//
+//   - p are the shares of the reference, q those of the window; bins empty on both
+//     sides are dropped, and B is the number left.
+//   - PSI and KL add half a count to each bin of each side (Krichevsky-Trofimov), so
+//     that an empty bin is finite; they use the natural logarithm. The others
+//     do not smooth.
+//   - Undefined is NaN, never 0: a side without values, two sides with different
+//     numbers of bins, chi-square of a single bin, Wasserstein of a constant
+//     reference. Every other value is finite.
+//
+// The null hypothesis is the textbook one: both samples are independent draws from one
+// distribution. It knows both sample sizes, and it does not know that the
+// values of a real stream are correlated in time: on such a stream the
+// p-values are too small, and it is the effect floor that keeps quiet. The chi-square
+// approximations want about five expected values a bin in the window.
+//
+// Bins are right-closed, so a reference that is constant has the bins (-Inf, c] and
+// (c, +Inf), and values that move below c are invisible to all statistics over
+// bins. They are counted as out of range, which is not this package's business.
+//
+// The package holds no state: equal samples give equal outcomes, in any order and
+// by any goroutine, and nothing is allocated but the outcomes.
 package drift

@@ -2,7 +2,7 @@ package drift
 
 import "github.com/streammon/streammon/internal/sketch"
 
-// Sample is one side of a comparison.
+// Sample is one side of a comparison. It is only read.
 type Sample struct {
 	// Bins are what all statistics but KS and Wasserstein compare: the counts of a
 	// numeric feature in the deciles of its reference, or of a categorical feature
@@ -17,4 +17,65 @@ type Sample struct {
 	// StdDev is the sample standard deviation of a numeric feature; the reference's
 	// is the unit of Wasserstein.
 	StdDev float64
+}
+
+// comparison is a pair of samples with what the statistics need of it.
+type comparison struct {
+	ref, cur Sample
+	alpha    float64
+	// m and n are the sizes of reference and window, by their Bins.
+	m, n float64
+	// bins is the number of Bins not empty on both sides; 0 if they differ in number.
+	bins int
+	// scale is 1/m + 1/n, the variance of q-p in units of p(1-p).
+	scale float64
+	// critical is exceeded with probability alpha by a chi-square variable with
+	// bins-1 degrees of freedom; NaN without any.
+	critical float64
+}
+
+func newComparison(ref, cur Sample, alpha float64) comparison {
+	c := comparison{ref: ref, cur: cur, alpha: alpha}
+	if len(ref.Bins) == len(cur.Bins) {
+		for i, r := range ref.Bins {
+			if r|cur.Bins[i] != 0 {
+				c.bins++
+			}
+		}
+	}
+	c.m, c.n = float64(total(ref.Bins)), float64(total(cur.Bins))
+	c.scale = 1/c.m + 1/c.n
+	c.critical = chiSquareQuantile(float64(c.bins-1), alpha)
+	return c
+}
+
+// defined reports whether the bins can be compared at all.
+func (c *comparison) defined() bool { return c.bins > 0 && c.m > 0 && c.n > 0 }
+
+// shares yields the shares of reference and window in every bin.
+func (c *comparison) shares(yield func(p, q float64) bool) {
+	for i, r := range c.ref.Bins {
+		if s := c.cur.Bins[i]; r|s != 0 && !yield(float64(r)/c.m, float64(s)/c.n) {
+			return
+		}
+	}
+}
+
+// smoothed is shares with half a count added to every bin of each side.
+func (c *comparison) smoothed(yield func(p, q float64) bool) {
+	extra := 0.5 * float64(c.bins)
+	for i, r := range c.ref.Bins {
+		s := c.cur.Bins[i]
+		if r|s != 0 && !yield((float64(r)+0.5)/(c.m+extra), (float64(s)+0.5)/(c.n+extra)) {
+			return
+		}
+	}
+}
+
+func total(counts []uint64) uint64 {
+	var sum uint64
+	for _, c := range counts {
+		sum += c
+	}
+	return sum
 }

@@ -1,0 +1,47 @@
+package drift
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/streammon/streammon/internal/sketch"
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// BenchmarkEvaluate has all statistics of a numeric feature with and without
+// Wasserstein, and of a categorical one with 20 categories.
+func BenchmarkEvaluate(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	ref, cur := numericSample(rng, 50_000, 0), numericSample(rng, 2_000, 0.1)
+	bins := func(s Sample) Sample { return Sample{Bins: s.Bins, Fine: s.Fine} }
+	for _, bm := range []struct {
+		name     string
+		ref, cur Sample
+	}{
+		{"numeric", ref, cur},
+		{"numeric_without_wasserstein", bins(ref), bins(cur)},
+		{"categorical_20", Sample{Bins: ref.Fine[:20]}, Sample{Bins: cur.Fine[:20]}},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			b.ReportAllocs()
+			var dst []Outcome
+			for b.Loop() {
+				dst, _ = EvaluateInto(dst[:0], bm.ref, bm.cur, Options{})
+			}
+		})
+	}
+}
+
+// numericSample draws n normal values around mean, with the bins of a standard normal reference.
+func numericSample(rng *rand.Rand, n int, mean float64) Sample {
+	exp := sketch.NewExpHistogram(0)
+	s := Sample{Bins: make([]uint64, 10), Fine: make([]uint64, 60), Exp: &exp, StdDev: 1}
+	for range n {
+		x := mean + rng.NormFloat64()
+		i := min(59, int(60*distuv.UnitNormal.CDF(x)))
+		s.Bins[i/6]++
+		s.Fine[i]++
+		exp.AddAll([]float64{x})
+	}
+	return s
+}
