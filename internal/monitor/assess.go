@@ -19,7 +19,12 @@ var (
 
 // CompareResults orders results by end, model, version, segment and window length.
 func CompareResults(a, b *Result) int {
-	return cmp.Or(a.End.Compare(b.End), cmp.Compare(a.Model, b.Model), cmp.Compare(a.Version, b.Version),
+	return cmp.Or(a.End.Compare(b.End), CompareSeries(a, b))
+}
+
+// CompareSeries orders results by model, version, segment and window length.
+func CompareSeries(a, b *Result) int {
+	return cmp.Or(cmp.Compare(a.Model, b.Model), cmp.Compare(a.Version, b.Version),
 		cmp.Compare(a.Segment, b.Segment), cmp.Compare(a.Length, b.Length))
 }
 

@@ -193,6 +193,13 @@ func (g *Group) slowest(l *Lane) bool {
 	return true
 }
 
+// KindWatermark returns the lane's watermark of the given kind, or window.NoTime.
+func (l *Lane) KindWatermark(k event.Kind) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.shard.Watermark(k)
+}
+
 // Watermark returns the watermark of the lane's predictions as of the last
 // Deliver, or window.NoTime.
 func (l *Lane) Watermark() int64 {

@@ -17,8 +17,9 @@ type Intake struct {
 	routes []route
 	event  event.Event
 	labels labelQueue
-	// Rejected, if set, is told of each rejected message and why.
-	Rejected func(message []byte, reason event.Reason, detail error)
+	// Rejected, if set, is told of each rejected message: its index in what Take was
+	// given, and why.
+	Rejected func(index int, message []byte, reason event.Reason, detail error)
 
 	mu     sync.Mutex
 	ledger event.Ledger
@@ -78,7 +79,7 @@ func (in *Intake) Take(messages []Message) {
 		defer r.lane.mu.Unlock()
 	}
 	for i := range messages {
-		in.message(&messages[i])
+		in.message(i, &messages[i])
 	}
 }
 
@@ -93,7 +94,7 @@ func (in *Intake) Finish() {
 	in.release(1<<63 - 1)
 }
 
-func (in *Intake) message(m *Message) {
+func (in *Intake) message(i int, m *Message) {
 	in.ledger.Consumed++
 	r, reason := in.decode(m)
 	if reason == event.Accepted {
@@ -102,7 +103,7 @@ func (in *Intake) message(m *Message) {
 	if reason != event.Accepted {
 		in.ledger.Rejected[reason]++
 		if in.Rejected != nil {
-			in.Rejected(m.Value, reason, r.decoder.LastError())
+			in.Rejected(i, m.Value, reason, r.decoder.LastError())
 		}
 		return
 	}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streammon/streammon/internal/app"
+	"github.com/streammon/streammon/internal/demo"
+)
+
+func newDemo() *cobra.Command {
+	o := app.DemoOptions{}
+	var listen, scenario string
+	var verbose bool
+	var names []string
+	for _, s := range demo.Scenarios() {
+		names = append(names, s.Name+" ("+s.About+")")
+	}
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Show streammon at work on a synthetic fraud service",
+		Long: `demo needs nothing but this binary. It starts an embedded Kafka broker on a free port,
+writes two hours of history and then a live stream of a synthetic fraud service through
+the real protocol, consumer and exporter, and serves gauges and pages. From minute 1 on
+things go wrong in turn; each is announced with the metric to look at, and again when
+streammon has noticed.`,
+		Example: `  streammon demo
+  streammon demo --rate=500 --duration=3m --web.listen-address=127.0.0.1:9200`,
+		Args: exactArgs(0, "no arguments, only flags"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var ok bool
+			if o.Scenario, ok = demo.Find(scenario); !ok {
+				return usagef("--scenario %q is not one of: %s", scenario, strings.Join(names, ", "))
+			}
+			if o.Rate <= 0 || o.Rate > 5000 {
+				return usagef("--rate %g is not in (0, 5000]", o.Rate)
+			}
+			o.Logger = slog.New(slog.DiscardHandler)
+			if verbose {
+				var err error
+				if o.Logger, err = newLogger(cmd, "info", "logfmt"); err != nil {
+					return err
+				}
+			}
+			listener, err := net.Listen("tcp", listen)
+			if err != nil {
+				return fmt.Errorf("serve: %w (another demo? --web.listen-address takes another address)", err)
+			}
+			o.Listener, o.Build = listener, build()
+			ctx, cancel := withDuration(cmd.Context(), o.Duration)
+			defer cancel()
+			return runDemo(ctx, cmd.OutOrStdout(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&listen, "web.listen-address", ":9108", "`ADDRESS` to serve on")
+	f.DurationVar(&o.Duration, "duration", 0, "end by itself after this time (default: at Ctrl-C)")
+	f.Float64Var(&o.Rate, "rate", 200, "events a second")
+	f.Uint64Var(&o.Seed, "seed", 1, "seed of the service")
+	f.StringVar(&scenario, "scenario", "tour", "what happens: "+strings.Join(names, ", "))
+	f.BoolVar(&verbose, "verbose", false, "log what the monitor logs")
+	return cmd
+}
+
+func withDuration(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if d <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, d)
+}
+
+// runDemo prints what happens; times are those since the process began.
+func runDemo(ctx context.Context, w io.Writer, o app.DemoOptions) error {
+	start := time.Now()
+	o.Say = func(format string, args ...any) {
+		fmt.Fprintf(w, "%6.1fs  %s\n", time.Since(start).Seconds(), fmt.Sprintf(format, args...))
+	}
+	if err := app.Demo(ctx, o); err != nil {
+		return err
+	}
+	o.Say("demo ended")
+	return nil
+}

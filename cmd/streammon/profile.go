@@ -1,0 +1,254 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streammon/streammon/internal/app"
+	"github.com/streammon/streammon/internal/config"
+	"github.com/streammon/streammon/internal/event"
+)
+
+func newProfile() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "profile",
+		Short: "Build, show and compare references",
+		Long: `A profile is the reference that windows are compared with: counts and sketches of the
+data that a model was trained or validated on, without its rows.`,
+		Example: `  streammon profile build --config.file=streammon.yaml --input=train.parquet --output=fraud.profile.json
+  streammon profile diff march.profile.json april.profile.json`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q of %s", args[0], cmd.CommandPath())
+			}
+			return cmd.Help()
+		},
+	}
+	cmd.AddCommand(newProfileBuild(), newProfileShow(), newProfileDiff())
+	return cmd
+}
+
+func newProfileBuild() *cobra.Command {
+	var o app.ProfileOptions
+	var configFile, output, from, to string
+	var features []string
+	cmd := &cobra.Command{
+		Use:   "build",
+		Short: "Build a reference from files or a range of a topic",
+		Long: `build reads CSV, JSONL or Parquet files (also .gz, .zst; - is standard input), or with
+--from-kafka the model's predictions topic, through the same decoder as run, and writes a
+profile. With a config the features are those of its model; without one they are inferred
+from the first file, the table is printed, and --feature overrides it.
+
+Of CSV and Parquet, a feature's column is the one named as its path, or as the feature.
+Rows need no id, time or model.`,
+		Example: `  streammon profile build --config.file=streammon.yaml --input=train.csv --output=fraud.profile.json
+  streammon profile build --config.file=streammon.yaml --from-kafka --from=2026-11-01T00:00:00Z --to=2026-11-08T00:00:00Z --output=fraud.profile.json
+  streammon profile build --input=train.parquet --feature=zip:categorical --feature=row:skip --output=fraud.profile.json`,
+		Args: exactArgs(0, "no arguments, only flags"),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if err := checkBuildFlags(cmd, o, configFile); err != nil {
+				return err
+			}
+			if o.Overrides, err = parseOverrides(features); err != nil {
+				return err
+			}
+			if o.From, err = parseTime("from", from); err != nil {
+				return err
+			}
+			if o.To, err = parseTime("to", to); err != nil {
+				return err
+			}
+			var c *config.Config
+			if configFile != "" {
+				if c, err = config.LoadForProfile(configFile); err != nil {
+					return err
+				}
+			}
+			return buildProfile(cmd, c, o, output)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&configFile, "config.file", "", "config `FILE`; without it the features are inferred")
+	f.StringArrayVar(&o.Inputs, "input", nil, "`FILE` of rows; may be repeated")
+	f.StringVar(&output, "output", "", "write the profile to `FILE` (- is standard output)")
+	f.StringVar(&o.Model, "model", "", "`NAME` of the config's model; needed if there are several")
+	f.BoolVar(&o.FromKafka, "from-kafka", false, "read the model's predictions topic")
+	f.StringVar(&from, "from", "", "with --from-kafka: the first record `TIME`, RFC 3339 (default: the beginning)")
+	f.StringVar(&to, "to", "", "with --from-kafka: the record `TIME` to stop before (default: the end)")
+	f.StringArrayVar(&features, "feature", nil, "`NAME:TYPE`, numeric, categorical or skip, against the inference; may be repeated")
+	return cmd
+}
+
+func checkBuildFlags(cmd *cobra.Command, o app.ProfileOptions, configFile string) error {
+	switch {
+	case o.FromKafka && configFile == "":
+		return usagef("--from-kafka needs --config.file")
+	case o.FromKafka == (len(o.Inputs) > 0):
+		return usagef("%s needs either --input or --from-kafka", cmd.CommandPath())
+	case configFile == "" && o.Inputs[0] == "-":
+		return usagef("standard input cannot be read twice: inference needs a file, or give --config.file")
+	}
+	return required(cmd, "output")
+}
+
+func parseOverrides(features []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, f := range features {
+		i := strings.LastIndex(f, ":")
+		if i < 1 || !slices.Contains([]string{"numeric", "categorical", "skip"}, f[i+1:]) {
+			return nil, usagef("--feature %q is not NAME:numeric, NAME:categorical or NAME:skip", f)
+		}
+		out[f[:i]] = f[i+1:]
+	}
+	return out, nil
+}
+
+func parseTime(flag, s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return t, usagef("--%s %q is not an RFC 3339 time such as 2026-11-01T00:00:00Z", flag, s)
+	}
+	return t, nil
+}
+
+func buildProfile(cmd *cobra.Command, c *config.Config, o app.ProfileOptions, output string) error {
+	bar := newBar(cmd.ErrOrStderr(), "profile")
+	o.Progress, o.Builder = bar.bytes, release
+	report := cmd.ErrOrStderr()
+	o.Inferred = func(features []app.Inferred) { printInferred(report, features) }
+	r, s, err := app.BuildProfile(cmd.Context(), c, o)
+	bar.done()
+	if err != nil {
+		return err
+	}
+	data, err := r.Encode()
+	if err != nil {
+		return err
+	}
+	if output == "-" {
+		_, err = cmd.OutOrStdout().Write(data)
+	} else {
+		err = os.WriteFile(output, data, 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("write profile: %w", err)
+	}
+	var rejected uint64
+	for reason, n := range s.Rejected {
+		if n > 0 {
+			fmt.Fprintf(report, "rejected %d rows: %s\n", n, event.Reason(reason))
+			rejected += n
+		}
+	}
+	fmt.Fprintf(report, "%d rows, %d rejected, %d features, fingerprint %s\n", s.Rows, rejected, len(r.Features), r.Fingerprint)
+	return nil
+}
+
+func printInferred(w io.Writer, features []app.Inferred) {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "COLUMN\tTYPE\tROWS\tMISSING\tDISTINCT\tEXAMPLE\tWHY")
+	for _, f := range features {
+		kind := f.Type.String()
+		if f.Skip {
+			kind = "left out"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%.24s\t%s\n", f.Name, kind, f.Rows, f.Missing, f.Distinct, f.Example, f.Reason)
+	}
+	t.Flush()
+}
+
+func newProfileShow() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show FILE",
+		Short: "Print a reference",
+		Example: `  streammon profile show fraud.profile.json
+  streammon profile show fraud.profile.json | grep numeric`,
+		Args: exactArgs(1, "one profile"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := app.LoadProfile(args[0])
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			fmt.Fprintf(out, "%d rows, fingerprint %s\n", r.Rows, r.Fingerprint)
+			if len(r.Provenance.Inputs) > 0 {
+				fmt.Fprintf(out, "from %s\n", strings.Join(r.Provenance.Inputs, ", "))
+			}
+			if r.Provenance.First != "" {
+				fmt.Fprintf(out, "events from %s to %s\n", r.Provenance.First, r.Provenance.Last)
+			}
+			t := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+			fmt.Fprintln(t, "FEATURE\tTYPE\tCOUNT\tMISSING\tINVALID\tDISTINCT\tMEAN\tSTDDEV\tMIN\tMEDIAN\tMAX\tBINS")
+			for i := range r.Features {
+				f := &r.Features[i]
+				fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d", f.Name, f.Type, f.Count, f.Missing, f.Invalid, f.Distinct.Estimate())
+				if f.Type == event.Numeric {
+					fmt.Fprintf(t, "\t%.5g\t%.5g\t%.5g\t%.5g\t%.5g\t%d\n", f.Moments.Mean, f.StdDev, f.Min, f.Median, f.Max, f.Bins.Len())
+				} else {
+					fmt.Fprintf(t, "\t\t\t\t\t\t%d\n", len(f.Categories))
+				}
+			}
+			if err := t.Flush(); err != nil {
+				return err
+			}
+			for name, values := range r.Segments {
+				fmt.Fprintf(out, "segment %s: %s\n", name, strings.Join(values, ", "))
+			}
+			return nil
+		},
+	}
+}
+
+func newProfileDiff() *cobra.Command {
+	return &cobra.Command{
+		Use:   "diff REFERENCE CURRENT",
+		Short: "Print all statistics between two references",
+		Long: `diff compares the features of two profiles as windows are compared with a reference,
+in the bins of the first. The second profile's values are placed into these bins by its
+own bins and exponential histogram, which is exact for categories and for equal bins.`,
+		Example: `  streammon profile diff march.profile.json april.profile.json
+  streammon profile diff old.profile.json new.profile.json | sort -k3 -n`,
+		Args: exactArgs(2, "two profiles"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a, err := app.LoadProfile(args[0])
+			if err != nil {
+				return err
+			}
+			b, err := app.LoadProfile(args[1])
+			if err != nil {
+				return err
+			}
+			rows := app.DiffProfiles(a, b)
+			t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+			fmt.Fprintln(t, "FEATURE\tSTATISTIC\tVALUE\tP-VALUE\tTHRESHOLD\tSTATE")
+			for _, r := range rows {
+				if r.Note != "" {
+					fmt.Fprintf(t, "%s\t%s\n", r.Feature, r.Note)
+				}
+				for _, d := range r.Drift {
+					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Feature, d.Statistic, figure(float64(d.Value)), figure(float64(d.PValue)), figure(float64(d.Threshold)), r.State)
+				}
+			}
+			return t.Flush()
+		},
+	}
+}
+
+// figure formats a number; an undefined one is a dash.
+func figure(x float64) string {
+	if x != x {
+		return "-"
+	}
+	return fmt.Sprintf("%.5g", x)
+}

@@ -1,0 +1,237 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/streammon/streammon/internal/consumer"
+	"github.com/streammon/streammon/internal/input"
+)
+
+// InitOptions says what topic to write a first config for.
+type InitOptions struct {
+	Brokers []string
+	Topic   string
+	// Rows is how many of the newest messages are looked at.
+	Rows int
+	// Model is the name to give where the messages name none.
+	Model string
+}
+
+// field is a field of the envelope and the top-level names that it is known by.
+type field struct {
+	key, path string // of the mapping, and where the default envelope has it
+	names     []string
+}
+
+var envelopeFields = []field{
+	{"id", "id", []string{"id", "request_id", "event_id", "transaction_id", "prediction_id", "uuid"}},
+	{"time", "time", []string{"time", "timestamp", "ts", "event_time", "created_at", "datetime"}},
+	{"model", "model", []string{"model", "model_name"}},
+	{"version", "version", []string{"version", "model_version"}},
+	{"score", "prediction.score", []string{"score", "probability", "prediction_score"}},
+	{"label", "prediction.label", []string{"predicted", "prediction_label", "decision"}},
+	{"value", "prediction.value", []string{"predicted_value", "prediction_value"}},
+	{"latency_ms", "latency_ms", []string{"latency_ms", "duration_ms"}},
+	{"status", "status", []string{"status", "status_code"}},
+}
+
+// Init samples a topic and returns a commented config for it, with what was found
+// about its fields and features.
+func Init(ctx context.Context, o InitOptions) ([]byte, error) {
+	cc := consumer.Config{Brokers: o.Brokers, ReadCommitted: true}
+	records, err := consumer.Sample(ctx, cc, o.Topic, o.Rows)
+	if err != nil {
+		return nil, fmt.Errorf("sample %s: %w", o.Topic, err)
+	}
+	s, err := newSample(records)
+	if err != nil {
+		return nil, fmt.Errorf("sample %s: %w", o.Topic, err)
+	}
+	return s.config(o), nil
+}
+
+// sample is what a number of messages look like.
+type sample struct {
+	rows     int
+	broken   int
+	mapping  []string // "key: path" lines that differ from the default
+	model    string
+	score    bool
+	label    string // a value of prediction.label
+	value    bool
+	segments []string
+	features []input.Inferred
+}
+
+func newSample(records []consumer.Record) (*sample, error) {
+	s := &sample{}
+	var objects []map[string]any
+	for _, r := range records {
+		var m map[string]any
+		d := json.NewDecoder(bytes.NewReader(r.Value))
+		d.UseNumber()
+		if err := d.Decode(&m); err != nil || m == nil {
+			s.broken++
+			continue
+		}
+		objects = append(objects, m)
+	}
+	s.rows = len(objects)
+	if s.rows == 0 {
+		return nil, fmt.Errorf("none of %d messages is a JSON object", len(records))
+	}
+	used := s.findFields(objects)
+	return s, s.inferFeatures(objects, used)
+}
+
+// findFields finds the envelope's fields, and returns the names they are under.
+func (s *sample) findFields(objects []map[string]any) (used []string) {
+	used = []string{"type", "label", "label_time", "record_time", "segments", "features", "prediction"}
+	for _, f := range envelopeFields {
+		path := f.path
+		if !present(objects, path) {
+			i := slices.IndexFunc(f.names, func(n string) bool { return present(objects, n) })
+			if i < 0 {
+				continue
+			}
+			path = f.names[i]
+			s.mapping = append(s.mapping, f.key+": "+strconv.Quote("$."+path))
+		}
+		used = append(used, path)
+		v := find(objects, path)
+		switch f.key {
+		case "model":
+			s.model = fmt.Sprint(v)
+		case "score":
+			s.score = true
+		case "label":
+			s.label = fmt.Sprint(v)
+		case "value":
+			s.value = true
+		}
+	}
+	if m, ok := find(objects, "segments").(map[string]any); ok {
+		for name := range m {
+			s.segments = append(s.segments, name)
+		}
+		slices.Sort(s.segments)
+	}
+	return used
+}
+
+func (s *sample) inferFeatures(objects []map[string]any, used []string) error {
+	nested := present(objects, "features")
+	if !nested {
+		s.mapping = append(s.mapping, `features: "$"`)
+	}
+	i := 0
+	inferred, err := input.Infer(func() (input.Record, error) {
+		if i == len(objects) {
+			return input.Record{}, io.EOF
+		}
+		row := objects[i]
+		i++
+		if nested {
+			row, _ = row["features"].(map[string]any)
+		}
+		b, err := json.Marshal(row)
+		return input.Record{Value: b, Line: int64(i)}, err
+	}, len(objects))
+	if err != nil {
+		return err
+	}
+	for _, f := range inferred {
+		if !nested && slices.Contains(used, f.Name) {
+			continue
+		}
+		s.features = append(s.features, f)
+	}
+	if !slices.ContainsFunc(s.features, func(f input.Inferred) bool { return !f.Skip }) {
+		return errors.New("no field looks like a feature")
+	}
+	return nil
+}
+
+func present(objects []map[string]any, path string) bool { return find(objects, path) != nil }
+
+// find returns the first value at the path that is not null.
+func find(objects []map[string]any, path string) any {
+	for _, o := range objects {
+		var v any = o
+		for _, name := range strings.Split(path, ".") {
+			m, _ := v.(map[string]any)
+			v = m[name]
+		}
+		if v != nil {
+			return v
+		}
+	}
+	return nil
+}
+
+// config writes the config, with a comment wherever it guessed.
+func (s *sample) config(o InitOptions) []byte {
+	var b bytes.Buffer
+	brokers := make([]string, len(o.Brokers))
+	for i, broker := range o.Brokers {
+		brokers[i] = strconv.Quote(broker)
+	}
+	model := s.model
+	if model == "" {
+		model = o.Model
+	}
+	if model == "" {
+		model = o.Topic
+	}
+	fmt.Fprintf(&b, "# Written from %d messages of %s", s.rows, o.Topic)
+	if s.broken > 0 {
+		fmt.Fprintf(&b, " (%d more are not JSON objects)", s.broken)
+	}
+	fmt.Fprintf(&b, ". Check it with: streammon check FILE\nkafka:\n  brokers: [%s]\n  group: streammon\nwindows: [5m, 1h, 24h]\nallowed_lateness: 30s\nmodels:\n", strings.Join(brokers, ", "))
+	fmt.Fprintf(&b, "  - name: %s\n    topics: {predictions: %s}\n", strconv.Quote(model), strconv.Quote(o.Topic))
+	b.WriteString("    # What windows are compared with; make it from training data, then uncomment:\n    #   streammon profile build --config.file=FILE --input=train.csv --output=reference.profile.json\n    # reference: reference.profile.json\n")
+	s.writeTask(&b)
+	if len(s.mapping) > 0 {
+		b.WriteString("    # Where the messages differ from the default envelope.\n    mapping:\n")
+		for _, line := range s.mapping {
+			fmt.Fprintf(&b, "      %s\n", line)
+		}
+	}
+	b.WriteString("    features:\n")
+	for _, f := range s.features {
+		line := fmt.Sprintf("%s: %s", strconv.Quote(f.Name), f.Type)
+		if f.Skip {
+			line = "# " + line + " (left out: " + f.Reason + ")"
+		}
+		fmt.Fprintf(&b, "      %s\n", line)
+	}
+	if len(s.segments) > 0 {
+		b.WriteString("    # Values come from the reference, or list them: {name: country, values: [DE, FR]}\n    segments:\n")
+		for _, name := range s.segments {
+			fmt.Fprintf(&b, "      - %s\n", strconv.Quote(name))
+		}
+	}
+	return b.Bytes()
+}
+
+func (s *sample) writeTask(b *bytes.Buffer) {
+	switch {
+	case s.value:
+		b.WriteString("    task: regression\n")
+	case s.label != "" || s.score:
+		fmt.Fprintf(b, "    task: binary # or multiclass\n    positive: %s # a label seen in the sample; is it the positive one?\n", strconv.Quote(s.label))
+	default:
+		b.WriteString("    task: none # no prediction was found in the messages\n")
+	}
+}
+
+// Inferred is what was found out about a column.
+type Inferred = input.Inferred

@@ -1,0 +1,204 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/streammon/streammon/internal/config"
+	"github.com/streammon/streammon/internal/consumer"
+	"github.com/streammon/streammon/internal/decode"
+	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/input"
+	"github.com/streammon/streammon/internal/profile"
+)
+
+// ProfileOptions says what to build a reference from.
+type ProfileOptions struct {
+	// Inputs are files; or, with FromKafka, the model's predictions topic is read
+	// from From to To (zero: to its end).
+	Inputs    []string
+	FromKafka bool
+	From, To  time.Time
+	// Model is the model of the config; it may be empty if there is one only.
+	Model string
+	// Overrides replace the inferred type of a feature, or with "skip" leave it out.
+	// For building without a config.
+	Overrides map[string]string
+	// Builder is the version of the program.
+	Builder  string
+	Progress func(read, total int64)
+	// Inferred, if set, is told the table of the inference, without a config.
+	Inferred func([]input.Inferred)
+}
+
+// ProfileSummary is what was read for a reference.
+type ProfileSummary struct {
+	Rows     uint64
+	Rejected [event.Reasons]uint64
+}
+
+// BuildProfile builds a reference from files or a topic; c may be nil, and the
+// features are then inferred from the first file.
+func BuildProfile(ctx context.Context, c *config.Config, o ProfileOptions) (*profile.Reference, ProfileSummary, error) {
+	var s ProfileSummary
+	options, err := profileDecoding(c, o)
+	if err != nil {
+		return nil, s, err
+	}
+	b := profile.NewBuilder(options.Schema)
+	if o.FromKafka {
+		err = profileFromKafka(ctx, c, o, options, b, &s)
+	} else {
+		meter := newMeter(o.Progress)
+		for _, name := range o.Inputs {
+			if err = profileFromFile(ctx, name, options, meter, b, &s); err != nil {
+				break
+			}
+		}
+	}
+	if err != nil {
+		return nil, s, err
+	}
+	s.Rows = b.Rows()
+	inputs := o.Inputs
+	if o.FromKafka {
+		inputs = []string{fmt.Sprintf("kafka topic from %s to %s", o.From.Format(time.RFC3339), o.To.Format(time.RFC3339))}
+	}
+	r, err := b.Build(profile.Provenance{Inputs: inputs, Builder: o.Builder})
+	return r, s, err
+}
+
+// profileDecoding is how to read the training data: one model's features, nothing
+// but them required.
+func profileDecoding(c *config.Config, o ProfileOptions) (decode.Options, error) {
+	if c == nil {
+		return inferDecoding(o)
+	}
+	m, err := findModel(c, o.Model)
+	if err != nil {
+		return decode.Options{}, err
+	}
+	g := &modelGroup{models: []*config.Model{m}}
+	options := decode.Options{Schema: g.schema(), Mapping: mapping(g.models), FeaturesOnly: true, Limits: decode.DefaultLimits()}
+	return options, nil
+}
+
+func findModel(c *config.Config, name string) (*config.Model, error) {
+	if name == "" && len(c.Models) == 1 {
+		return &c.Models[0], nil
+	}
+	for i := range c.Models {
+		if c.Models[i].Name == name {
+			return &c.Models[i], nil
+		}
+	}
+	if name == "" {
+		return nil, fmt.Errorf("the config has %d models: say which", len(c.Models))
+	}
+	return nil, fmt.Errorf("the config has no model %q", name)
+}
+
+// inferRows is how many rows types are inferred from.
+const inferRows = 10_000
+
+func inferDecoding(o ProfileOptions) (decode.Options, error) {
+	options := decode.Options{FeaturesOnly: true, Limits: decode.DefaultLimits()}
+	r, err := input.Open(o.Inputs[0], input.Options{})
+	if err != nil {
+		return options, err
+	}
+	defer r.Close()
+	inferred, err := input.Infer(r.Next, inferRows)
+	if err != nil {
+		return options, err
+	}
+	for i := range inferred {
+		override(&inferred[i], o.Overrides)
+	}
+	if o.Inferred != nil {
+		o.Inferred(inferred)
+	}
+	options.Schema.Models = []string{"model"}
+	for _, f := range inferred {
+		if !f.Skip {
+			options.Schema.Features = append(options.Schema.Features, event.Feature{Name: f.Name, Type: f.Type})
+		}
+	}
+	if len(options.Schema.Features) == 0 {
+		return options, errors.New("build profile: no column looks like a feature; name some with --feature")
+	}
+	return options, nil
+}
+
+func override(f *input.Inferred, overrides map[string]string) {
+	switch overrides[f.Name] {
+	case "numeric":
+		f.Type, f.Skip, f.Reason = event.Numeric, false, "as asked"
+	case "categorical":
+		f.Type, f.Skip, f.Reason = event.Categorical, false, "as asked"
+	case "skip":
+		f.Skip, f.Reason = true, "as asked"
+	}
+}
+
+func profileFromFile(ctx context.Context, name string, o decode.Options, m *meter, b *profile.Builder, s *ProfileSummary) error {
+	r, err := input.Open(name, input.Options{Progress: m.part()})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if adapt := tabular(r); adapt != nil {
+		if o, err = adapt(o); err != nil {
+			return err
+		}
+	}
+	d, err := decode.New(o)
+	if err != nil {
+		return err
+	}
+	var ev event.Event
+	for {
+		record, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return ctx.Err()
+		}
+		if err != nil {
+			return fmt.Errorf("build profile: %w", err)
+		}
+		observeRow(d, record.Value, &ev, b, s)
+	}
+}
+
+func observeRow(d *decode.Decoder, row []byte, ev *event.Event, b *profile.Builder, s *ProfileSummary) {
+	if reason := d.Decode(row, ev); reason != event.Accepted {
+		s.Rejected[reason]++
+		return
+	}
+	if ev.Kind == event.Prediction {
+		b.Observe(ev)
+	}
+}
+
+func profileFromKafka(ctx context.Context, c *config.Config, o ProfileOptions, d decode.Options, b *profile.Builder, s *ProfileSummary) error {
+	m, err := findModel(c, o.Model)
+	if err != nil {
+		return err
+	}
+	cc, err := connection(c)
+	if err != nil {
+		return err
+	}
+	cc.ReadCommitted = c.Kafka.Isolation == "read_committed"
+	decoder, err := decode.New(d)
+	if err != nil {
+		return err
+	}
+	var ev event.Event
+	return consumer.ReadRange(ctx, cc, m.Topics.Predictions, o.From, o.To, func(r consumer.Record) error {
+		observeRow(decoder, r.Value, &ev, b, s)
+		return nil
+	})
+}

@@ -1,0 +1,254 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/streammon/streammon/internal/consumer"
+	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/exporter"
+	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/pipeline"
+	"github.com/streammon/streammon/internal/window"
+)
+
+// runner is a running monitor: the handler of what the consumer reads.
+type runner struct {
+	logger      *slog.Logger
+	board       *monitor.Board
+	exporter    *exporter.Exporter
+	consumer    *consumer.Consumer
+	deadLetters *deadLetters
+	groups      []*pipeline.Group
+	sink        *pipeline.Sequencer
+	results     *resultWriter
+	published   func(*monitor.Snapshot)
+
+	mu         sync.Mutex
+	topics     map[string]*topic
+	partitions map[partitionKey]*partition
+	ready      bool
+}
+
+// topic is a topic that is read, and what it holds.
+type topic struct {
+	name  string
+	kind  event.Kind
+	group *pipeline.Group
+	// delivers: its partitions are lanes' predictions, whose panes go to the views.
+	delivers bool
+}
+
+type partitionKey struct {
+	topic string
+	index int
+}
+
+// partition is one that is being read.
+type partition struct {
+	topic    *topic
+	key      partitionKey
+	lane     *pipeline.Lane
+	intake   *pipeline.Intake
+	messages []pipeline.Message
+	offset   int64 // of the message that is being taken; for dead letters
+
+	mu      sync.Mutex
+	lag     int64
+	gap     uint64
+	skipped uint64
+	done    bool
+}
+
+func (r *runner) addTopics(m *modelGroup, g *pipeline.Group) {
+	r.topics[m.predictions] = &topic{name: m.predictions, kind: event.Prediction, group: g, delivers: true}
+	if m.labels != "" && m.labels != m.predictions {
+		r.topics[m.labels] = &topic{name: m.labels, kind: event.Label, group: g}
+	}
+}
+
+// onPartitions makes the lanes before the first message of any.
+func (r *runner) onPartitions(name string, n int) {
+	r.mu.Lock()
+	t := r.topics[name]
+	r.mu.Unlock()
+	t.group.Grow(n)
+}
+
+func (r *runner) partition(name string, index int) (*partition, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := partitionKey{name, index}
+	if p := r.partitions[k]; p != nil {
+		return p, nil
+	}
+	t := r.topics[name]
+	if t.group.Lanes() <= index {
+		t.group.Grow(index + 1)
+	}
+	p := &partition{topic: t, key: k, lane: t.group.Lane(index), lag: -1}
+	var err error
+	if p.intake, err = pipeline.NewIntake([]*pipeline.Lane{p.lane}, t.kind, nil); err != nil {
+		return nil, fmt.Errorf("read %s/%d: %w", name, index, err)
+	}
+	if r.deadLetters != nil {
+		p.intake.Rejected = func(i int, message []byte, reason event.Reason, _ error) {
+			r.deadLetters.add(k, p.offset+int64(i), message, reason)
+		}
+	}
+	r.partitions[k] = p
+	return p, nil
+}
+
+// HandleBatch takes in what was read of one partition.
+func (r *runner) HandleBatch(ctx context.Context, b *consumer.Batch) error {
+	p, err := r.partition(b.Topic, b.Partition)
+	if err != nil {
+		return err
+	}
+	p.account(b)
+	if b.Gap > 0 || b.Restarted || b.SkippedBatches > 0 {
+		p.lane.Gap()
+		r.logger.Warn("messages were lost before they were read; windows that hold the gap are not complete",
+			"topic", b.Topic, "partition", b.Partition, "offset", b.First, "retention_gap", b.Gap, "unreadable_batches", b.SkippedBatches, "topic_made_anew", b.Restarted)
+	}
+	p.take(b)
+	if b.Done {
+		p.intake.Finish()
+	}
+	r.consumer.Commit(b.Topic, b.Partition, b.Next)
+	if !p.topic.delivers {
+		return nil
+	}
+	if err := p.lane.Deliver(pipeline.Progress{Records: len(b.Records), CaughtUp: b.CaughtUp, Done: b.Done, Now: time.Now()}); err != nil {
+		return err
+	}
+	p.lane.Wait(func() bool { return ctx.Err() != nil })
+	return nil
+}
+
+func (p *partition) account(b *consumer.Batch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lag = b.End - b.Next
+	p.gap += uint64(b.Gap)
+	p.skipped += uint64(b.SkippedBatches)
+	p.done = b.Done
+}
+
+// take hands the batch to the intake in runs of consecutive offsets, so that the
+// offset of a dead letter is known.
+func (p *partition) take(b *consumer.Batch) {
+	for i := 0; i < len(b.Records); {
+		p.messages, p.offset = p.messages[:0], b.Records[i].Offset
+		for ; i < len(b.Records) && b.Records[i].Offset == p.offset+int64(len(p.messages)); i++ {
+			m := pipeline.Message{Value: b.Records[i].Value}
+			if ms := b.Records[i].Timestamp; ms > 0 {
+				m.RecordTime = ms * int64(time.Millisecond)
+			}
+			p.messages = append(p.messages, m)
+		}
+		p.intake.Take(p.messages)
+	}
+}
+
+// done reports whether all partitions were read to their declared ends.
+func (r *runner) done() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.partitions {
+		p.mu.Lock()
+		done := p.done
+		p.mu.Unlock()
+		if !done {
+			return false
+		}
+	}
+	return len(r.partitions) > 0
+}
+
+// ledger adds up the accounts of all partitions.
+func (r *runner) ledger() (sum event.Ledger) {
+	for _, p := range r.sorted() {
+		l := p.intake.Ledger()
+		sum.Add(&l)
+	}
+	return sum
+}
+
+func (r *runner) sorted() []*partition {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.SortedFunc(maps.Values(r.partitions), func(a, b *partition) int {
+		return cmp.Or(cmp.Compare(a.key.topic, b.key.topic), cmp.Compare(a.key.index, b.key.index))
+	})
+}
+
+// publish puts a new snapshot on the board.
+func (r *runner) publish(now time.Time) {
+	s := &monitor.Snapshot{At: now.UnixNano(), Exporting: r.consumer.Owner(), Ledger: r.ledger()}
+	for _, g := range r.groups {
+		results, models := g.Show(now)
+		s.Results = append(s.Results, results...)
+		s.Models = append(s.Models, models...)
+	}
+	slices.SortStableFunc(s.Results, monitor.CompareSeries)
+	slices.SortFunc(s.Models, func(a, b monitor.ModelStatus) int { return cmp.Compare(a.Model, b.Model) })
+	for _, p := range r.sorted() {
+		s.Partitions = append(s.Partitions, p.status(r.deadLetters))
+	}
+	s.NotReady = r.notReady()
+	r.board.Publish(s)
+	if r.published != nil {
+		r.published(s)
+	}
+}
+
+func (p *partition) status(d *deadLetters) monitor.PartitionStatus {
+	l := p.intake.Ledger()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := monitor.PartitionStatus{
+		Topic: p.key.topic, Partition: p.key.index, Consumed: l.Consumed, Rejected: l.Rejected,
+		Lag: p.lag, Gap: p.gap, Skipped: p.skipped, DeadLetters: d.written(p.key),
+	}
+	if w := p.lane.KindWatermark(p.topic.kind); w != window.NoTime {
+		s.Watermark = w
+	}
+	return s
+}
+
+// notReady says what readiness waits for; once ready, a monitor stays so while its
+// process lives, and lag is for the metrics to tell.
+func (r *runner) notReady() string {
+	if r.ready {
+		return ""
+	}
+	status := r.consumer.Status()
+	if !status.Assigned {
+		return cmp.Or(status.Error, "waiting for the partitions of all topics")
+	}
+	var behind int64
+	for _, p := range status.Partitions {
+		if !p.CaughtUp && !p.Done {
+			behind += max(p.Lag, 0)
+			if p.Lag != 0 {
+				return fmt.Sprintf("catching up: %s/%d is %d messages behind", p.Topic, p.Partition, p.Lag)
+			}
+		}
+	}
+	for _, g := range r.groups {
+		if !g.CaughtUp() {
+			return "catching up"
+		}
+	}
+	r.ready = true
+	r.logger.Info("ready", "partitions", len(status.Partitions))
+	return ""
+}

@@ -1,0 +1,91 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Broker is an embedded broker on a free port of the loopback interface, with its
+// data in a folder.
+type Broker struct {
+	cluster *kfake.Cluster
+	client  *kgo.Client
+}
+
+// StartBroker starts a broker that has the topic.
+func StartBroker(dir string) (*Broker, error) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(dir), kfake.SeedTopics(Partitions, Topic))
+	if err != nil {
+		return nil, fmt.Errorf("start embedded broker: %w", err)
+	}
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ProducerLinger(5*time.Millisecond),
+		kgo.MaxBufferedRecords(100_000), kgo.ProducerBatchCompression(kgo.NoCompression()),
+	)
+	if err != nil {
+		cluster.Close()
+		return nil, fmt.Errorf("start embedded broker: %w", err)
+	}
+	return &Broker{cluster: cluster, client: client}, nil
+}
+
+// Address returns the broker's host and port.
+func (b *Broker) Address() string { return b.cluster.ListenAddrs()[0] }
+
+// Close stops the broker.
+func (b *Broker) Close() {
+	b.client.Close()
+	b.cluster.Close()
+}
+
+// WriteHistory writes the events of [from, to) at an even rate a second, as fast as
+// the broker takes them. progress is called now and then with the share written.
+func (b *Broker) WriteHistory(ctx context.Context, s *Service, from, to time.Time, rate float64, progress func(share float64)) error {
+	step := time.Duration(float64(time.Second) / rate)
+	n := int(to.Sub(from) / step)
+	for i := range n {
+		b.write(ctx, s, from.Add(time.Duration(i)*step), Effects{})
+		if i%10_000 == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			progress(float64(i) / float64(n))
+		}
+	}
+	if err := b.client.Flush(ctx); err != nil {
+		return fmt.Errorf("write history: %w", err)
+	}
+	return nil
+}
+
+// tick is how often the live stream writes what has come due.
+const tick = 20 * time.Millisecond
+
+// WriteLive writes events at the rate a second, stamped with the time they are
+// written, until the context ends.
+func (b *Broker) WriteLive(ctx context.Context, s *Service, scenario Scenario, start time.Time, rate float64) error {
+	step := time.Duration(float64(time.Second) / rate)
+	due := start
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-ticker.C:
+			for ; !due.After(now); due = due.Add(step) {
+				b.write(ctx, s, due, scenario.Effects(due.Sub(start)))
+			}
+		}
+	}
+}
+
+func (b *Broker) write(ctx context.Context, s *Service, t time.Time, e Effects) {
+	value, id := s.Append(nil, t, e)
+	r := &kgo.Record{Topic: Topic, Key: []byte(id), Value: value, Timestamp: t}
+	b.client.Produce(ctx, r, nil)
+}
