@@ -1,0 +1,171 @@
+package drift
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// halves is a sample with k of 1,000 values in the second of two bins.
+func halves(k uint64) Sample { return Sample{Bins: []uint64{1000 - k, k}} }
+
+func TestState(t *testing.T) {
+	// Against 500 of 1,000, the PSI net of its mean of 0.002 is 0.034 for 595, 0.059
+	// for 622 and 0.111 for 665, and its critical value is 0.013.
+	for _, c := range []struct {
+		name     string
+		ref, cur Sample
+		opt      Options
+		want     string
+	}{
+		{"same", halves(500), halves(500), Options{}, OK},
+		{"significant, too small an effect", halves(500), halves(595), Options{}, OK},
+		{"half the floor", halves(500), halves(622), Options{}, Warning},
+		{"the floor", halves(500), halves(665), Options{}, Drift},
+		{"higher floor", halves(500), halves(665), Options{Floor: 0.2}, Warning},
+		{"lower floor", halves(500), halves(595), Options{Floor: 0.03}, Drift},
+		{"insignificant, large effect", halves(500), Sample{Bins: []uint64{2, 8}}, Options{}, OK},
+		{"less strict", halves(500), Sample{Bins: []uint64{2, 8}}, Options{Alpha: 0.5}, Drift},
+		{"enough values", halves(500), halves(665), Options{MinSamples: 1000}, Drift},
+		{"too few values", halves(500), halves(665), Options{MinSamples: 1001}, ""},
+		{"empty window", halves(500), Sample{Bins: []uint64{0, 0}}, Options{}, ""},
+		{"empty reference", Sample{Bins: []uint64{0, 0}}, halves(500), Options{}, ""},
+		{"no bins", Sample{}, Sample{}, Options{}, ""},
+		{"other bins", halves(500), Sample{Bins: []uint64{300, 300, 300}}, Options{}, ""},
+		{"one bin", Sample{Bins: []uint64{300, 0}}, Sample{Bins: []uint64{200, 0}}, Options{}, OK},
+		{"one bin, by chi-square", Sample{Bins: []uint64{300, 0}}, Sample{Bins: []uint64{200, 0}}, Options{DecideBy: "chi2"}, ""},
+		{"leaves its only bin", Sample{Bins: []uint64{300, 0}}, Sample{Bins: []uint64{0, 200}}, Options{}, Drift},
+		{"by name", halves(500), halves(665), Options{DecideBy: "hellinger_distance"}, Drift},
+		{"decides unshown", halves(500), halves(665), Options{DecideBy: "tvd", Statistics: []string{"js"}}, Drift},
+		{"chi-square has an effect, too", halves(500), halves(595), Options{DecideBy: "chi2"}, OK},
+		{"chi-square", halves(500), halves(665), Options{DecideBy: "chi2"}, Drift},
+		{"ks of a categorical feature is psi", halves(500), halves(665), Options{DecideBy: "ks"}, Drift},
+		{"unknown statistic", halves(500), halves(665), Options{DecideBy: "psy"}, ""},
+	} {
+		if _, got := Evaluate(c.ref, c.cur, c.opt); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestFloorIsOfTheDecidingStatisticOnly(t *testing.T) {
+	plain, _ := Evaluate(halves(500), halves(600), Options{})
+	raised, _ := Evaluate(halves(500), halves(600), Options{DecideBy: "tvd", Floor: 0.3})
+	for i, o := range plain {
+		if changed := raised[i].Threshold != o.Threshold; changed != (o.Statistic == "total_variation") {
+			t.Errorf("%s: threshold %v, then %v", o.Statistic, o.Threshold, raised[i].Threshold)
+		}
+	}
+}
+
+func TestStatisticsShown(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	numeric, categorical := numericSample(rng, 500, 0), halves(500)
+	all := []string{"psi", "js_distance", "kl_divergence", "hellinger_distance", "total_variation", "chi_square", "ks_statistic", "wasserstein_normalized"}
+	for _, c := range []struct {
+		sample Sample
+		chosen []string
+		want   []string
+	}{
+		{numeric, nil, all},
+		{categorical, nil, all[:6]},
+		{numeric, []string{"ks", "js_distance"}, []string{"js_distance", "ks_statistic"}},
+		{categorical, []string{"ks", "js_distance"}, []string{"js_distance"}},
+	} {
+		outcomes, _ := Evaluate(c.sample, c.sample, Options{Statistics: c.chosen})
+		var got []string
+		for _, o := range outcomes {
+			got = append(got, o.Statistic)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%v: got %v, want %v", c.chosen, got, c.want)
+		}
+	}
+}
+
+func TestLookup(t *testing.T) {
+	for _, s := range Catalogue {
+		for _, name := range []string{s.Name, s.Short} {
+			if got, ok := Lookup(name); !ok || got.Name != s.Name {
+				t.Errorf("%s: got %v %v", name, got.Name, ok)
+			}
+		}
+		if s.Help == "" || !s.Numeric || s.Floor <= 0 || s.measure == nil {
+			t.Errorf("%s is incomplete: %+v", s.Name, s)
+		}
+	}
+	if _, ok := Lookup("wasser"); ok {
+		t.Error("found a statistic by half its name")
+	}
+}
+
+// The state is what value and threshold say, and what is undefined is NaN, not infinite.
+func TestLawStateFollowsThreshold(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ref, cur := pair(t)
+		for _, s := range Catalogue[:7] {
+			outcomes, state := Evaluate(ref, cur, Options{DecideBy: s.Name, Statistics: []string{s.Name}})
+			o := outcomes[0]
+			for _, f := range []float64{o.Value, o.PValue, o.Threshold} {
+				if math.IsInf(f, 0) {
+					t.Fatalf("%+v", o)
+				}
+			}
+			if (state == "") != math.IsNaN(o.Value) || (state == Drift) != (o.Value >= o.Threshold) {
+				t.Fatalf("%+v is %q", o, state)
+			}
+			if state == Warning && o.PValue > DefaultAlpha*(1+1e-6) {
+				t.Fatalf("%+v is not significant", o)
+			}
+		}
+	})
+}
+
+func TestStatesAreStrictlyOrdered(t *testing.T) {
+	for _, s := range Catalogue[:6] {
+		last := 0
+		for k := uint64(500); k <= 1000; k += 5 {
+			_, state := Evaluate(halves(500), halves(k), Options{DecideBy: s.Name})
+			rank := slices.Index([]string{OK, Warning, Drift}, state)
+			if rank < last {
+				t.Errorf("%s: %q at %d after a worse one", s.Name, state, k)
+			}
+			last = rank
+		}
+		if last != 2 {
+			t.Errorf("%s never drifts", s.Name)
+		}
+	}
+}
+
+func TestHugeCounts(t *testing.T) {
+	const huge = math.MaxUint64 / 4
+	ref, cur := both([]uint64{huge, huge, 0}), both([]uint64{huge, huge / 2, 1})
+	for name, m := range overBins(ref, cur) {
+		if math.IsNaN(m.value+m.mean+m.pvalue+m.critical) || math.IsInf(m.value+m.mean+m.critical, 0) {
+			t.Errorf("%s: %+v", name, m)
+		}
+	}
+}
+
+func TestManyBins(t *testing.T) {
+	ref, cur := make([]uint64, 65_536), make([]uint64, 65_536)
+	for i := range ref {
+		ref[i], cur[i] = 100, uint64(50+i%2)
+	}
+	if outcomes, state := Evaluate(Sample{Bins: ref}, Sample{Bins: cur}, Options{}); state != OK || math.IsNaN(outcomes[0].PValue) {
+		t.Errorf("got %q, %+v", state, outcomes[0])
+	}
+}
+
+func TestEvaluateIntoAllocatesNothing(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	ref, cur := numericSample(rng, 5000, 0), numericSample(rng, 500, 1)
+	dst := make([]Outcome, 0, len(Catalogue))
+	if n := testing.AllocsPerRun(100, func() { dst, _ = EvaluateInto(dst[:0], ref, cur, Options{}) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
