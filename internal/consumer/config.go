@@ -19,12 +19,14 @@ const (
 	StartEarliest  StartPolicy = iota // the first offset that is still there
 	StartLatest                       // the end as of the start
 	StartTimestamp                    // the first record stamped at or after Start.Time, else the end
+	startNewest                       // the end less Start.newest
 )
 
 // Start is a start policy with its parameter.
 type Start struct {
 	Policy StartPolicy
 	Time   time.Time // for StartTimestamp
+	newest int64
 }
 
 // Topic is a topic to read and where to begin.
@@ -62,7 +64,8 @@ type Config struct {
 
 	Logger *slog.Logger // default: discard
 
-	// Positions gives the saved offset to go on from, if there is one. May be nil.
+	// Positions gives the saved offset to go on from, if there is one. It is called
+	// by any goroutine. May be nil.
 	Positions func(topic string, partition int) (offset int64, ok bool)
 	// OnPartitions is told the number of partitions of each topic before the first
 	// of them is read, and again whenever it has grown. It is never called

@@ -1,14 +1,30 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
+
+// leaveTimeout is how long the last commit and leaving the group may take.
+const leaveTimeout = time.Second
 
 // Consumer reads the configured topics. Its methods may be called by any goroutine.
 type Consumer struct {
-	cfg     Config
-	handler Handler
+	cfg        Config
+	handler    Handler
+	membership *membership
+
+	mu         sync.Mutex
+	partitions []*partition // in order of topic and partition
+	assigned   bool
+	problem    string
 }
 
 // Status is a snapshot of a consumer.
@@ -42,22 +58,82 @@ func New(cfg Config, h Handler) (*Consumer, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return &Consumer{cfg: cfg.withDefaults(), handler: h}, nil
+	cfg = cfg.withDefaults()
+	return &Consumer{cfg: cfg, handler: h, membership: newMembership(&cfg)}, nil
 }
 
 // Run reads until ctx ends, and then returns nil; or, with UntilEnd, until every
 // partition is done. An error of the handler ends it and is returned. Trouble with
 // the cluster never does: it is retried, logged once and shown by Status. Run may
 // be called once.
-func (c *Consumer) Run(ctx context.Context) error { return nil }
+func (c *Consumer) Run(ctx context.Context) error {
+	u, err := newUnpacker(c.cfg.MaxBatchBytes)
+	if err != nil {
+		return fmt.Errorf("consumer: %w", err)
+	}
+	defer u.zstd.Close()
+	brokers := newCluster(&c.cfg, c.topicNames())
+	defer brokers.close()
+
+	leave := c.membership.start(ctx, brokers)
+	err = c.read(ctx, &shared{cfg: &c.cfg, cluster: brokers, unpacker: u, handler: c.handler})
+	leave()
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		return nil
+	}
+	return err
+}
+
+// read finds the partitions and reads them.
+func (c *Consumer) read(ctx context.Context, s *shared) error {
+	readers, ctx := errgroup.WithContext(ctx)
+	d := discovery{consumer: c, shared: s, readers: readers, known: map[string]int{}}
+	readers.Go(func() error { return d.run(ctx) })
+	return readers.Wait()
+}
+
+func (c *Consumer) topicNames() []string {
+	var names []string
+	for _, t := range c.cfg.Topics {
+		names = append(names, t.Name)
+	}
+	return names
+}
+
+// add registers partitions for Status.
+func (c *Consumer) add(added []*partition) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.partitions = append(c.partitions, added...)
+	slices.SortFunc(c.partitions, func(a, b *partition) int {
+		return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.id, b.id))
+	})
+}
+
+func (c *Consumer) note(assigned bool, problem string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.assigned, c.problem = assigned, problem
+}
 
 // Owner reports whether this member owns the group now and its last successful
 // heartbeat is younger than the session timeout, so that no other member can own it.
-func (c *Consumer) Owner() bool { return false }
+func (c *Consumer) Owner() bool { return c.membership.owner() }
 
 // Status returns a snapshot.
-func (c *Consumer) Status() Status { return Status{} }
+func (c *Consumer) Status() Status {
+	owner := c.Owner()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := Status{Assigned: c.assigned, Owner: owner, Error: c.problem}
+	for _, p := range c.partitions {
+		s.Partitions = append(s.Partitions, p.snapshot())
+	}
+	return s
+}
 
 // Commit notes the offset up to which a partition was processed, for lag tools. The
 // group is told about every CommitInterval and at the end of Run, by the owner only.
-func (c *Consumer) Commit(topic string, partition int, next int64) {}
+func (c *Consumer) Commit(topic string, partition int, next int64) {
+	c.membership.commit(topic, partition, next)
+}

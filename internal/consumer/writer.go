@@ -1,6 +1,17 @@
 package consumer
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// MaxDeadLetter is the number of bytes of a payload that a dead letter keeps.
+const MaxDeadLetter = 64 << 10
 
 // DeadLetter is a message that could not be processed.
 type DeadLetter struct {
@@ -12,16 +23,76 @@ type DeadLetter struct {
 	Payload   []byte
 }
 
-// Writer writes dead letters to a topic and waits until all in-sync replicas have them.
-type Writer struct{}
+// Writer writes dead letters to a topic and waits until all in-sync replicas have
+// them. It may be used concurrently.
+type Writer struct {
+	cluster *cluster
+	writer  *kafka.Writer
+}
 
-// NewWriter returns a writer to the topic with cfg's brokers, TLS and SASL.
-func NewWriter(cfg Config, topic string) *Writer { return &Writer{} }
+// NewWriter returns a writer to the topic with cfg's brokers, TLS and SASL. It does
+// not connect.
+func NewWriter(cfg Config, topic string) *Writer {
+	cfg = cfg.withDefaults()
+	c := newCluster(&cfg, []string{topic})
+	return &Writer{cluster: c, writer: &kafka.Writer{
+		Addr: c.addr, Topic: topic, Transport: c.transport,
+		RequiredAcks: kafka.RequireAll, // the default acknowledges nothing
+		BatchTimeout: 5 * time.Millisecond, MaxAttempts: 20, Balancer: &kafka.Hash{},
+		WriteTimeout: requestTimeout, ReadTimeout: requestTimeout,
+	}}
+}
 
 // Write returns when the letters are stored, or the first error. A letter may then
-// be stored twice: topic, partition and offset identify it. Payloads are capped at
-// 64 KiB.
-func (w *Writer) Write(ctx context.Context, letters ...DeadLetter) error { return nil }
+// be stored twice: the headers topic, partition and offset identify it, as does its
+// key topic/partition/offset. Payloads are cut at MaxDeadLetter bytes.
+func (w *Writer) Write(ctx context.Context, letters ...DeadLetter) error {
+	messages := make([]kafka.Message, len(letters))
+	for i := range letters {
+		messages[i] = letters[i].message()
+	}
+	if err := firstError(w.writer.WriteMessages(ctx, messages...)); err != nil {
+		return fmt.Errorf("write dead letters to %s: %w", w.writer.Topic, err)
+	}
+	return nil
+}
+
+func (d *DeadLetter) message() kafka.Message {
+	partition, offset := strconv.Itoa(d.Partition), strconv.FormatInt(d.Offset, 10)
+	headers := []kafka.Header{
+		{Key: "topic", Value: []byte(d.Topic)},
+		{Key: "partition", Value: []byte(partition)},
+		{Key: "offset", Value: []byte(offset)},
+		{Key: "reason", Value: []byte(d.Reason)},
+	}
+	if len(d.Key) > 0 && len(d.Key) <= MaxDeadLetter {
+		headers = append(headers, kafka.Header{Key: "key", Value: d.Key})
+	}
+	payload := d.Payload
+	if len(payload) > MaxDeadLetter {
+		payload = payload[:MaxDeadLetter]
+		headers = append(headers, kafka.Header{Key: "size", Value: []byte(strconv.Itoa(len(d.Payload)))})
+	}
+	return kafka.Message{Key: []byte(d.Topic + "/" + partition + "/" + offset), Value: payload, Headers: headers}
+}
+
+// firstError opens kafka.WriteErrors, which errors.Is does not see into.
+func firstError(err error) error {
+	var all kafka.WriteErrors
+	if !errors.As(err, &all) {
+		return err
+	}
+	for _, e := range all {
+		if e != nil {
+			return e
+		}
+	}
+	return nil
+}
 
 // Close releases the connections.
-func (w *Writer) Close() error { return nil }
+func (w *Writer) Close() error {
+	err := w.writer.Close()
+	w.cluster.close()
+	return err
+}

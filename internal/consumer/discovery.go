@@ -1,0 +1,131 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// discovery looks for the topics and their partitions and starts to read each of
+// them once.
+type discovery struct {
+	*shared
+	consumer *Consumer
+	readers  *errgroup.Group
+	known    map[string]int // partitions of a topic that are being read
+	looked   bool           // the metadata were seen once
+	retry    backoff
+	problem  string
+}
+
+// run looks every MetadataInterval until ctx ends, or until the partitions are
+// complete if only those of the start are wanted. It never fails.
+func (d *discovery) run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		complete, err := d.look(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		d.report(complete, err)
+		switch {
+		case complete && d.cfg.UntilEnd:
+			return nil
+		case err != nil && !d.looked:
+			d.retry.wait(ctx)
+		default:
+			pause(ctx, d.cfg.MetadataInterval)
+		}
+	}
+	return nil
+}
+
+// look starts what is new and reports whether all topics are being read. The error
+// says what keeps a topic from it.
+func (d *discovery) look(ctx context.Context) (complete bool, err error) {
+	topics, err := d.cluster.topics(ctx, d.consumer.topicNames())
+	if err != nil {
+		return d.allKnown(), err
+	}
+	complete = true
+	var waiting []string
+	for _, t := range d.cfg.Topics {
+		if info := topics[t.Name]; info.err != nil || info.partitions == 0 {
+			complete = false
+			waiting = append(waiting, fmt.Sprintf("topic %q: %v", t.Name, orMissing(info.err)))
+		}
+	}
+	if complete || !d.cfg.UntilEnd {
+		d.begin(ctx, topics)
+	}
+	d.looked = true
+	if !complete {
+		err = fmt.Errorf("waiting for %s", strings.Join(waiting, "; "))
+	}
+	return complete, err
+}
+
+func orMissing(err error) error {
+	if err == nil {
+		return fmt.Errorf("it has no partitions")
+	}
+	return err
+}
+
+func (d *discovery) allKnown() bool { return len(d.known) == len(d.cfg.Topics) }
+
+// begin starts the partitions that are not read yet. All counts are told first, so
+// that nothing is handed on before the handler knows of all of them.
+func (d *discovery) begin(ctx context.Context, topics map[string]topicInfo) {
+	var added []*partition
+	for _, t := range d.cfg.Topics {
+		n, before := topics[t.Name].partitions, d.known[t.Name]
+		if n <= before {
+			continue
+		}
+		d.known[t.Name] = n
+		if d.cfg.OnPartitions != nil {
+			d.cfg.OnPartitions(t.Name, n)
+		}
+		d.cfg.Logger.Info("reading topic", "topic", t.Name, "partitions", n, "added", n-before)
+		if d.looked && t.Start.Policy == StartLatest {
+			t.Start.Policy = StartEarliest // it was not there at the start
+		}
+		for id := before; id < n; id++ {
+			added = append(added, newPartition(d.shared, t, id))
+		}
+	}
+	d.consumer.add(added)
+	d.consumer.membership.topicsExist(d.knownTopics())
+	for _, p := range added {
+		d.readers.Go(func() error { return p.run(ctx) })
+	}
+}
+
+func (d *discovery) knownTopics() []string {
+	var names []string
+	for _, t := range d.cfg.Topics {
+		if d.known[t.Name] > 0 {
+			names = append(names, t.Name)
+		}
+	}
+	return names
+}
+
+// report logs a change of what is wrong, once.
+func (d *discovery) report(complete bool, err error) {
+	problem := ""
+	if err != nil {
+		problem = err.Error()
+	}
+	if problem != d.problem {
+		if problem != "" {
+			d.cfg.Logger.Warn("cannot read all topics yet", "err", problem)
+		} else {
+			d.cfg.Logger.Info("reading all topics")
+		}
+	}
+	d.problem = problem
+	d.consumer.note(complete, problem)
+}

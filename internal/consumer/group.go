@@ -1,0 +1,285 @@
+package consumer
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// membership takes part in the consumer group, for nothing but the question who
+// owns it. The data are read whatever happens here.
+type membership struct {
+	cfg     *Config
+	log     *slog.Logger
+	cluster *cluster
+	exist   chan []string // the topics, once there are some
+
+	mu      sync.Mutex
+	running bool
+	owns    bool      // by the last generation
+	claim   int32     // the generation that made us the owner; 0: we are not
+	beat    time.Time // when the last heartbeat that succeeded was sent
+	offsets map[string]map[int]int64
+	dirty   bool
+	current *kafka.Generation
+}
+
+func newMembership(cfg *Config) *membership {
+	return &membership{
+		cfg: cfg, log: cfg.Logger.With("group", cfg.Group), exist: make(chan []string, 1),
+		offsets: map[string]map[int]int64{},
+	}
+}
+
+// start joins the group as soon as topics exist. The function that it returns makes
+// the last commit and leaves, within leaveTimeout or so; then the connections are closed.
+func (m *membership) start(ctx context.Context, c *cluster) (leave func()) {
+	m.cluster = c
+	m.setRunning(true)
+	// Not ctx itself: the group is left after the last batch.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	if m.cfg.Group != "" {
+		wg.Go(func() { m.run(ctx) })
+	}
+	return func() {
+		cancel()
+		timer := time.AfterFunc(leaveTimeout, c.close)
+		defer timer.Stop()
+		wg.Wait()
+		m.setRunning(false)
+	}
+}
+
+func (m *membership) setRunning(running bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.running = running
+}
+
+// topicsExist lets the membership begin: in a group that is joined before its topics
+// exist nobody ever owns anything.
+func (m *membership) topicsExist(topics []string) {
+	if len(topics) == 0 {
+		return
+	}
+	select {
+	case m.exist <- topics:
+	default:
+	}
+}
+
+func (m *membership) owner() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cfg.Group == "" {
+		return m.running
+	}
+	return m.running && m.owns && time.Since(m.beat) < m.cfg.SessionTimeout
+}
+
+func (m *membership) run(ctx context.Context) {
+	var topics []string
+	select {
+	case topics = <-m.exist:
+	case <-ctx.Done():
+		return
+	}
+	group, err := m.join(topics)
+	if err != nil {
+		m.log.Error("cannot join the consumer group", "err", err)
+		return
+	}
+	troubled := false
+	for {
+		gen, err := group.Next(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		if err != nil {
+			if !troubled {
+				m.log.Warn("cannot join the consumer group, retrying", "err", err)
+			}
+			troubled = true
+			continue // the group waits JoinGroupBackoff by itself
+		}
+		troubled = false
+		m.begin(gen)
+	}
+	m.flush()
+	group.Close()
+	m.end()
+}
+
+func (m *membership) join(topics []string) (*kafka.ConsumerGroup, error) {
+	return kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
+		ID: m.cfg.Group, Brokers: m.cfg.Brokers, Dialer: m.cluster.dialer, Topics: topics,
+		GroupBalancers:    []kafka.GroupBalancer{ownerBalancer{m}},
+		HeartbeatInterval: m.cfg.HeartbeatInterval, SessionTimeout: m.cfg.SessionTimeout,
+		RebalanceTimeout: m.cfg.SessionTimeout, JoinGroupBackoff: 200 * time.Millisecond, Timeout: dialTimeout,
+	})
+}
+
+// begin takes up a generation: its assignment says who owns the group.
+func (m *membership) begin(gen *kafka.Generation) {
+	owns := false
+	for _, partitions := range gen.Assignments {
+		owns = owns || len(partitions) > 0
+	}
+	m.mu.Lock()
+	if owns != m.owns {
+		m.log.Info("group ownership changed", "owner", owns, "generation", gen.ID)
+	}
+	if owns && !m.owns || gen.ID < m.claim {
+		m.claim = gen.ID
+	}
+	if !owns {
+		m.claim = 0
+	}
+	m.owns, m.current = owns, gen
+	m.mu.Unlock()
+	gen.Start(func(ctx context.Context) { m.heartbeats(ctx, gen) })
+	gen.Start(m.commits)
+}
+
+func (m *membership) end() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.owns, m.claim, m.current = false, 0, nil
+}
+
+// heartbeats sends our own heartbeats besides the library's, which does not tell
+// when one last succeeded. The generation ends when this returns.
+func (m *membership) heartbeats(ctx context.Context, gen *kafka.Generation) {
+	for m.heartbeat(ctx, gen) && pause(ctx, m.cfg.HeartbeatInterval) {
+	}
+}
+
+// heartbeat returns false when the group does not know this member any more.
+func (m *membership) heartbeat(ctx context.Context, gen *kafka.Generation) bool {
+	sent := time.Now()
+	res, err := m.cluster.client.Heartbeat(ctx, &kafka.HeartbeatRequest{
+		GroupID: gen.GroupID, GenerationID: gen.ID, MemberID: gen.MemberID,
+	})
+	if err == nil {
+		err = res.Error
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case err == nil, errors.Is(err, kafka.RebalanceInProgress):
+		m.beat = sent
+	case errors.Is(err, kafka.UnknownMemberId), errors.Is(err, kafka.IllegalGeneration):
+		m.owns = false
+		return false
+	}
+	return true
+}
+
+func (m *membership) commits(ctx context.Context) {
+	for pause(ctx, m.cfg.CommitInterval) {
+		m.flush()
+	}
+}
+
+func (m *membership) commit(topic string, partition int, next int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.offsets[topic] == nil {
+		m.offsets[topic] = map[int]int64{}
+	}
+	m.offsets[topic][partition] = next
+	m.dirty = true
+}
+
+// flush commits the noted offsets, as the owner only. They are information: a
+// failure loses nothing.
+func (m *membership) flush() {
+	gen, offsets := m.take()
+	if gen == nil {
+		return
+	}
+	if err := gen.CommitOffsets(offsets); err != nil {
+		m.log.Debug("offsets were not committed", "err", err)
+		m.mu.Lock()
+		m.dirty = true
+		m.mu.Unlock()
+	}
+}
+
+// take returns a copy of the offsets and the generation to commit them in; nil if
+// there is nothing to commit, or not by us.
+func (m *membership) take() (*kafka.Generation, map[string]map[int]int64) {
+	if !m.owner() {
+		return nil, nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.dirty {
+		return nil, nil
+	}
+	m.dirty = false
+	out := map[string]map[int]int64{}
+	for topic, partitions := range m.offsets {
+		out[topic] = maps.Clone(partitions)
+	}
+	return m.current, out
+}
+
+// ownerBalancer gives all partitions to one member: to the one that owned them
+// last, so that a member that comes or goes elsewhere changes nothing.
+type ownerBalancer struct{ m *membership }
+
+// ProtocolName names the scheme. Members with another one cannot join.
+func (ownerBalancer) ProtocolName() string { return "streammon-owner" }
+
+// UserData tells the leader the generation since which this member owns the group,
+// as a big-endian int32; 0 if it does not.
+func (b ownerBalancer) UserData() ([]byte, error) {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	return binary.BigEndian.AppendUint32(nil, uint32(b.m.claim)), nil
+}
+
+// AssignGroups gives all partitions to the member with the youngest claim (an older
+// one was stopped meanwhile), ties to the smallest id.
+func (ownerBalancer) AssignGroups(members []kafka.GroupMember, partitions []kafka.Partition) kafka.GroupMemberAssignments {
+	out := kafka.GroupMemberAssignments{}
+	for _, m := range members {
+		out[m.ID] = map[string][]int{}
+	}
+	if len(members) == 0 {
+		return out
+	}
+	owner := out[newestClaim(members).ID]
+	for _, p := range partitions {
+		owner[p.Topic] = append(owner[p.Topic], p.ID)
+	}
+	return out
+}
+
+func newestClaim(members []kafka.GroupMember) kafka.GroupMember {
+	return slices.MinFunc(members, func(a, b kafka.GroupMember) int {
+		if ca, cb := claimOf(a), claimOf(b); ca != cb {
+			return int(cb) - int(ca)
+		}
+		if a.ID < b.ID {
+			return -1
+		}
+		return 1
+	})
+}
+
+func claimOf(m kafka.GroupMember) int32 {
+	if len(m.UserData) < 4 {
+		return 0
+	}
+	return int32(binary.BigEndian.Uint32(m.UserData))
+}

@@ -1,0 +1,429 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+const (
+	// heartbeatEvery is how often a handler hears of a partition without news.
+	heartbeatEvery = time.Second
+	// flushBytes of unpacked data are handed on at once, so that a well-packed
+	// response does not take many times its size.
+	flushBytes = 4 << 20
+	// keepBytes of unpacked data and keepRecords are what it may hold on to between batches.
+	keepBytes = 16 << 20
+	keepRecords = 1 << 18
+	// minRecordShare bytes of MaxBatchBytes must be there for each record of a batch:
+	// a record takes more memory here than the 7 bytes of an empty one.
+	minRecordShare = 64
+	// beyondLimit is how many times in a row the log must end before our position
+	// until we believe it: a new leader may not know the high watermark yet.
+	beyondLimit = 3
+)
+
+// shared is what all partitions of a consumer use.
+type shared struct {
+	cfg      *Config
+	cluster  *cluster
+	unpacker *unpacker
+	handler  Handler
+}
+
+// partition reads one partition. Its goroutine alone touches it, but for status.
+type partition struct {
+	*shared
+	topic string
+	id    int
+	start Start
+	log   *slog.Logger
+
+	next     int64 // all before it was handed on
+	target   int64 // the declared end; -1: none
+	end      int64 // as of the last fetch; -1: unknown
+	beyond   int   // times in a row that the log ended before next
+	retry    backoff
+	troubled bool
+
+	spare   []*fetchRequest
+	scanned []recordBatch
+	filter  abortFilter
+	arena   arena
+	batch   Batch
+	told    time.Time // of the last call of the handler
+
+	mu     sync.Mutex
+	status PartitionStatus
+}
+
+func newPartition(s *shared, t Topic, id int) *partition {
+	return &partition{
+		shared: s, topic: t.Name, id: id, start: t.Start, target: -1, end: -1,
+		log:    s.cfg.Logger.With("topic", t.Name, "partition", id),
+		batch:  Batch{Topic: t.Name, Partition: id},
+		status: PartitionStatus{Topic: t.Name, Partition: id, Next: -1, End: -1, Lag: -1},
+	}
+}
+
+// run reads until ctx ends, the declared end is reached or the handler fails.
+func (p *partition) run(ctx context.Context) error {
+	if !p.locate(ctx) {
+		return nil
+	}
+	for ctx.Err() == nil {
+		if p.finished() {
+			return p.finish(ctx)
+		}
+		if err := p.stream(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *partition) finished() bool { return p.target >= 0 && p.next >= p.target }
+
+func (p *partition) finish(ctx context.Context) error {
+	p.end = max(p.end, p.target)
+	p.begin()
+	p.batch.Done = true
+	return p.flush(ctx)
+}
+
+// locate finds where to begin, and where to end, trying until ctx ends.
+func (p *partition) locate(ctx context.Context) bool {
+	for {
+		err := p.place(ctx)
+		if err == nil {
+			p.recovered()
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		p.trouble(err)
+		p.retry.wait(ctx)
+	}
+}
+
+func (p *partition) place(ctx context.Context) error {
+	if p.cfg.UntilEnd && p.target < 0 {
+		end, err := p.offsetAt(ctx, timeLatest)
+		if err != nil {
+			return err
+		}
+		p.target = end
+	}
+	if p.cfg.Positions != nil {
+		if saved, ok := p.cfg.Positions(p.topic, p.id); ok && saved >= 0 {
+			p.next = saved
+			return nil
+		}
+	}
+	next, err := p.startOffset(ctx)
+	if err == nil {
+		p.next = next
+	}
+	return err
+}
+
+func (p *partition) startOffset(ctx context.Context) (int64, error) {
+	switch p.start.Policy {
+	case StartEarliest:
+		return p.offsetAt(ctx, timeEarliest)
+	case StartTimestamp:
+		offset, err := p.offsetAt(ctx, p.start.Time.UnixMilli())
+		if err != nil || offset >= 0 {
+			return offset, err
+		}
+	case startNewest:
+		return p.newestStart(ctx)
+	}
+	return p.offsetAt(ctx, timeLatest)
+}
+
+func (p *partition) newestStart(ctx context.Context) (int64, error) {
+	first, err := p.offsetAt(ctx, timeEarliest)
+	if err != nil {
+		return 0, err
+	}
+	last, err := p.offsetAt(ctx, timeLatest)
+	return max(first, last-p.start.newest), err
+}
+
+func (p *partition) offsetAt(ctx context.Context, t int64) (int64, error) {
+	return p.cluster.offsetAt(ctx, p.topic, p.id, t, p.cfg.ReadCommitted)
+}
+
+// fetched is the outcome of one fetch.
+type fetched struct {
+	req *fetchRequest
+	res *fetchResponse
+	err error
+}
+
+// ask starts a fetch.
+func (p *partition) ask(ctx context.Context, offset int64) <-chan fetched {
+	var req *fetchRequest
+	if n := len(p.spare); n > 0 {
+		req, p.spare = p.spare[n-1], p.spare[:n-1]
+	} else {
+		req = newFetchRequest(p.cfg, p.topic, p.id)
+	}
+	req.seek(offset)
+	done := make(chan fetched, 1)
+	go func() {
+		res, err := p.cluster.fetch(ctx, req)
+		done <- fetched{req, res, err}
+	}()
+	return done
+}
+
+// stream reads until a fetch fails, the declared end is reached or the handler
+// fails, whose error it returns. The next fetch is under way while the handler works.
+func (p *partition) stream(ctx context.Context) error {
+	pending := p.ask(ctx, p.next)
+	for {
+		got := <-pending
+		if got.err != nil || got.res.code != 0 || got.res.empty {
+			p.overcome(ctx, got)
+			return nil
+		}
+		p.recovered()
+		following := p.scan(got)
+		if following == p.next && p.next < p.end {
+			pause(ctx, backoffMin) // no batch, though there are some: do not spin
+		}
+		last := p.target >= 0 && following >= p.target
+		if !last {
+			pending = p.ask(ctx, following)
+		}
+		if err := p.deliver(ctx, got.res, following); err != nil {
+			return err
+		}
+		p.spare = append(p.spare, got.req)
+		if last {
+			return nil
+		}
+	}
+}
+
+// scan cuts the response into batches and returns the offset that follows them.
+//
+// The position rule: each batch moves the position beyond its own last offset, even
+// if it holds no record any more; and a batch that was returned moves it by one at
+// least. A response without a batch does not move it.
+func (p *partition) scan(got fetched) int64 {
+	p.end = got.res.highWatermark
+	if p.cfg.ReadCommitted {
+		p.end = got.res.lastStable
+	}
+	p.scanned = p.scanned[:0]
+	following := p.next
+	for set := got.res.records; ; {
+		b, rest, ok := nextBatch(set, got.res.truncated && len(p.scanned) == 0)
+		if !ok {
+			break
+		}
+		if b.err != nil {
+			b.last = min(b.last, p.end-1) // its header may be damaged too
+		}
+		following = max(following, b.last+1)
+		p.scanned = append(p.scanned, b)
+		set = rest
+	}
+	if following == p.next && len(p.scanned) > 0 && p.next < p.end {
+		following++
+	}
+	if p.target >= 0 {
+		following = min(following, p.target)
+	}
+	return following
+}
+
+// deliver hands the scanned batches on, up to the offset that follows them.
+func (p *partition) deliver(ctx context.Context, res *fetchResponse, following int64) error {
+	p.begin()
+	p.filter.reset(res.aborted)
+	position := p.next
+	for i := range p.scanned {
+		b := &p.scanned[i]
+		p.add(b, position, following)
+		position = min(max(position, b.last+1), following)
+		if p.arena.used >= flushBytes && position < following {
+			p.next = position
+			if err := p.flush(ctx); err != nil {
+				return err
+			}
+			p.begin()
+		}
+	}
+	p.next = following
+	return p.flush(ctx)
+}
+
+// add takes the batch's records that lie in [from, to) and are for us.
+func (p *partition) add(b *recordBatch, from, to int64) {
+	var body []byte
+	err := b.err
+	if err == nil && int(b.count) > p.cfg.MaxBatchBytes/minRecordShare {
+		err = errTooLarge
+	}
+	if err == nil {
+		body, err = p.unpacker.unpack(&p.arena, b.codec(), b.packed)
+	}
+	if err == nil && p.skip(b, body) {
+		return
+	}
+	if err == nil {
+		p.batch.Records, err = b.appendRecords(p.batch.Records, body, from, to)
+	}
+	if err != nil {
+		p.batch.SkippedBatches++
+		p.log.Warn("record batch cannot be read and is skipped", "offset", b.base, "until", b.last, "reason", err)
+	}
+}
+
+// skip reports whether the batch holds markers or an aborted transaction.
+func (p *partition) skip(b *recordBatch, body []byte) bool {
+	if !p.cfg.ReadCommitted {
+		return b.control()
+	}
+	return p.filter.aborted(b, b.control() && b.abortMarker(body)) || b.control()
+}
+
+// begin starts a new batch at the position.
+func (p *partition) begin() {
+	p.arena.reset(keepBytes)
+	clear(p.batch.Records)
+	p.batch.Records = p.batch.Records[:0]
+	if cap(p.batch.Records) > keepRecords {
+		p.batch.Records = nil
+	}
+	p.batch.First = p.next
+}
+
+// flush completes the batch and hands it on if it says anything new.
+func (p *partition) flush(ctx context.Context) error {
+	b := &p.batch
+	caughtUp := b.CaughtUp
+	b.Next, b.End = p.next, p.end
+	b.CaughtUp = p.next >= p.end
+	b.Skipped = b.Next - b.First - int64(len(b.Records))
+	p.publish(b)
+	now := time.Now()
+	news := b.Next > b.First || b.Gap > 0 || b.Restarted || b.Done || b.CaughtUp != caughtUp
+	if !news && now.Sub(p.told) < heartbeatEvery {
+		return nil
+	}
+	p.told = now
+	err := p.handler.HandleBatch(ctx, b)
+	b.Gap, b.SkippedBatches, b.Restarted = 0, 0, false
+	return err
+}
+
+func (p *partition) publish(b *Batch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := &p.status
+	s.LastFetch = time.Now()
+	s.Next, s.End, s.Lag = b.Next, b.End, max(b.End-b.Next, 0)
+	s.CaughtUp, s.Done = b.CaughtUp, b.Done
+}
+
+// overcome waits or moves the position after a fetch that gave no records.
+func (p *partition) overcome(ctx context.Context, got fetched) {
+	switch {
+	case ctx.Err() != nil:
+		return
+	case got.err != nil:
+		p.trouble(got.err)
+	case got.res.code == kafka.OffsetOutOfRange:
+		err := p.reposition(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		p.trouble(err)
+	case got.res.code != 0:
+		p.trouble(fmt.Errorf("fetch: %w", got.res.code))
+	default: // throttled by a quota: nothing is wrong
+		pause(ctx, max(got.res.throttle, p.retry.delay()))
+		return
+	}
+	p.retry.wait(ctx)
+}
+
+// reposition finds a position in a log that does not hold ours. The error says that
+// there is none yet.
+func (p *partition) reposition(ctx context.Context) error {
+	first, err := p.offsetAt(ctx, timeEarliest)
+	if err != nil {
+		return err
+	}
+	last, err := p.cluster.offsetAt(ctx, p.topic, p.id, timeLatest, false)
+	if err != nil {
+		return err
+	}
+	switch {
+	case p.next < first:
+		p.log.Warn("retention dropped messages before they were read", "from", p.next, "to", first)
+		p.batch.Gap += first - p.next
+		p.next = first
+		return nil
+	case p.next > last && p.beyond >= beyondLimit-1:
+		return p.restart(ctx, first)
+	case p.next > last:
+		p.beyond++
+		return fmt.Errorf("the log ends at offset %d, before the position %d", last, p.next)
+	}
+	return fmt.Errorf("offset %d is out of range, though the log spans %d to %d", p.next, first, last)
+}
+
+// restart begins at the start of a topic that was made anew.
+func (p *partition) restart(ctx context.Context, first int64) error {
+	if p.target >= 0 {
+		end, err := p.offsetAt(ctx, timeLatest)
+		if err != nil {
+			return err
+		}
+		p.target = end
+	}
+	p.log.Warn("the log ends before the position: the topic was made anew, reading it from its start", "position", p.next, "start", first)
+	p.batch.Restarted = true
+	p.next, p.beyond = first, 0
+	return nil
+}
+
+// trouble notes an error and logs it when it is the first since a success.
+func (p *partition) trouble(err error) {
+	if !p.troubled {
+		p.log.Warn("cannot read partition, retrying", "err", err)
+	}
+	p.troubled = true
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status.Error = err.Error()
+}
+
+// recovered notes a success.
+func (p *partition) recovered() {
+	if p.troubled {
+		p.log.Info("reading partition again")
+	}
+	p.troubled, p.beyond = false, 0
+	p.retry.reset()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status.Error = ""
+}
+
+func (p *partition) snapshot() PartitionStatus {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.status
+}
