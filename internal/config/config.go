@@ -1,0 +1,213 @@
+package config
+
+import "time"
+
+// Config is a whole config file with its defaults. Lists are in the file's order;
+// file names are relative to the config's own folder, already resolved.
+type Config struct {
+	Kafka   Kafka
+	State   State
+	Windows []Window
+	// Pane is the length of the shortest piece of time that is kept; it divides a
+	// minute.
+	Pane time.Duration
+	// AllowedLateness is how far behind its lane's largest time an event may be.
+	AllowedLateness time.Duration
+	// MaxFuture is how far ahead of its record's timestamp an event may be.
+	MaxFuture time.Duration
+	// MaxJump is how far past its lane's largest time an event without a record
+	// timestamp may be; 0 is any distance.
+	MaxJump time.Duration
+	// Deduplicate is how long ids are remembered; 0 is not at all.
+	Deduplicate time.Duration
+	Limits      Limits
+	// MaxSeries is the budget of exported series.
+	MaxSeries int
+	Models    []Model
+
+	warnings []string
+}
+
+// Warnings returns what is worth telling about a valid config: keys that have no
+// effect in this version, and files of the connection that are not there now. Each
+// begins with file, line and path.
+func (c *Config) Warnings() []string { return c.warnings }
+
+// Kafka says where the events are and how to get at them.
+type Kafka struct {
+	// Brokers are addresses, host:port.
+	Brokers  []string
+	Group    string
+	ClientID string
+	// Isolation is read_committed or read_uncommitted.
+	Isolation string
+	Start     Start
+	// DeadLetterTopic is empty if rejected messages are only counted.
+	DeadLetterTopic string
+	TLS             *TLS  // nil: none
+	SASL            *SASL // nil: none
+	SessionTimeout  time.Duration
+}
+
+// Start says where reading begins when no position was saved.
+type Start struct {
+	// Policy is window, earliest, latest or timestamp.
+	Policy string
+	// Time is that of the policy timestamp.
+	Time time.Time
+}
+
+// TLS is how the connection to the brokers is encrypted. Without a CAFile the
+// system's roots are trusted.
+type TLS struct {
+	CAFile             string
+	CertFile, KeyFile  string // both or neither
+	ServerName         string
+	InsecureSkipVerify bool
+}
+
+// SASL is how the client proves who it is. Either Password or PasswordFile is set.
+type SASL struct {
+	// Mechanism is plain, scram-sha-256 or scram-sha-512.
+	Mechanism    string
+	Username     string
+	Password     string
+	PasswordFile string
+}
+
+// State is where what must survive a restart is kept.
+type State struct {
+	Dir          string // empty: nowhere
+	SaveInterval time.Duration
+}
+
+// Window is a sliding window.
+type Window struct {
+	// Name is the length as it is written in the file, such as 5m.
+	Name   string
+	Length time.Duration
+}
+
+// Limits are those of one message; beyond them it is rejected as too large.
+type Limits struct {
+	MessageBytes int
+	Depth        int // of nested objects and arrays
+	Fields       int // of all objects together
+	StringBytes  int
+}
+
+// Model is one monitored model.
+type Model struct {
+	Name      string
+	Topics    Topics
+	Reference Reference
+	// Task is binary, multiclass, regression, ranking or none.
+	Task string
+	// Positive is the label of the positive class of a binary task, or empty.
+	Positive string
+	// Features are those of the file, with settings of prediction outputs among
+	// them; AllFeatures is the list to monitor.
+	Features []Feature
+	Segments []Segment
+	Labels   Labels
+	Drift    Drift
+	Mapping  Mapping
+}
+
+// Topics are the Kafka topics of a model.
+type Topics struct {
+	Predictions string
+	Labels      string // empty: none
+}
+
+// Reference is what windows are compared with.
+type Reference struct {
+	// File is the profile for all versions that Versions does not name, or empty.
+	File string
+	// Versions has the profile's file of a version.
+	Versions map[string]string
+	// Learn is 0 in this version.
+	Learn time.Duration
+}
+
+// Feature is an input or output of a model.
+type Feature struct {
+	Name string
+	// Type is numeric or categorical.
+	Type string
+	// Path is where the value is in a message; empty: under the mapping's features.
+	Path string
+	// Importance weighs the feature against the others; it is not negative.
+	Importance float64
+	// Floor is the effect below which there is no drift, in the unit of the
+	// deciding statistic; 0 is that statistic's default.
+	Floor float64
+	// DecideBy is the short name of the deciding statistic; empty: that of Drift.
+	DecideBy string
+}
+
+// Segment is a segmentation of the traffic.
+type Segment struct {
+	Name string
+	// Path is where the value is in a message; empty: under the mapping's segments.
+	Path string
+	// Values are those with series of their own; empty: those of the reference.
+	Values []string
+}
+
+// Labels says how true labels are matched.
+type Labels struct {
+	// Timeout is how long after its prediction a label may come.
+	Timeout time.Duration
+}
+
+// Drift says how windows are compared.
+type Drift struct {
+	// Statistics are short names: psi, js, kl, hellinger, tvd, chi2, ks, wasserstein.
+	Statistics []string
+	// DecideBy is one of Statistics.
+	DecideBy string
+	// MinSamples is the number of values below which nothing is judged.
+	MinSamples  int
+	FalseAlarms FalseAlarms
+	// Against is "reference".
+	Against string
+}
+
+// FalseAlarms is the accepted rate of alarms of a model while nothing changes.
+type FalseAlarms struct {
+	Count float64
+	Per   time.Duration
+}
+
+// Mapping says where the fields of the envelope are in a message. Each field of
+// type string but TimeUnit is a path such as $.a.b; empty is the envelope's own place.
+type Mapping struct {
+	Type       string
+	ID         string
+	Time       string
+	Model      string
+	Version    string
+	Features   string
+	Segments   string
+	Score      string
+	Label      string // the predicted one
+	Value      string
+	LatencyMS  string
+	Status     string
+	TrueLabel  string
+	LabelTime  string
+	RecordTime string
+	// TimeUnit of numeric times is auto, s, ms, us or ns.
+	TimeUnit string
+	// ParseStrings reads numbers from text.
+	ParseStrings bool
+	Errors       Errors
+}
+
+// Errors says which statuses are errors: a number of at least MinStatus, or one of
+// Statuses.
+type Errors struct {
+	MinStatus int
+	Statuses  []string
+}
