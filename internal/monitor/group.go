@@ -6,7 +6,6 @@ import (
 	"github.com/streammon/streammon/internal/drift"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/profile"
-	"github.com/streammon/streammon/internal/window"
 )
 
 // Limits of the versions of a model.
