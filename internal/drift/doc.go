@@ -17,8 +17,15 @@
 // The null hypothesis is the textbook one: both samples are independent draws from one
 // distribution. It knows both sample sizes, and it does not know that the
 // values of a real stream are correlated in time: on such a stream the
-// p-values are too small, and it is the effect floor that keeps quiet. The chi-square
-// approximations want about five expected values a bin in the window.
+// p-values are too small, and it is the effect floor that keeps quiet.
+//
+// How far the p-values hold where the hypothesis does, by simulation: with
+// at least 20 expected values a bin in the window, 5 % of the p-values of every
+// statistic are below 0.05, but for PSI and KL, which half a count a bin makes smaller (4 %
+// and 3 % at 20 values a bin). With fewer values PSI and KL become ever more
+// cautious, JS and Hellinger ever less so (25 % and 50 % at three values a bin), while
+// chi-square, total variation and KS hold. The p-value of Wasserstein is too small for tails
+// heavier than those of a log-normal feature with sigma 1.
 //
 // Bins are right-closed, so a reference that is constant has the bins (-Inf, c] and
 // (c, +Inf), and values that move below c are invisible to all statistics over

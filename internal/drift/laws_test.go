@@ -63,6 +63,20 @@ func TestLawRanges(t *testing.T) {
 	})
 }
 
+// Where the shares are equal but for the half counts, rounding must not make a
+// divergence negative.
+func TestLawNotNegativeByRounding(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		counts := rapid.SliceOfN(rapid.Uint64Range(1, 1000), 2, 20).Draw(t, "counts")
+		ref, cur := both(times(counts, 1_000_000_007)), both(times(counts, rapid.Uint64Range(1e9, 1e12).Draw(t, "k")))
+		for name, m := range overBins(ref, cur) {
+			if !(m.value >= 0 && m.pvalue >= 0 && m.pvalue <= 1) {
+				t.Fatalf("%s: %+v", name, m)
+			}
+		}
+	})
+}
+
 func TestLawCriticalValueHasAlpha(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		for name, m := range overBins(pair(t)) {

@@ -145,3 +145,20 @@ func TestWassersteinOfAPointHasNoPValue(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+// For a uniform feature the mean is sqrt(π/32) and the mean square 7/60 (Shepp 1982);
+// the covariance that is never too small makes the variance up to 1 % too large.
+func TestBridgeMomentsOfAUniformFeature(t *testing.T) {
+	const n = 1000
+	var buckets []bucket
+	for i := range n {
+		buckets = append(buckets, bucket{float64(i) / n, float64(i+1) / n, 5})
+	}
+	mean, variance := bridgeMoments(buckets, 5*n)
+	if want := math.Sqrt(math.Pi / 32); !same(mean, want, 1e-4, 0) {
+		t.Errorf("mean: got %v, want %v", mean, want)
+	}
+	if want := 7.0/60 - math.Pi/32; variance < want || variance > 1.01*want {
+		t.Errorf("variance: got %v, want %v to 1 %% above", variance, want)
+	}
+}
