@@ -33,9 +33,10 @@ func kolmogorovSmirnov(c comparison) measurement {
 // edges, in units of sqrt(1/m + 1/n). It is the limiting Kolmogorov distribution, at
 // the value raised by what is expected to be missed between edges: a path
 // seen at steps of h has its maximum 0.5826 sqrt(h) too low (Siegmund 1979).
-// That holds for many even bins; for others the p-value is kept between that of
-// the edge that varies most and the sum over all edges, were they all
-// like it. So it is exact for two bins, and too large (conservative) where one bin has most of the values.
+// That holds for many even bins; for others the p-value is kept between that of the
+// edge that varies most and the sum over all edges, were they all like it. So it
+// is exact for two bins, and too large (conservative) where one bin of many has
+// most of the values.
 type grid struct {
 	bins     int
 	inverses float64 // sum of 1/share, for the harmonic mean: small steps count most
