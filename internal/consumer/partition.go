@@ -17,7 +17,7 @@ const (
 	// response does not take many times its size.
 	flushBytes = 4 << 20
 	// keepBytes of unpacked data and keepRecords are what it may hold on to between batches.
-	keepBytes = 16 << 20
+	keepBytes   = 16 << 20
 	keepRecords = 1 << 18
 	// minRecordShare bytes of MaxBatchBytes must be there for each record of a batch:
 	// a record takes more memory here than the 7 bytes of an empty one.

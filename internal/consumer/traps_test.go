@@ -1,0 +1,493 @@
+package consumer
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
+	"github.com/streammon/streammon/internal/testkafka"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// An emptied batch keeps its header, and lies where a fetch may begin.
+func TestEmptiedBatches(t *testing.T) {
+	s := newScript(t)
+	s.append(plainBatch(0, "a", "b"))
+	s.append(rawBatch{base: 2, lastDelta: 999, producer: 7})
+	s.append(plainBatch(1002, "c"))
+	s.append(rawBatch{base: 1003, lastDelta: 99, producer: 7})
+	r := start(t, quick(s.broker, s.topic), newCollector())
+	last := r.got.waitCaughtUp(t, s.topic, 0)
+	if got := r.got.values(s.topic, 0); !slices.Equal(got, []string{"a", "b", "c"}) || last.Next != 1103 {
+		t.Errorf("got %v to offset %d", got, last.Next)
+	}
+}
+
+func TestEmptiedBatchAlone(t *testing.T) {
+	s := newScript(t)
+	s.append(rawBatch{base: 0, lastDelta: 999, producer: 7})
+	cfg := quick(s.broker, s.topic)
+	cfg.Positions = func(string, int) (int64, bool) { return 500, true }
+	last := start(t, cfg, newCollector()).got.waitCaughtUp(t, s.topic, 0)
+	if last.First != 500 || last.Next != 1000 || last.Skipped != 500 {
+		t.Errorf("batch %+v", last)
+	}
+}
+
+// Compacted batches have holes; a batch may begin before the position.
+func TestHolesAndEarlierStart(t *testing.T) {
+	s := newScript(t)
+	b := rawBatch{base: 10, lastDelta: 9, producer: -1, count: 3}
+	for _, delta := range []int64{1, 5, 8} {
+		b.body = append(b.body, rawRecord(0, delta, nil, fmt.Append(nil, 10+delta))...)
+	}
+	s.append(b)
+	cfg := quick(s.broker, s.topic)
+	cfg.Positions = func(string, int) (int64, bool) { return 12, true }
+	r := start(t, cfg, newCollector())
+	last := r.got.waitCaughtUp(t, s.topic, 0)
+	if got := r.got.values(s.topic, 0); !slices.Equal(got, []string{"15", "18"}) || last.Next != 20 {
+		t.Errorf("got %v to %d", got, last.Next)
+	}
+}
+
+func zstdBomb(t *testing.T, size int) []byte {
+	w, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	return w.EncodeAll(make([]byte, size), nil)
+}
+
+// A batch that cannot be read is skipped by its own last offset and counted.
+func TestBatchesThatCannotBeRead(t *testing.T) {
+	flip := func(b []byte, at int) []byte { b[at] ^= 0x40; return b }
+	bad := func(base int64) rawBatch { return plainBatch(base, "lost", "lost") }
+	for name, damaged := range map[string][]byte{
+		"checksum":       flip(bad(1).bytes(), 70),
+		"format":         append(bad(1).bytes()[:16], append([]byte{1}, bad(1).bytes()[17:]...)...),
+		"codec":          func() []byte { b := bad(1); b.attributes = 6; return b.bytes() }(),
+		"compression":    func() []byte { b := bad(1); b.attributes = 4; return b.bytes() }(),
+		"gzip":           func() []byte { b := bad(1); b.attributes = 1; return b.bytes() }(),
+		"snappy":         func() []byte { b := bad(1); b.attributes = 2; return b.bytes() }(),
+		"lz4":            func() []byte { b := bad(1); b.attributes = 3; return b.bytes() }(),
+		"records":        func() []byte { b := bad(1); b.body = b.body[:len(b.body)-1]; return b.bytes() }(),
+		"count":          func() []byte { b := bad(1); b.count = 1 << 30; return b.bytes() }(),
+		"offsets":        func() []byte { b := bad(1); b.lastDelta = 0; return b.bytes() }(),
+		"zstd bomb":      rawBatch{base: 1, lastDelta: 1, attributes: 4, count: 2, body: zstdBomb(t, 64<<20)}.bytes(),
+		"beyond packed":  rawBatch{base: 1, lastDelta: 1, count: 1, body: rawRecord(0, 0, nil, make([]byte, 3<<20))}.bytes(),
+		"snappy claim":   rawBatch{base: 1, lastDelta: 1, attributes: 2, count: 2, body: binary.AppendUvarint(nil, 1<<31)}.bytes(),
+		"xerial claim":   rawBatch{base: 1, lastDelta: 1, attributes: 2, count: 2, body: []byte("\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01\x7f\xff\xff\xff")}.bytes(),
+		"negative count": func() []byte { b := bad(1); b.body, b.count = nil, 1; return b.bytes() }(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t)
+			s.append(plainBatch(0, "before"))
+			s.appendBytes(2, damaged)
+			s.append(plainBatch(3, "after"))
+			cfg := quick(s.broker, s.topic)
+			cfg.MaxBatchBytes = 1 << 20
+			r := start(t, cfg, newCollector())
+			last := r.got.waitCaughtUp(t, s.topic, 0)
+			if got := r.got.values(s.topic, 0); !slices.Equal(got, []string{"before", "after"}) || last.Next != 4 {
+				t.Errorf("got %q to %d", got, last.Next)
+			}
+			if n := r.got.skipped[partitionKey{s.topic, 0}]; n != 1 {
+				t.Errorf("%d batches skipped, want 1", n)
+			}
+		})
+	}
+}
+
+// A damaged header must neither lead back nor beyond the end of the log.
+func TestDamagedHeaders(t *testing.T) {
+	for name, damaged := range map[string]func(b []byte){
+		"length":            func(b []byte) { binary.BigEndian.PutUint32(b[8:], 3) },
+		"negative length":   func(b []byte) { binary.BigEndian.PutUint32(b[8:], 1<<31) },
+		"last offset":       func(b []byte) { binary.BigEndian.PutUint32(b[23:], 1<<30) },
+		"base offset":       func(b []byte) { binary.BigEndian.PutUint64(b, 1<<62); b[70] ^= 1 },
+		"small base offset": func(b []byte) { binary.BigEndian.PutUint64(b, 0); b[70] ^= 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t)
+			s.append(plainBatch(0, "before"))
+			b := plainBatch(1, "lost").bytes()
+			damaged(b)
+			s.appendBytes(1, b)
+			r := start(t, quick(s.broker, s.topic), newCollector())
+			last := r.got.waitCaughtUp(t, s.topic, 0)
+			if got := r.got.values(s.topic, 0); !slices.Equal(got, []string{"before"}) || last.Next != 2 {
+				t.Errorf("got %q to %d", got, last.Next)
+			}
+		})
+	}
+}
+
+func TestLogAppendTimeOfBatch(t *testing.T) {
+	b := plainBatch(0, "a", "b")
+	b.attributes, b.firstTime, b.maxTime = logAppendTime, 5, 1234
+	parsed, _, ok := nextBatch(b.bytes(), false)
+	if !ok || parsed.err != nil {
+		t.Fatal(parsed.err)
+	}
+	got, err := parsed.appendRecords(nil, parsed.packed, 0, 2)
+	if err != nil || got[0].Timestamp != 1234 || got[1].Timestamp != 1234 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// A fetch that a quota throttles comes back without any topic.
+func TestThrottledFetch(t *testing.T) {
+	s := newScript(t)
+	s.append(plainBatch(0, "a"))
+	s.answer = func(fetch int, res *kmsg.FetchResponse) {
+		if fetch < 3 {
+			res.Topics, res.ThrottleMillis = nil, 20
+		}
+	}
+	r := start(t, quick(s.broker, s.topic), newCollector())
+	r.got.waitTotal(t, 1)
+	if e := r.Status().Partitions[0].Error; e != "" {
+		t.Errorf("throttling is shown as trouble: %s", e)
+	}
+}
+
+// Errors that pass are retried at the same offset.
+func TestPassingErrors(t *testing.T) {
+	for _, code := range []int16{3, 5, 6, 9, 56, 74, 75, 76, 78} {
+		s := newScript(t)
+		s.append(plainBatch(0, "a"))
+		s.answer = func(fetch int, res *kmsg.FetchResponse) {
+			if fetch < 2 {
+				res.Topics[0].Partitions[0].ErrorCode = code
+				res.Topics[0].Partitions[0].RecordBatches = nil
+			}
+		}
+		r := start(t, quick(s.broker, s.topic), newCollector())
+		r.got.waitTotal(t, 1)
+		r.stop(t)
+	}
+}
+
+func TestRetentionGap(t *testing.T) {
+	testkafka.Each(t, func(t *testing.T, b testkafka.Broker) {
+		topic := b.CreateTopic(t, 1, nil)
+		testkafka.Produce(t, b.Client(t), numbered(topic, 0, 0, 100)...)
+		b.DeleteRecords(t, topic, 0, 40)
+		cfg := quick(b, topic)
+		cfg.Positions = func(string, int) (int64, bool) { return 10, true }
+		r := start(t, cfg, newCollector())
+		r.got.waitTotal(t, 60)
+		if lost := r.got.lost[partitionKey{topic, 0}]; lost != 30 {
+			t.Errorf("gap of %d, want 30", lost)
+		}
+	})
+}
+
+// Nothing is left at all: the gap is told without a record.
+func TestRetentionTookAll(t *testing.T) {
+	testkafka.Each(t, func(t *testing.T, b testkafka.Broker) {
+		topic := b.CreateTopic(t, 1, nil)
+		testkafka.Produce(t, b.Client(t), numbered(topic, 0, 0, 100)...)
+		b.DeleteRecords(t, topic, 0, 100)
+		cfg := quick(b, topic)
+		cfg.UntilEnd = true
+		cfg.Positions = func(string, int) (int64, bool) { return 10, true }
+		r := start(t, cfg, newCollector())
+		r.join(t)
+		key := partitionKey{topic, 0}
+		if last := r.got.last[key]; r.got.lost[key] != 90 || last.Next != 100 || !last.Done {
+			t.Errorf("gap of %d, last batch %+v", r.got.lost[key], last)
+		}
+	})
+}
+
+// The saved position lies beyond the end: the topic was made anew.
+func TestTopicMadeAnew(t *testing.T) {
+	testkafka.Each(t, func(t *testing.T, b testkafka.Broker) {
+		topic := b.CreateTopic(t, 1, nil)
+		testkafka.Produce(t, b.Client(t), numbered(topic, 0, 0, 5)...)
+		cfg := quick(b, topic)
+		cfg.Positions = func(string, int) (int64, bool) { return 1000, true }
+		c := newCollector()
+		r := start(t, cfg, c)
+		r.got.waitTotal(t, 5)
+		if c.lost[partitionKey{topic, 0}] != 0 {
+			t.Error("a new topic is no gap")
+		}
+	})
+}
+
+func TestReadUncommittedAndCommitted(t *testing.T) {
+	testkafka.Each(t, func(t *testing.T, b testkafka.Broker) {
+		topic := b.CreateTopic(t, 1, nil)
+		committed, all := transactions(t, b, topic)
+		for name, c := range map[string]struct {
+			committed bool
+			want      []string
+		}{"committed": {true, committed}, "uncommitted": {false, all}} {
+			t.Run(name, func(t *testing.T) {
+				cfg := quick(b, topic)
+				cfg.ReadCommitted, cfg.UntilEnd = c.committed, true
+				r := start(t, cfg, newCollector())
+				r.join(t)
+				if d := cmp.Diff(c.want, r.got.values(topic, 0)); d != "" {
+					t.Error(d)
+				}
+			})
+		}
+	})
+}
+
+// transactions writes interleaved transactions of three producers and plain records,
+// ending with an abort marker, and returns the values of the committed and of all.
+func transactions(t *testing.T, b testkafka.Broker, topic string) (committed, all []string) {
+	type producer struct {
+		*kgo.Client
+		open   bool
+		values []int
+	}
+	plain := b.Client(t)
+	var producers []*producer
+	for i := range 3 {
+		producers = append(producers, &producer{Client: b.Client(t, kgo.TransactionalID(fmt.Sprint(topic, i)))})
+	}
+	aborted := map[int]bool{}
+	end := func(p *producer, commit bool) {
+		if err := p.EndTransaction(t.Context(), kgo.TransactionEndTry(commit)); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range p.values {
+			aborted[v] = !commit
+		}
+		p.open, p.values = false, nil
+	}
+	n := 0
+	write := func(p *producer, c *kgo.Client) {
+		r := numbered(topic, 0, n, 1)
+		if p != nil {
+			p.values = append(p.values, n)
+		}
+		testkafka.Produce(t, c, r...)
+		all = append(all, string(r[0].Value))
+		n++
+	}
+	// A fixed walk that visits every interleaving of open and closed.
+	for step := range 90 {
+		p := producers[(step*step+step/7)%3]
+		switch {
+		case step%10 == 9:
+			write(nil, plain)
+		case !p.open:
+			if err := p.BeginTransaction(); err != nil {
+				t.Fatal(err)
+			}
+			p.open = true
+			write(p, p.Client)
+		case step%4 == 0:
+			end(p, step%8 == 0)
+		default:
+			write(p, p.Client)
+		}
+	}
+	for i, p := range producers {
+		if p.open {
+			end(p, i == 0)
+		}
+	}
+	for i, v := range all {
+		if !aborted[i] {
+			committed = append(committed, v)
+		}
+	}
+	if len(committed) == len(all) || len(committed) < 10 {
+		t.Fatalf("%d of %d committed: the walk is no test", len(committed), len(all))
+	}
+	return committed, all
+}
+
+// Records of an open transaction hold the partition at the last stable offset; the
+// marker that ends it takes an offset but is no record.
+func TestOpenTransaction(t *testing.T) {
+	testkafka.Each(t, func(t *testing.T, b testkafka.Broker) {
+		topic := b.CreateTopic(t, 1, nil)
+		client := b.Client(t, kgo.TransactionalID(topic))
+		testkafka.Produce(t, b.Client(t), numbered(topic, 0, 0, 3)...)
+		if err := client.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		testkafka.Produce(t, client, numbered(topic, 0, 3, 2)...)
+		r := start(t, quick(b, topic), newCollector())
+		if last := r.got.waitCaughtUp(t, topic, 0); last.Next != 3 || last.End != 3 {
+			t.Errorf("while the transaction is open: %+v", last)
+		}
+		if err := client.EndTransaction(t.Context(), kgo.TryCommit); err != nil {
+			t.Fatal(err)
+		}
+		key := partitionKey{topic, 0}
+		r.got.wait(t, "the marker", func() bool { return r.got.last[key].CaughtUp && r.got.last[key].Next == 6 })
+		if n := r.got.count(topic, 0); n != 5 {
+			t.Errorf("%d records, want 5", n)
+		}
+	})
+}
+
+// On a real broker compaction leaves emptied batches and holes behind.
+func TestCompaction(t *testing.T) {
+	testkafka.Real(t, func(t *testing.T, b testkafka.Broker) {
+		topic := b.CreateTopic(t, 1, map[string]string{
+			"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.001",
+			"min.compaction.lag.ms": "0", "delete.retention.ms": "100",
+		})
+		keyed := func(from, n int, value string) []*kgo.Record {
+			records := numbered(topic, 0, from, n)
+			for _, r := range records {
+				r.Key, r.Value = bytes.Clone(r.Value), []byte(value)
+			}
+			return records
+		}
+		testkafka.Produce(t, b.Client(t), keyed(5000, 500, "kept")...)
+		testkafka.Produce(t, b.Client(t), keyed(0, 1000, "old")...) // this producer's last batch
+		roll := b.Client(t)
+		want := 500 + 1000
+		var r *running
+		eventually(t, "the old records are compacted away", func() bool {
+			// Appending rolls the segment, so that the cleaner may take the one before.
+			testkafka.Produce(t, roll, keyed(0, 1000, "new")...)
+			cfg := quick(b, topic)
+			cfg.UntilEnd = true
+			r = start(t, cfg, newCollector())
+			r.join(t)
+			return !slices.Contains(r.got.values(topic, 0), "old")
+		})
+		counts := map[string]int{}
+		newest := map[string]bool{}
+		for _, rec := range r.got.records[partitionKey{topic, 0}] {
+			counts[string(rec.Value)]++
+			newest[string(rec.Key)] = true
+		}
+		if counts["kept"] != 500 || len(newest) != want {
+			t.Errorf("kept %d of 500, %d keys of %d", counts["kept"], len(newest), want)
+		}
+	})
+}
+
+// A large batch is delivered whole, whatever MaxBytes is.
+func TestLargeRecord(t *testing.T) {
+	testkafka.Each(t, func(t *testing.T, b testkafka.Broker) {
+		topic := b.CreateTopic(t, 1, map[string]string{"max.message.bytes": "8388608"})
+		client := b.Client(t, kgo.ProducerBatchMaxBytes(8<<20), kgo.ProducerBatchCompression(kgo.NoCompression()))
+		large := &kgo.Record{Topic: topic, Value: bytes.Repeat([]byte("x"), 900<<10)}
+		testkafka.Produce(t, client, large)
+		testkafka.Produce(t, client, numbered(topic, 0, 1, 1)...)
+		cfg := quick(b, topic)
+		cfg.MaxBytes = 1 << 12
+		r := start(t, cfg, newCollector())
+		r.got.waitTotal(t, 2)
+		if got := r.got.records[partitionKey{topic, 0}][0].Value; !bytes.Equal(got, large.Value) {
+			t.Errorf("%d bytes", len(got))
+		}
+	})
+}
+
+// Well-packed batches are handed on in pieces.
+func TestWellPackedResponse(t *testing.T) {
+	_, b := testkafka.Fake(t)
+	topic := b.CreateTopic(t, 1, nil)
+	client := b.Client(t, kgo.ProducerBatchCompression(kgo.ZstdCompression()), kgo.ProducerBatchMaxBytes(4<<20))
+	for i := range 16 {
+		r := numbered(topic, 0, i, 1)[0]
+		r.Value = bytes.Repeat([]byte{byte(i)}, 900<<10)
+		testkafka.Produce(t, client, r)
+	}
+	r := start(t, quick(b, topic), newCollector())
+	r.got.waitTotal(t, 16)
+	for i, rec := range r.got.records[partitionKey{topic, 0}] {
+		if len(rec.Value) != 900<<10 || rec.Value[0] != byte(i) || rec.Value[len(rec.Value)-1] != byte(i) {
+			t.Fatalf("record %d is not what was written", i)
+		}
+	}
+	if n := r.got.batches[partitionKey{topic, 0}]; n < 3 {
+		t.Errorf("14 MiB were handed on in %d batches", n)
+	}
+}
+
+func TestLeaderChange(t *testing.T) {
+	c, b := testkafka.Fake(t, kfake.NumBrokers(3))
+	topic := b.CreateTopic(t, 1, nil)
+	client := b.Client(t)
+	r := start(t, quick(b, topic), newCollector())
+	for i := range 6 {
+		if err := c.MoveTopicPartition(topic, 0, int32(i%3)); err != nil {
+			t.Fatal(err)
+		}
+		testkafka.Produce(t, client, numbered(topic, 0, 10*i, 10)...)
+		r.got.waitTotal(t, 10*(i+1))
+	}
+}
+
+// The cluster is not there at the start, then is, then goes and comes again.
+func TestBrokerComesAndGoes(t *testing.T) {
+	dir := t.TempDir()
+	up := func(port int) *kfake.Cluster {
+		c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(port), kfake.DataDir(dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	first := up(0)
+	b := testkafka.Broker{Version: "fake", Bootstrap: first.ListenAddrs()}
+	var port int
+	fmt.Sscanf(b.Bootstrap[0][strings.LastIndex(b.Bootstrap[0], ":")+1:], "%d", &port)
+	topic := b.CreateTopic(t, 1, nil)
+	testkafka.Produce(t, b.Client(t), numbered(topic, 0, 0, 10)...)
+	first.Close()
+
+	r := start(t, quick(b, topic), newCollector())
+	eventually(t, "the cause is shown", func() bool { return strings.Contains(r.Status().Error, "connection refused") })
+	second := up(port)
+	r.got.waitTotal(t, 10)
+	second.Close()
+	eventually(t, "the trouble is shown", func() bool { return r.Status().Partitions[0].Error != "" })
+	third := up(port)
+	t.Cleanup(third.Close)
+	testkafka.Produce(t, b.Client(t), numbered(topic, 0, 10, 10)...)
+	r.got.waitTotal(t, 20)
+	eventually(t, "the trouble is over", func() bool { return r.Status().Partitions[0].Error == "" })
+}
+
+// A hung broker, which accepts and never answers, does not hang Run's end.
+func TestHungBroker(t *testing.T) {
+	c, b := testkafka.Fake(t)
+	topic := b.CreateTopic(t, 1, nil)
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	asked := make(chan struct{}, 1)
+	c.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		c.SleepControl(func() { <-release })
+		return nil, nil, false
+	})
+	r := start(t, quick(b, topic), newCollector())
+	select {
+	case <-asked:
+	case <-time.After(patient):
+		t.Fatal("no fetch")
+	}
+	if took := r.stop(t); took > 2*time.Second {
+		t.Errorf("Run took %v to end", took)
+	}
+}
