@@ -1,0 +1,27 @@
+package config
+
+import "regexp"
+
+// eventPath is $, or names after dots or in brackets: $.a.b, a.b, $['odd key'].b.
+var eventPath = func() *regexp.Regexp {
+	const name, bracket = `[^.\[\]'"*\pC]+`, `(\['[^'\pC]+'\]|\["[^"\pC]+"\])`
+	return regexp.MustCompile(`^(\$\.` + name + `|\$?` + bracket + `|[^$.\[\]'"*\pC][^.\[\]'"*\pC]*)(\.` + name + `|` + bracket + `)*$`)
+}()
+
+// eventPath reads where a value is in a message.
+func (v value) eventPath(to *string) {
+	if !v.scalar() || len(v.n.text) > maxNameBytes || !eventPath.MatchString(v.n.text) {
+		v.want("a path such as $.a.b or $['odd key'].b")
+		return
+	}
+	*to = v.n.text
+}
+
+// objectPath reads where an object is in a message; $ is the message.
+func (v value) objectPath(to *string) {
+	if v.scalar() && v.n.text == "$" {
+		*to = "$"
+		return
+	}
+	v.eventPath(to)
+}

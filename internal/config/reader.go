@@ -1,0 +1,88 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// maxViolations is where a hopeless file is given up.
+const maxViolations = 1000
+
+// reader is the state of reading one file.
+type reader struct {
+	file string
+	dir  string // of the file
+	// withoutReferences: the files of references need not be there.
+	withoutReferences bool
+
+	places     map[string]position // of the keys that were given, by path
+	violations Violations
+	warnings   []string
+	noted      map[string]bool
+}
+
+// add records a violation.
+func (r *reader) add(p position, path, format string, args ...any) {
+	if len(r.violations) > maxViolations {
+		return
+	}
+	v := Violation{File: r.file, Line: p.line, Column: p.column, Path: path, Message: fmt.Sprintf(format, args...)}
+	if len(r.violations) == maxViolations {
+		v = Violation{File: r.file, Message: fmt.Sprintf("more than %d violations: the rest is left out", maxViolations)}
+	}
+	r.violations = append(r.violations, v)
+}
+
+// fail records a violation of the key at path, or if it was not given, of the
+// nearest one above it.
+func (r *reader) fail(path, format string, args ...any) {
+	r.add(r.place(path), path, format, args...)
+}
+
+func (r *reader) place(path string) position {
+	for p := path; ; {
+		if at, ok := r.places[p]; ok {
+			return at
+		}
+		i := strings.LastIndexAny(p, ".[")
+		if i < 0 {
+			return r.places[""]
+		}
+		p = p[:i]
+	}
+}
+
+// given reports whether the file has the key, with whatever value.
+func (r *reader) given(path string) bool {
+	_, ok := r.places[path]
+	return ok
+}
+
+// warn records a warning about the key at path.
+func (r *reader) warn(path, format string, args ...any) {
+	p := r.place(path)
+	r.warnings = append(r.warnings, Violation{
+		File: r.file, Line: p.line, Column: p.column, Path: path, Message: fmt.Sprintf(format, args...),
+	}.Error())
+}
+
+// note warns once of what a key does not do yet.
+func (r *reader) note(path, note string) {
+	if r.noted == nil {
+		r.noted = map[string]bool{}
+	}
+	if note != "" && !r.noted[note] {
+		r.noted[note] = true
+		r.warn(path, "%s", note)
+	}
+}
+
+// sorted returns the violations in order of their places.
+func (r *reader) sorted() Violations {
+	slices.SortStableFunc(r.violations, func(a, b Violation) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return r.violations
+}

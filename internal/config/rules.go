@@ -1,0 +1,234 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// check applies the rules that several keys have part in, and the defaults that
+// depend on other keys.
+func (r *reader) check(c *Config) {
+	if !r.given("") {
+		return // not even a mapping
+	}
+	r.require("", "kafka", "a mapping with brokers at least")
+	r.require("", "models", "a list of models")
+	r.checkPane(c)
+	r.checkWindows(c)
+	for i := range c.Models {
+		m := &modelRules{r, fmt.Sprintf("models[%d]", i), &c.Models[i]}
+		m.check()
+	}
+	r.checkModels(c)
+}
+
+func (r *reader) checkPane(c *Config) {
+	if time.Minute%c.Pane != 0 {
+		r.fail("pane", "%s does not divide a minute", formatDuration(c.Pane))
+	}
+	if c.Limits.StringBytes > c.Limits.MessageBytes {
+		r.fail("limits.string_bytes", "%d bytes are more than the %d of message_bytes", c.Limits.StringBytes, c.Limits.MessageBytes)
+	}
+}
+
+const maxWindow = 31 * day
+
+func (r *reader) checkWindows(c *Config) {
+	first := map[time.Duration]int{}
+	for i, w := range c.Windows {
+		path := fmt.Sprintf("windows[%d]", i)
+		slide := slide(w.Length, c.Pane)
+		j, twice := first[w.Length]
+		switch {
+		case r.given("windows") && w.Length == 0 && !isZero(w.Name): // reported
+		case w.Length < c.Pane:
+			r.fail(path, "%s is shorter than the pane, %s", formatDuration(w.Length), formatDuration(c.Pane))
+		case w.Length > maxWindow:
+			r.fail(path, "%s is longer than %s", formatDuration(w.Length), formatDuration(maxWindow))
+		case w.Length%slide != 0:
+			r.fail(path, "%s is not a multiple of %s, by which a window of this length slides", formatDuration(w.Length), formatDuration(slide))
+		case twice:
+			r.fail(path, "%s is as long as windows[%d]", quote(w.Name), j)
+		default:
+			first[w.Length] = i
+		}
+	}
+}
+
+// isZero tells a window that is written as 0 from one that could not be read.
+func isZero(name string) bool {
+	d, ok := parseDuration(name)
+	return ok && d == 0
+}
+
+// slide is by how much a window slides: the widest of the pane, 1m, 10m and 1h that is at
+// most a sixtieth of its length, but the pane at least.
+func slide(length, pane time.Duration) time.Duration {
+	s := pane
+	for _, l := range []time.Duration{time.Minute, 10 * time.Minute, time.Hour} {
+		if l <= length/60 {
+			s = max(s, l)
+		}
+	}
+	return s
+}
+
+// modelRules are those within one model.
+type modelRules struct {
+	*reader
+	path string
+	*Model
+}
+
+func (m *modelRules) check() {
+	m.checkTask()
+	m.checkStatistics()
+	for i := range m.Features {
+		m.checkFeature(&m.Features[i])
+	}
+	if !m.given(join(m.path, "features")) && m.given(m.path) && len(m.OutputFeatures()) == 0 {
+		m.warn(m.path, "has neither features nor a task: only service figures will be there")
+	}
+}
+
+// checkTask fills in the task, and sees that positive goes with it.
+func (m *modelRules) checkTask() {
+	positive := join(m.path, "positive")
+	if !m.given(join(m.path, "task")) {
+		m.Task = "none"
+		if m.given(positive) {
+			m.Task = "binary"
+		}
+	}
+	if m.Task != "binary" && m.Task != "" && m.given(positive) {
+		m.fail(positive, "is for the task binary only; the task is %s", m.Task)
+	}
+}
+
+// checkStatistics fills in the statistics and the deciding one.
+func (m *modelRules) checkStatistics() {
+	d := &m.Drift
+	if len(d.Statistics) == 0 {
+		d.Statistics = shortNames()
+	}
+	path := m.path + ".drift.decide_by"
+	switch {
+	case d.DecideBy != "":
+		m.listed(path, d.DecideBy)
+	case m.given(path): // reported
+	case slices.Contains(d.Statistics, "psi"):
+		d.DecideBy = "psi"
+	default:
+		d.DecideBy = d.Statistics[0]
+	}
+}
+
+// listed sees that a deciding statistic is computed.
+func (m *modelRules) listed(path, name string) {
+	if !slices.Contains(m.Drift.Statistics, name) && !slices.Contains(m.Drift.Statistics, "") {
+		m.fail(path, "%s is not among the statistics %s", quote(name), strings.Join(m.Drift.Statistics, ", "))
+	}
+}
+
+func (m *modelRules) checkFeature(f *Feature) {
+	path := join(join(m.path, "features"), f.Name)
+	if outputTypes[f.Name] != "" {
+		m.checkOutput(path, f)
+	}
+	by := f.DecideBy
+	if by != "" {
+		m.listed(path+".decide_by", by)
+	} else {
+		by = m.Drift.DecideBy
+	}
+	s, _ := findStatistic(by)
+	switch {
+	case s.numericOnly && f.Type == "categorical" && f.DecideBy != "":
+		m.fail(path+".decide_by", "%s is for numeric features, and this one is categorical", quote(by))
+	case s.bounded && f.Floor > 1:
+		m.fail(path+".floor", "%g is more than %s can be, which is at most 1", f.Floor, s.short)
+	}
+}
+
+// checkOutput checks the settings of a prediction output and fills in its type.
+func (m *modelRules) checkOutput(path string, f *Feature) {
+	want := outputTypes[f.Name]
+	outputs := taskOutputs[m.Task]
+	if m.Task != "" && !slices.Contains(outputs, f.Name) {
+		has := "none"
+		if len(outputs) > 0 {
+			has = strings.Join(outputs, " and ")
+		}
+		m.fail(path, "is not an output of the task %s, which has %s", m.Task, has)
+	}
+	if f.Type != "" && f.Type != want {
+		m.fail(path, "is %s here, but this output is always %s", f.Type, want)
+	}
+	if f.Path != "" {
+		m.fail(path+".path", "does not go here: give mapping.%s", strings.TrimPrefix(f.Name, "prediction."))
+	}
+	f.Type = want
+}
+
+// checkModels applies the rules between models.
+func (r *reader) checkModels(c *Config) {
+	names := map[string]int{}
+	for i := range c.Models {
+		m := &c.Models[i]
+		if j, ok := names[m.Name]; ok && m.Name != "" {
+			r.fail(fmt.Sprintf("models[%d].name", i), "%s is the name of models[%d], too", quote(m.Name), j)
+		} else {
+			names[m.Name] = i
+		}
+		for j := range i {
+			r.checkPair(c, j, i)
+		}
+		if t := c.Kafka.DeadLetterTopic; t != "" && (t == m.Topics.Predictions || t == m.Topics.Labels) {
+			r.fail("kafka.dead_letter_topic", "%s is a topic of models[%d]: dead letters would be read again", quote(t), i)
+		}
+	}
+}
+
+// checkPair checks two models for shared topics; the violation is at the second one.
+func (r *reader) checkPair(c *Config, i, j int) {
+	a, b := &c.Models[i], &c.Models[j]
+	path := fmt.Sprintf("models[%d]", j)
+	p, q := a.Topics, b.Topics
+	crossed := func(s, t string) bool { return s == t && s != "" }
+	switch {
+	case crossed(p.Predictions, q.Labels) && p.Predictions != p.Labels:
+		r.fail(path+".topics.labels", "%s is the predictions topic of models[%d]", quote(q.Labels), i)
+	case crossed(p.Labels, q.Predictions) && p.Predictions != p.Labels:
+		r.fail(path+".topics.predictions", "%s is the labels topic of models[%d]", quote(q.Predictions), i)
+	case crossed(p.Labels, q.Labels) && p.Predictions != q.Predictions:
+		r.fail(path+".topics.predictions", "models that share a labels topic share the predictions topic, which of models[%d] is %s", i, quote(p.Predictions))
+	case crossed(p.Predictions, q.Predictions):
+		r.checkShared(a, b, i, path)
+	}
+}
+
+// checkShared checks two models of one predictions topic, whose messages are read once
+// for both.
+func (r *reader) checkShared(a, b *Model, i int, path string) {
+	if a.Topics.Labels != b.Topics.Labels {
+		r.fail(path+".topics.labels", "models that share a predictions topic share the labels topic, which of models[%d] is %s", i, quote(a.Topics.Labels))
+	}
+	if !reflect.DeepEqual(a.Mapping, b.Mapping) {
+		r.fail(path+".mapping", "models that share a predictions topic have the same mapping, and that of models[%d] differs", i)
+	}
+	for _, f := range b.Features {
+		k := slices.IndexFunc(a.Features, func(g Feature) bool { return g.Name == f.Name })
+		if k >= 0 && a.Features[k].Path != f.Path {
+			r.fail(join(path+".features", f.Name), "models that share a predictions topic share the paths of features, and models[%d] has another one", i)
+		}
+	}
+	for k, s := range b.Segments {
+		n := slices.IndexFunc(a.Segments, func(g Segment) bool { return g.Name == s.Name })
+		if n >= 0 && a.Segments[n].Path != s.Path {
+			r.fail(fmt.Sprintf("%s.segments[%d]", path, k), "models that share a predictions topic share the paths of segments, and models[%d] has another one", i)
+		}
+	}
+}
