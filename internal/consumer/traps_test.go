@@ -237,9 +237,9 @@ func TestReadUncommittedAndCommitted(t *testing.T) {
 		}{"committed": {true, committed}, "uncommitted": {false, all}} {
 			t.Run(name, func(t *testing.T) {
 				cfg := quick(b, topic)
-				cfg.ReadCommitted, cfg.UntilEnd = c.committed, true
+				cfg.ReadCommitted = c.committed
 				r := start(t, cfg, newCollector())
-				r.join(t)
+				r.got.waitTotal(t, len(c.want)) // the last marker may be on its way yet
 				if d := cmp.Diff(c.want, r.got.values(topic, 0)); d != "" {
 					t.Error(d)
 				}

@@ -1,0 +1,213 @@
+package consumer
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/segmentio/kafka-go"
+	"github.com/streammon/streammon/internal/testkafka"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"pgregory.net/rapid"
+)
+
+func TestOneOwner(t *testing.T) {
+	testkafka.Each(t, func(t *testing.T, b testkafka.Broker) {
+		topic := b.CreateTopic(t, 3, nil)
+		client := b.Client(t)
+		produce := func(from int) {
+			for p := range 3 {
+				testkafka.Produce(t, client, numbered(topic, p, from, 10)...)
+			}
+		}
+		cfg := quick(b, topic)
+		cfg.Group = testkafka.Name(t)
+		produce(0)
+		first := start(t, cfg, newCollector())
+		eventually(t, "the first member owns the group", first.Owner)
+		second := start(t, cfg, newCollector())
+		second.got.waitTotal(t, 30)
+		// Both read everything; the incumbent keeps the group while the other joins.
+		eventually(t, "the second member has joined", func() bool { return generationOf(second.Consumer) > 1 })
+		if !first.Owner() || second.Owner() {
+			t.Errorf("owners: first %v, second %v", first.Owner(), second.Owner())
+		}
+		produce(10)
+		first.got.waitTotal(t, 60)
+		second.got.waitTotal(t, 60)
+		first.stop(t)
+		eventually(t, "the second member takes over", second.Owner)
+		third := start(t, cfg, newCollector())
+		eventually(t, "the third member has joined", func() bool { return generationOf(third.Consumer) > 3 })
+		if !second.Owner() || third.Owner() {
+			t.Errorf("owners: second %v, third %v", second.Owner(), third.Owner())
+		}
+	})
+}
+
+func generationOf(c *Consumer) int32 {
+	c.membership.mu.Lock()
+	defer c.membership.mu.Unlock()
+	if c.membership.current == nil {
+		return 0
+	}
+	return c.membership.current.ID
+}
+
+// Without answers to its heartbeats the owner fences itself; the data are read on.
+func TestOwnerFencesItself(t *testing.T) {
+	c, b := testkafka.Fake(t)
+	topic := b.CreateTopic(t, 1, nil)
+	cfg := quick(b, topic)
+	cfg.Group, cfg.SessionTimeout = testkafka.Name(t), 500*time.Millisecond
+	r := start(t, cfg, newCollector())
+	eventually(t, "ownership", r.Owner)
+	c.ControlKey(int16(kmsg.Heartbeat), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		return nil, errors.New("no heartbeat gets through"), true
+	})
+	c.ControlKey(int16(kmsg.JoinGroup), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		return nil, errors.New("no join gets through"), true
+	})
+	eventually(t, "the owner fences itself", func() bool { return !r.Owner() })
+	testkafka.Produce(t, b.Client(t), numbered(topic, 0, 0, 10)...)
+	r.got.waitTotal(t, 10)
+}
+
+func TestCommit(t *testing.T) {
+	testkafka.Each(t, func(t *testing.T, b testkafka.Broker) {
+		topic := b.CreateTopic(t, 2, nil)
+		cfg := quick(b, topic)
+		cfg.Group = testkafka.Name(t)
+		r := start(t, cfg, newCollector())
+		r.Commit(topic, 0, 5)
+		committed := func(partition int) int64 { return fetchCommit(t, b, cfg.Group, topic, partition) }
+		eventually(t, "the commit is seen", func() bool { return committed(0) == 5 })
+		r.stop(t)
+		cfg.CommitInterval = time.Hour // so that only the last commit is left
+		r = start(t, cfg, newCollector())
+		eventually(t, "ownership", r.Owner)
+		r.Commit(topic, 0, 7)
+		r.Commit(topic, 1, 9)
+		r.stop(t)
+		if committed(0) != 7 || committed(1) != 9 {
+			t.Errorf("after the end %d and %d are committed, want 7 and 9", committed(0), committed(1))
+		}
+	})
+}
+
+func fetchCommit(t *testing.T, b testkafka.Broker, group, topic string, partition int) int64 {
+	req := kmsg.NewPtrOffsetFetchRequest()
+	rt := kmsg.NewOffsetFetchRequestTopic()
+	rt.Topic, rt.Partitions = topic, []int32{int32(partition)}
+	req.Group, req.Topics = group, append(req.Topics, rt)
+	rg := kmsg.NewOffsetFetchRequestGroup()
+	gt := kmsg.NewOffsetFetchRequestGroupTopic()
+	gt.Topic, gt.Partitions = topic, rt.Partitions
+	rg.Group, rg.Topics = group, append(rg.Topics, gt)
+	req.Groups = append(req.Groups, rg)
+	res, err := req.RequestWith(t.Context(), b.Client(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(res.Groups) > 0 && len(res.Groups[0].Topics) > 0 {
+		return res.Groups[0].Topics[0].Partitions[0].Offset
+	}
+	if len(res.Topics) > 0 {
+		return res.Topics[0].Partitions[0].Offset
+	}
+	return -1
+}
+
+// The group is joined only once a topic exists: before that nobody would own it.
+func TestGroupWaitsForTopics(t *testing.T) {
+	c, b := testkafka.Fake(t)
+	topic := testkafka.Name(t)
+	var joins atomic.Int32
+	c.ControlKey(int16(kmsg.JoinGroup), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		joins.Add(1)
+		return nil, nil, false
+	})
+	cfg := quick(b, topic)
+	cfg.Group = testkafka.Name(t)
+	r := start(t, cfg, newCollector())
+	eventually(t, "the missing topic is reported", func() bool { return r.Status().Error != "" })
+	b.CreateNamed(t, topic, 1, nil)
+	eventually(t, "ownership", r.Owner)
+	if n := joins.Load(); n > 3 {
+		t.Errorf("%d joins", n)
+	}
+}
+
+// A member that comes back from a long stop finds that another one owns the group.
+func TestEvictedMember(t *testing.T) {
+	c, b := testkafka.Fake(t, kfake.GroupMinSessionTimeout(100*time.Millisecond))
+	topic := b.CreateTopic(t, 1, nil)
+	cfg := quick(b, topic)
+	cfg.Group = testkafka.Name(t)
+	r := start(t, cfg, newCollector())
+	eventually(t, "ownership", r.Owner)
+	evicted := make(chan struct{}, 1)
+	c.ControlKey(int16(kmsg.Heartbeat), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		res := req.ResponseKind().(*kmsg.HeartbeatResponse)
+		res.ErrorCode = int16(kafka.UnknownMemberId)
+		evicted <- struct{}{}
+		return res, nil, true
+	})
+	<-evicted
+	eventually(t, "the member joins again", func() bool { return generationOf(r.Consumer) > 1 && r.Owner() })
+}
+
+func claimData(generation int32) []byte { return binary.BigEndian.AppendUint32(nil, uint32(generation)) }
+
+// All partitions go to exactly one member, whatever the order of the members, and to
+// the one with the newest claim.
+func TestBalancerGivesAllToOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var members []kafka.GroupMember
+		newest := int32(0)
+		for _, id := range rapid.SliceOfNDistinct(rapid.StringMatching(`[a-d]{1,3}`), 1, 6, rapid.ID).Draw(t, "ids") {
+			claim := rapid.Int32Range(0, 5).Draw(t, "claim")
+			newest = max(newest, claim)
+			members = append(members, kafka.GroupMember{ID: id, UserData: claimData(claim)})
+		}
+		var partitions []kafka.Partition
+		for p := range rapid.IntRange(0, 10).Draw(t, "partitions") {
+			partitions = append(partitions, kafka.Partition{Topic: []string{"a", "b"}[p%2], ID: p / 2})
+		}
+		got := ownerBalancer{}.AssignGroups(members, partitions)
+		owners := 0
+		for _, m := range members {
+			n := len(got[m.ID]["a"]) + len(got[m.ID]["b"])
+			if n == 0 {
+				continue
+			}
+			owners++
+			if n != len(partitions) || claimOf(m) != newest {
+				t.Fatalf("member %v has %d of %d partitions", m, n, len(partitions))
+			}
+		}
+		if owners != min(1, len(partitions)) || len(got) != len(members) {
+			t.Fatalf("%d owners in %v", owners, got)
+		}
+		slices.Reverse(members)
+		if again := (ownerBalancer{}).AssignGroups(members, partitions); !cmp.Equal(got, again) {
+			t.Fatalf("%v in another order gives %v", got, again)
+		}
+	})
+}
+
+func TestBalancerIgnoresForeignUserData(t *testing.T) {
+	members := []kafka.GroupMember{{ID: "b"}, {ID: "a", UserData: []byte{1}}}
+	got := ownerBalancer{}.AssignGroups(members, []kafka.Partition{{Topic: "t"}})
+	if len(got["a"]["t"]) != 1 {
+		t.Errorf("got %v", got)
+	}
+}
