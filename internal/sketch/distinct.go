@@ -1,0 +1,155 @@
+package sketch
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+
+	"github.com/axiomhq/hyperloglog"
+	"github.com/cespare/xxhash/v2"
+)
+
+// The two forms of Distinct: up to so many hashes exactly, then registers.
+const (
+	exactDistinct = 64
+	precision     = 12
+)
+
+// HashText returns the unseeded xxhash of a text.
+func HashText(b []byte) uint64 { return xxhash.Sum64(b) }
+
+// HashNumber returns the unseeded xxhash of a number's eight bytes; −0 is 0.
+func HashNumber(x float64) uint64 {
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], math.Float64bits(x+0))
+	return xxhash.Sum64(b[:])
+}
+
+// Distinct counts distinct hashes: exactly up to 64, then by a dense HyperLogLog of
+// 4,096 registers (Flajolet et al. 2007) with a standard error of 1.04/√4096 = 1.6 %.
+// Merging is exactly associative and commutative. The zero value is empty.
+type Distinct struct {
+	exact []uint64 // ascending
+	dense *hyperloglog.Sketch
+}
+
+// Add adds a hash.
+func (d *Distinct) Add(hash uint64) {
+	if d.dense != nil {
+		d.dense.InsertHash(hash)
+		return
+	}
+	i, ok := slices.BinarySearch(d.exact, hash)
+	if ok {
+		return
+	}
+	if len(d.exact) == exactDistinct {
+		d.grow()
+		d.dense.InsertHash(hash)
+		return
+	}
+	d.exact = slices.Insert(d.exact, i, hash)
+}
+
+func (d *Distinct) grow() {
+	d.dense = newRegisters()
+	for _, h := range d.exact {
+		d.dense.InsertHash(h)
+	}
+	d.exact = nil
+}
+
+func newRegisters() *hyperloglog.Sketch {
+	s, err := hyperloglog.NewSketch(precision, false)
+	if err != nil {
+		panic(err) // the precision is a constant
+	}
+	return s
+}
+
+// Merge adds o.
+func (d *Distinct) Merge(o *Distinct) {
+	if o.dense == nil {
+		for _, h := range o.exact {
+			d.Add(h)
+		}
+		return
+	}
+	if d.dense == nil {
+		d.grow()
+	}
+	if err := d.dense.Merge(o.dense); err != nil {
+		panic(err) // both have one precision
+	}
+}
+
+// Estimate returns the number of distinct hashes.
+func (d *Distinct) Estimate() uint64 {
+	if d.dense != nil {
+		return d.dense.Estimate()
+	}
+	return uint64(len(d.exact))
+}
+
+// Clone returns an independent copy.
+func (d *Distinct) Clone() Distinct {
+	c := Distinct{exact: slices.Clone(d.exact)}
+	if d.dense != nil {
+		c.dense = d.dense.Clone()
+	}
+	return c
+}
+
+// Reset empties d.
+func (d *Distinct) Reset() { *d = Distinct{} }
+
+// AppendBinary appends the binary form.
+func (d *Distinct) AppendBinary(b []byte) []byte {
+	b = append(b, distinctVersion)
+	if d.dense == nil {
+		b = binary.AppendUvarint(b, uint64(len(d.exact)))
+		for _, h := range d.exact {
+			b = binary.LittleEndian.AppendUint64(b, h)
+		}
+		return b
+	}
+	registers, err := d.dense.MarshalBinary()
+	if err != nil {
+		panic(err) // it has a precision
+	}
+	b = binary.AppendUvarint(b, exactDistinct+1)
+	return append(binary.AppendUvarint(b, uint64(len(registers))), registers...)
+}
+
+// ReadBinary replaces d by the binary form at the beginning of b.
+func (d *Distinct) ReadBinary(b []byte) ([]byte, error) {
+	in := decoder{b: b}
+	in.begin(distinctVersion)
+	var r Distinct
+	switch n := in.uvarint(); {
+	case in.err != nil:
+	case n <= exactDistinct:
+		for range n {
+			h := in.uint64()
+			if in.err == nil && len(r.exact) > 0 && r.exact[len(r.exact)-1] >= h {
+				in.fail(errDamaged)
+			}
+			if in.err != nil {
+				break
+			}
+			r.exact = append(r.exact, h)
+		}
+	case n == exactDistinct+1:
+		registers := in.bytes(in.length(1))
+		r.dense = new(hyperloglog.Sketch)
+		if in.err == nil && (len(registers) > 2<<precision || r.dense.UnmarshalBinary(registers) != nil || r.dense.Merge(newRegisters()) != nil) {
+			in.fail(errDamaged)
+		}
+	default:
+		in.fail(errDamaged)
+	}
+	if in.err == nil {
+		*d = r
+	}
+	return in.end("distinct")
+}
