@@ -1,5 +1,5 @@
 # Targets for development; each is one or two ordinary commands.
-STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@2026.2.2
+STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: build test race lint bench demo soak
 
