@@ -1,0 +1,207 @@
+package monitor
+
+import (
+	"math"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/streammon/streammon/internal/event"
+)
+
+// MarshalJSON returns AppendJSON's object.
+func (r *Result) MarshalJSON() ([]byte, error) { return r.AppendJSON(nil), nil }
+
+// AppendJSON appends the result as one JSON object, without a line end. Keys have a
+// fixed order, undefined figures are left out, numbers are the shortest that read
+// back the same: equal results give equal bytes.
+func (r *Result) AppendJSON(b []byte) []byte {
+	b = appendKeyText(append(b, '{'), "model", r.Model)
+	b = appendKeyText(append(b, ','), "version", r.Version)
+	b = appendKeyText(append(b, ','), "segment", r.Segment)
+	b = appendKeyText(append(b, ','), "window", r.Window)
+	b = r.Start.AppendFormat(append(b, `,"start":"`...), time.RFC3339Nano)
+	b = r.End.AppendFormat(append(b, `","end":"`...), time.RFC3339Nano)
+	b = strconv.AppendBool(append(b, `","complete":`...), r.Complete)
+	b = strconv.AppendUint(append(b, `,"events":`...), r.Events, 10)
+	b = append(r.Service.appendJSON(append(b, `,"service":{`...)), '}')
+	if len(r.Features) > 0 {
+		b = append(b, `,"features":[`...)
+		for i := range r.Features {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = r.Features[i].appendJSON(b)
+		}
+		b = append(b, ']')
+	}
+	return append(b, '}')
+}
+
+func (s *Service) appendJSON(b []byte) []byte {
+	start := len(b)
+	b = appendFigure(b, start, "requests_per_second", s.RequestsPerSecond)
+	b = appendFigure(b, start, "error_ratio", s.ErrorRatio)
+	return s.Latency.appendJSON(b, start, "latency_seconds")
+}
+
+func (f *FeatureResult) appendJSON(b []byte) []byte {
+	b = appendKeyText(append(b, '{'), "name", f.Name)
+	b = appendKeyText(append(b, ','), "type", f.Type)
+	b = appendCount(b, "count", f.Count)
+	b = appendCount(b, "missing", f.Missing)
+	b = appendCount(b, "invalid", f.Invalid)
+	if f.HasReference {
+		b = appendCount(b, "out_of_range", f.OutOfRange)
+		b = appendCount(b, "unseen", f.Unseen)
+	}
+	b = appendFigure(b, 0, "mean", f.Mean)
+	b = appendFigure(b, 0, "stddev", f.StdDev)
+	b = appendFigure(b, 0, "min", f.Min)
+	b = appendFigure(b, 0, "max", f.Max)
+	b = f.Quantiles.appendJSON(b, 0, "quantiles")
+	if f.DistinctKnown {
+		b = appendCount(b, "distinct", f.Distinct)
+	}
+	b = f.Drift.appendJSON(b)
+	if f.State != "" {
+		b = appendKeyText(append(b, ','), "state", f.State)
+	}
+	return append(b, '}')
+}
+
+func (q Quantiles) appendJSON(b []byte, start int, key string) []byte {
+	if len(q) == 0 {
+		return b
+	}
+	b = append(appendComma(b, start), '"')
+	b = append(append(b, key...), `":{`...)
+	inner := len(b)
+	for _, x := range q {
+		b = appendFigure(b, inner, x.Q, x.Value)
+	}
+	return append(b, '}')
+}
+
+func (d Drifts) appendJSON(b []byte) []byte {
+	if len(d) == 0 {
+		return b
+	}
+	b = append(b, `,"drift":{`...)
+	for i := range d {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(appendText(b, d[i].Statistic), ':', '{')
+		inner := len(b)
+		b = appendFigure(b, inner, "value", d[i].Value)
+		b = appendFigure(b, inner, "threshold", d[i].Threshold)
+		b = appendFigure(b, inner, "pvalue", d[i].PValue)
+		b = append(b, '}')
+	}
+	return append(b, '}')
+}
+
+// AppendLedgerJSON appends the account of all messages as the last line of results;
+// reasons that rejected nothing are left out.
+func AppendLedgerJSON(b []byte, l *event.Ledger) []byte {
+	b = strconv.AppendUint(append(b, `{"ledger":{"consumed":`...), l.Consumed, 10)
+	b = appendCount(b, "accepted", l.Accepted)
+	b = append(b, `,"rejected":{`...)
+	start := len(b)
+	for r, n := range l.Rejected {
+		if n > 0 {
+			b = append(appendText(appendComma(b, start), event.Reason(r).String()), ':')
+			b = strconv.AppendUint(b, n, 10)
+		}
+	}
+	b = appendCount(append(b, '}'), "late", l.Late)
+	b = appendCount(b, "duplicate", l.Duplicate)
+	return append(b, '}', '}')
+}
+
+// appendComma appends a comma unless the object begins here; start is where it does,
+// or 0 if it has members for sure.
+func appendComma(b []byte, start int) []byte {
+	if len(b) == start {
+		return b
+	}
+	return append(b, ',')
+}
+
+func appendFigure(b []byte, start int, key string, f Figure) []byte {
+	if f.IsZero() {
+		return b
+	}
+	return appendNumber(append(appendText(appendComma(b, start), key), ':'), float64(f))
+}
+
+func appendCount(b []byte, key string, n uint64) []byte {
+	b = append(append(append(b, `,"`...), key...), `":`...)
+	return strconv.AppendUint(b, n, 10)
+}
+
+// appendNumber writes a finite number as encoding/json does.
+func appendNumber(b []byte, x float64) []byte {
+	format := byte('f')
+	if a := math.Abs(x); a != 0 && (a < 1e-6 || a >= 1e21) {
+		format = 'e'
+	}
+	b = strconv.AppendFloat(b, x, format, -1, 64)
+	// e-09 is written e-9.
+	if n := len(b); format == 'e' && n >= 4 && b[n-4] == 'e' && b[n-3] == '-' && b[n-2] == '0' {
+		b[n-2] = b[n-1]
+		b = b[:n-1]
+	}
+	return b
+}
+
+func appendKeyText(b []byte, key, value string) []byte {
+	return appendText(append(appendText(b, key), ':'), value)
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendText writes a string as encoding/json does: quotes, backslashes, control
+// characters, <, >, &, U+2028 and U+2029 escaped, invalid UTF-8 replaced.
+func appendText(b []byte, s string) []byte {
+	b = append(b, '"')
+	from := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&' {
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if c >= utf8.RuneSelf && (r != utf8.RuneError || size > 1) && r != '\u2028' && r != '\u2029' {
+			i += size
+			continue
+		}
+		b = append(b, s[from:i]...)
+		b = appendEscaped(b, r, size)
+		i += size
+		from = i
+	}
+	return append(append(b, s[from:]...), '"')
+}
+
+func appendEscaped(b []byte, r rune, size int) []byte {
+	switch {
+	case r == utf8.RuneError && size <= 1:
+		return append(b, `\ufffd`...)
+	case r == '"' || r == '\\':
+		return append(b, '\\', byte(r))
+	case r == '\b':
+		return append(b, `\b`...)
+	case r == '\f':
+		return append(b, `\f`...)
+	case r == '\n':
+		return append(b, `\n`...)
+	case r == '\r':
+		return append(b, `\r`...)
+	case r == '\t':
+		return append(b, `\t`...)
+	}
+	return append(b, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
+}
