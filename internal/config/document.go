@@ -31,7 +31,7 @@ func (r *reader) document(data []byte) *node {
 	if !r.characters(data) {
 		return nil
 	}
-	tokens := lexer.Tokenize(string(data))
+	tokens := joinColons(lexer.Tokenize(string(data)))
 	shape := shape{reader: r}
 	for _, t := range tokens {
 		shape.token(t)
@@ -107,6 +107,7 @@ var refusedTokens = map[token.Type]string{
 // shape checks the tokens of a file before they are parsed.
 type shape struct {
 	*reader
+	header  bool    // of a directive may come
 	content bool    // some was seen
 	ended   bool    // the document
 	flow    int     // open brackets and braces
@@ -129,6 +130,8 @@ func (s *shape) token(t *token.Token) {
 	switch t.Type {
 	case token.DocumentHeaderType, token.DocumentEndType:
 		s.document(t)
+	case token.DirectiveType:
+		s.header = true
 	case token.CommentType:
 	case token.SequenceStartType, token.MappingStartType:
 		s.flow++
@@ -154,9 +157,10 @@ func (s *shape) token(t *token.Token) {
 
 // document sees the beginning or the end of a document.
 func (s *shape) document(t *token.Token) {
-	if t.Type == token.DocumentHeaderType && (s.content || s.ended) {
+	if t.Type == token.DocumentHeaderType && (s.content || s.ended) && !s.header {
 		s.second(t)
 	}
+	s.header = false
 	s.content, s.ended = true, t.Type == token.DocumentEndType
 }
 

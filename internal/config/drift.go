@@ -45,13 +45,15 @@ func findStatistic(name string) (statistic, bool) {
 
 // statistic reads the short or the metric's name and stores the short one.
 func (v value) statistic(to *string) {
-	if v.scalar() {
-		if s, ok := findStatistic(v.n.text); ok {
-			*to = s.short
-			return
-		}
+	if s, ok := findStatistic(v.n.text); ok {
+		*to = s.short
+		return
 	}
-	v.oneOf(to, shortNames()...)
+	all := shortNames()
+	for _, s := range statistics {
+		all = append(all, s.name)
+	}
+	v.fail("%s is not one of %s%s", v.n, strings.Join(shortNames(), ", "), suggestion(v.n.text, all))
 }
 
 func (v value) statistics(to *[]string) {

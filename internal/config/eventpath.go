@@ -23,5 +23,9 @@ func (v value) objectPath(to *string) {
 		*to = "$"
 		return
 	}
+	if v.n.kind == mapping {
+		v.fail("a mapping where one path is wanted; the path of a single feature or segment goes where that is listed")
+		return
+	}
 	v.eventPath(to)
 }

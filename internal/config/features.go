@@ -41,9 +41,11 @@ func (v value) feature(f *Feature) {
 		v.fail("is the name of the true labels' own figures: take another one, and give the path")
 	case v.scalar():
 		v.featureType(&f.Type)
+	case v.n.kind != mapping:
+		v.want("numeric, categorical or a mapping with type")
 	default:
 		object(v, featureKeys, f)
-		if v.n.kind == mapping && outputTypes[f.Name] == "" {
+		if outputTypes[f.Name] == "" {
 			v.r.require(v.path, "type", "numeric or categorical")
 		}
 	}
@@ -88,11 +90,11 @@ func (v value) segment() (s Segment) {
 func (v value) namedSegment(key string, at position) (s Segment) {
 	name := value{v.r, &node{kind: plain, at: at, text: key}, v.path}
 	name.segmentName(&s.Name)
-	if v.n.kind == list {
+	if v.n.kind == mapping {
+		object(v, segmentKeys[1:], &s)
+	} else {
 		v.segmentValues(&s.Values)
-		return s
 	}
-	object(v, segmentKeys[1:], &s)
 	return s
 }
 

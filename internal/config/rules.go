@@ -16,8 +16,12 @@ func (r *reader) check(c *Config) {
 	}
 	r.require("", "kafka", "a mapping with brokers at least")
 	r.require("", "models", "a list of models")
-	r.checkPane(c)
-	r.checkWindows(c)
+	r.checkLimits(c)
+	if time.Minute%c.Pane != 0 {
+		r.fail("pane", "%s does not divide a minute", formatDuration(c.Pane))
+	} else {
+		r.checkWindows(c)
+	}
 	for i := range c.Models {
 		m := &modelRules{r, fmt.Sprintf("models[%d]", i), &c.Models[i]}
 		m.check()
@@ -25,10 +29,7 @@ func (r *reader) check(c *Config) {
 	r.checkModels(c)
 }
 
-func (r *reader) checkPane(c *Config) {
-	if time.Minute%c.Pane != 0 {
-		r.fail("pane", "%s does not divide a minute", formatDuration(c.Pane))
-	}
+func (r *reader) checkLimits(c *Config) {
 	if c.Limits.StringBytes > c.Limits.MessageBytes {
 		r.fail("limits.string_bytes", "%d bytes are more than the %d of message_bytes", c.Limits.StringBytes, c.Limits.MessageBytes)
 	}

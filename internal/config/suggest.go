@@ -1,19 +1,33 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // suggestion returns what was probably meant, as the end of a message, or nothing.
 func suggestion(found string, words []string) string {
+	if w := closest(found, words); w != "" {
+		return fmt.Sprintf(" (did you mean %q?)", w)
+	}
+	return ""
+}
+
+// closest returns the word that differs least from what was found, if that is by a third
+// of its letters at most, or else one of which either is the other's beginning.
+func closest(found string, words []string) string {
 	best, least := "", len(found)
 	for _, w := range words {
 		if d := distance(found, w); d <= max(1, len(w)/3) && d < least {
 			best, least = w, d
 		}
 	}
-	if best == "" {
-		return ""
+	for _, w := range words {
+		if best == "" && len(found) > 1 && (strings.HasPrefix(w, found) || strings.HasPrefix(found, w)) {
+			best = w
+		}
 	}
-	return fmt.Sprintf(" (did you mean %q?)", best)
+	return best
 }
 
 // distance is the optimal string alignment distance in bytes: insertions, deletions,

@@ -44,6 +44,9 @@ func object[T any](v value, fields []field[T], to *T) {
 			}
 		}
 		v.r.add(at, child.path, "unknown key; the keys here are %s%s", strings.Join(keys, ", "), suggestion(key, keys))
+		if meant := closest(key, keys); meant != "" {
+			v.r.see(join(v.path, meant), at) // so that it is not missed, too
+		}
 	})
 }
 
@@ -65,11 +68,18 @@ func (v value) entries(want string, each func(key string, at position, child val
 		first[e.key] = e.at
 		v.r.see(child.path, e.value.at)
 		if e.value.kind == null {
-			child.fail("has no value: give one or leave the key out")
+			child.fail("has no value: %s", noValue(e.key))
 			continue
 		}
 		each(e.key, e.at, child)
 	}
+}
+
+func noValue(key string) string {
+	if strings.Contains(key, ":") {
+		return "a space is missing after a colon, or the value"
+	}
+	return "give one or leave the key out"
 }
 
 // list calls each for the items of a list.
