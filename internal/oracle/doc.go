@@ -1,0 +1,15 @@
+// Package oracle is a batch program that computes what every final window of a
+// log must be, in the straightforward slow way: each message is parsed with
+// encoding/json, each window is recomputed from all its events with maps and
+// sorted slices. It shares no code with the core, only the vocabulary of package
+// event, so that a test can hold one against the other.
+//
+// It is not fast, does not stream, holds the whole log and all windows in memory,
+// and is imported by tests only. It knows the default envelope, no other mapping,
+// no deduplication and no pairing of labels.
+//
+// Guarantees: Run is a pure function of the setup and the lanes. Counts are
+// exact, sums are compensated, quantiles are elements of the sorted values. A
+// figure that is undefined is NaN. Generate is a pure function of its random
+// numbers, and each message it makes is accepted, or rejected for one reason only.
+package oracle
