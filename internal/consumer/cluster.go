@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -79,18 +80,30 @@ func (c *cluster) dial(ctx context.Context, network, address string) (net.Conn, 
 func (c *cluster) probe(ctx context.Context) error {
 	var errs []error
 	for _, b := range c.brokers {
-		conn, err := c.dialer.DialContext(ctx, "tcp", b)
+		err := c.probeOne(ctx, b)
 		if err == nil {
-			// Without SASL nothing was exchanged so far.
-			conn.SetDeadline(time.Now().Add(dialTimeout))
-			if _, err = conn.ApiVersions(); err == nil {
-				return conn.Close()
-			}
-			conn.Close()
+			return nil
+		}
+		if errors.Is(err, io.EOF) {
+			err = fmt.Errorf("%w (the broker closed the connection: does this listener want TLS or SASL?)", err)
 		}
 		errs = append(errs, fmt.Errorf("connect to %s: %w", b, err))
 	}
 	return errors.Join(errs...)
+}
+
+func (c *cluster) probeOne(ctx context.Context, broker string) error {
+	conn, err := c.dialer.DialContext(ctx, "tcp", broker)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(dialTimeout)); err != nil {
+		return err
+	}
+	// Dialing alone exchanges nothing where there is no SASL.
+	_, err = conn.Brokers()
+	return err
 }
 
 // topicInfo is what the metadata say of a topic.

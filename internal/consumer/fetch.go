@@ -50,8 +50,6 @@ func newFetchRequest(cfg *Config, topic string, partition int) *fetchRequest {
 
 func (r *fetchRequest) seek(offset int64) { r.Topics[0].Partitions[0].FetchOffset = offset }
 
-func (r *fetchRequest) offset() int64 { return r.Topics[0].Partitions[0].FetchOffset }
-
 // Required notes the negotiated version: this request always does its own exchange.
 func (r *fetchRequest) Required(versions map[protocol.ApiKey]int16) bool {
 	r.version = versions[protocol.Fetch]

@@ -116,7 +116,7 @@ func TestTLS(t *testing.T) {
 		{"no authority", "unknown authority", noAuthority},
 		{"no certificate", "certificate required", noCertificate},
 		{"other name", "elsewhere", otherName},
-		{"no TLS", "connect to", nil},
+		{"no TLS", "want TLS", nil},
 	} {
 		cfg.TLS = c.tls
 		err := Probe(t.Context(), cfg)

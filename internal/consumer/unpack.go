@@ -18,8 +18,14 @@ type unpacker struct {
 	zstd  *zstd.Decoder
 }
 
+// largestWindow is that of the highest level of zstd.
+const largestWindow = 128 << 20
+
 func newUnpacker(limit int) (*unpacker, error) {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(uint64(limit)), zstd.WithDecoderMaxWindow(uint64(max(limit, zstd.MinWindowSize))))
+	// The decoder refuses frames whose window is above its memory, and producers ask
+	// for a window by their level, up to 128 MiB, whatever they write into it.
+	memory := max(uint64(limit), largestWindow)
+	d, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(memory))
 	if err != nil {
 		return nil, fmt.Errorf("zstd: %w", err)
 	}
@@ -34,6 +40,9 @@ func (u *unpacker) unpack(a *arena, codec int8, src []byte) (out []byte, err err
 			out, err = nil, fmt.Errorf("unpack: %v", p)
 		}
 	}()
+	if len(src) == 0 {
+		return src, nil // an emptied batch
+	}
 	switch c := compress.Compression(codec); c {
 	case compress.None:
 		return src, nil
