@@ -108,8 +108,11 @@ func (in *Intake) message(i int, m *Message) {
 		return
 	}
 	t := in.event.Time
-	if in.event.Kind == event.Prediction && r.decoder.LabelOf(&in.event) {
+	if ok, reason := r.decoder.LabelOf(&in.event); ok && reason == event.Accepted {
 		in.labels.add(r.lane, &in.event)
+	} else if ok {
+		in.ledger.Consumed++
+		in.ledger.Rejected[reason]++
 	}
 	in.release(t)
 }

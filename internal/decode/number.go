@@ -1,0 +1,175 @@
+package decode
+
+import (
+	"math"
+	"strconv"
+	"unsafe"
+)
+
+// number reads a number's token by the grammar of JSON.
+func (s *scanner) number() ([]byte, bool) {
+	start := s.at
+	if s.msg[s.at] == '-' {
+		s.at++
+	}
+	if s.at < len(s.msg) && s.msg[s.at] == '0' {
+		s.at++
+	} else if !s.digits() {
+		return nil, s.syntax("a number without digits")
+	}
+	if s.at < len(s.msg) && s.msg[s.at] == '.' {
+		s.at++
+		if !s.digits() {
+			return nil, s.syntax("a number without digits after its point")
+		}
+	}
+	if s.at < len(s.msg) && s.msg[s.at]|0x20 == 'e' {
+		s.at++
+		if s.at < len(s.msg) && (s.msg[s.at] == '+' || s.msg[s.at] == '-') {
+			s.at++
+		}
+		if !s.digits() {
+			return nil, s.syntax("a number without digits in its exponent")
+		}
+	}
+	return s.msg[start:s.at], true
+}
+
+func (s *scanner) digits() bool {
+	start := s.at
+	for s.at < len(s.msg) && s.msg[s.at]-'0' <= 9 {
+		s.at++
+	}
+	return s.at > start
+}
+
+// powersOfTen are exact as float64.
+var powersOfTen = [...]float64{
+	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+}
+
+// decimal is a number's token taken apart: (−1)^negative · mantissa · 10^exponent.
+type decimal struct {
+	negative bool
+	mantissa uint64
+	exponent int
+	exact    bool // the mantissa has all digits
+}
+
+// parseDecimal takes a valid token apart.
+func parseDecimal(b []byte) decimal {
+	d := decimal{exact: true}
+	i := 0
+	if b[0] == '-' {
+		d.negative, i = true, 1
+	}
+	point := false
+	for ; i < len(b); i++ {
+		c := b[i]
+		if c == '.' {
+			point = true
+			continue
+		}
+		if c-'0' > 9 {
+			break
+		}
+		if d.mantissa > (math.MaxUint64-9)/10 {
+			d.exact = false
+			return d
+		}
+		d.mantissa = d.mantissa*10 + uint64(c-'0')
+		if point {
+			d.exponent--
+		}
+	}
+	if i < len(b) { // the exponent
+		e, err := strconv.Atoi(textOf(b[i+1:]))
+		if err != nil {
+			d.exact = false
+			return d
+		}
+		d.exponent += e
+	}
+	return d
+}
+
+// parseFloat returns the nearest float64 of a valid token; ok is false if it is not
+// finite. Short numbers take Clinger's fast path, which is exact: a mantissa under
+// 2^53 times or over a power of ten that is a float64.
+func parseFloat(b []byte) (f float64, ok bool) {
+	d := parseDecimal(b)
+	if d.exact && d.mantissa < 1<<53 && d.exponent >= -22 && d.exponent <= 22 {
+		f = float64(d.mantissa)
+		if d.exponent < 0 {
+			f /= powersOfTen[-d.exponent]
+		} else {
+			f *= powersOfTen[d.exponent]
+		}
+		if d.negative {
+			f = -f
+		}
+		return f, true
+	}
+	f, err := strconv.ParseFloat(textOf(b), 64)
+	return f, err == nil && !math.IsInf(f, 0)
+}
+
+// textOf is b as a string that must not be kept.
+func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// maxIntegerDigits bounds the canonical text of an integer that is written with an
+// exponent; a longer one is invalid.
+const maxIntegerDigits = 64
+
+// appendInteger appends the canonical text of an integer: digits without leading
+// zeros, a minus unless it is 0. Plain digits keep all their places. ok is false for
+// a fraction, or an exponent that would make more than 64 digits.
+func appendInteger(dst, token []byte) (out []byte, ok bool) {
+	plain := true
+	for _, c := range token {
+		plain = plain && (c == '-' || c-'0' <= 9)
+	}
+	if plain {
+		if string(token) == "-0" {
+			token = token[1:]
+		}
+		return append(dst, token...), true
+	}
+	d := parseDecimal(token)
+	if !d.exact {
+		return dst, false
+	}
+	for d.exponent < 0 && d.mantissa%10 == 0 && d.mantissa != 0 {
+		d.mantissa /= 10
+		d.exponent++
+	}
+	if d.mantissa == 0 {
+		return append(dst, '0'), true
+	}
+	if d.exponent < 0 || d.exponent > maxIntegerDigits-20 {
+		return dst, false
+	}
+	if d.negative {
+		dst = append(dst, '-')
+	}
+	dst = strconv.AppendUint(dst, d.mantissa, 10)
+	for range d.exponent {
+		dst = append(dst, '0')
+	}
+	return dst, true
+}
+
+// parseDigits reads plain digits with a sign, as texts have them.
+func parseDigits(b []byte) (int64, bool) {
+	if len(b) == 0 || len(b) > 19 {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(textOf(b), 10, 64)
+	return n, err == nil
+}
+
+// parseText reads a float64 from text that may be no JSON number, such as "+1" or ".5".
+func parseText(b []byte) (float64, bool) {
+	f, err := strconv.ParseFloat(textOf(b), 64)
+	return f, err == nil
+}
