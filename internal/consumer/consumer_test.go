@@ -130,7 +130,9 @@ func TestUntilEnd(t *testing.T) {
 		c := newCollector()
 		c.block = make(chan struct{})
 		r := start(t, cfg, c)
-		eventually(t, "the end is noted", func() bool { return len(r.Status().Partitions) == 3 && r.Status().Partitions[0].LastFetch != (time.Time{}) })
+		eventually(t, "the end is noted", func() bool {
+			return len(r.Status().Partitions) == 3 && r.Status().Partitions[0].LastFetch != (time.Time{})
+		})
 		// What comes later is not part of it.
 		testkafka.Produce(t, client, numbered(full, 0, 100, 50)...)
 		testkafka.Produce(t, client, numbered(full, 1, 0, 50)...)

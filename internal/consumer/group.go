@@ -165,12 +165,7 @@ func (m *membership) heartbeats(ctx context.Context, gen *kafka.Generation) {
 // heartbeat returns false when the group does not know this member any more.
 func (m *membership) heartbeat(ctx context.Context, gen *kafka.Generation) bool {
 	sent := time.Now()
-	res, err := m.cluster.client.Heartbeat(ctx, &kafka.HeartbeatRequest{
-		GroupID: gen.GroupID, GenerationID: gen.ID, MemberID: gen.MemberID,
-	})
-	if err == nil {
-		err = res.Error
-	}
+	err := m.cluster.heartbeat(ctx, &heartbeatRequest{m.cfg.ClientID, gen.GroupID, gen.ID, gen.MemberID}, m.cfg.SessionTimeout/2)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {

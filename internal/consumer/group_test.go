@@ -162,10 +162,35 @@ func TestEvictedMember(t *testing.T) {
 		return res, nil, true
 	})
 	<-evicted
+	t.Cleanup(func() {
+		t.Logf("gen %d owns %v beat %v claim %d", generationOf(r.Consumer), r.membership.owns, time.Since(r.membership.beat), r.membership.claim)
+	})
 	eventually(t, "the member joins again", func() bool { return generationOf(r.Consumer) > 1 && r.Owner() })
 }
 
-func claimData(generation int32) []byte { return binary.BigEndian.AppendUint32(nil, uint32(generation)) }
+// The coordinator need not be the broker that the client asks first.
+func TestOwnerAmongManyBrokers(t *testing.T) {
+	_, b := testkafka.Fake(t, kfake.NumBrokers(3))
+	topic := b.CreateTopic(t, 1, nil)
+	for range 6 { // groups on every coordinator
+		cfg := quick(b, topic)
+		cfg.Group, cfg.SessionTimeout = testkafka.Name(t), 500*time.Millisecond
+		r := start(t, cfg, newCollector())
+		eventually(t, "ownership", r.Owner)
+		began := time.Now()
+		eventually(t, "ownership lasts", func() bool {
+			if !r.Owner() {
+				t.Fatal("the owner lost the group")
+			}
+			return time.Since(began) > 600*time.Millisecond
+		})
+		r.stop(t)
+	}
+}
+
+func claimData(generation int32) []byte {
+	return binary.BigEndian.AppendUint32(nil, uint32(generation))
+}
 
 // All partitions go to exactly one member, whatever the order of the members, and to
 // the one with the newest claim.
