@@ -17,6 +17,9 @@ const (
 	topKVersion      = 1
 )
 
+// maxCount is far more than can be counted: up to it floats hold every integer.
+const maxCount = 1 << 53
+
 var (
 	errShort   = errors.New("cut short")
 	errNumber  = errors.New("a number that is not finite")
@@ -65,7 +68,7 @@ func (d *decoder) uvarint() uint64 {
 	return v
 }
 
-// length reads a count of items that take at least size bytes each, so that a
+// length reads a count of items of at least size bytes each, so that a
 // damaged count cannot make the reader allocate.
 func (d *decoder) length(size int) int {
 	n := d.uvarint()
@@ -76,6 +79,16 @@ func (d *decoder) length(size int) int {
 		return 0
 	}
 	return int(n)
+}
+
+// count reads a number of values; sums of a million of them do not overflow.
+func (d *decoder) count() uint64 {
+	n := d.uvarint()
+	if n > maxCount {
+		d.fail(errDamaged)
+		return 0
+	}
+	return n
 }
 
 func (d *decoder) uint64() uint64 {

@@ -13,6 +13,9 @@ import (
 const (
 	exactDistinct = 64
 	precision     = 12
+
+	denseForm     = exactDistinct + 1
+	registerBytes = 8 + 1<<precision // with the library's header
 )
 
 // HashText returns the unseeded xxhash of a text.
@@ -103,22 +106,30 @@ func (d *Distinct) Clone() Distinct {
 // Reset empties d.
 func (d *Distinct) Reset() { *d = Distinct{} }
 
-// AppendBinary appends the binary form.
+// Bytes returns the heap memory in use, in bytes.
+func (d *Distinct) Bytes() int {
+	if d.dense != nil {
+		return registerBytes
+	}
+	return 8 * cap(d.exact)
+}
+
+// AppendBinary appends the binary form: the number of hashes and they themselves,
+// ascending, or one more than the highest number and the library's dense form.
 func (d *Distinct) AppendBinary(b []byte) []byte {
 	b = append(b, distinctVersion)
 	if d.dense == nil {
-		b = binary.AppendUvarint(b, uint64(len(d.exact)))
+		b = append(b, byte(len(d.exact)))
 		for _, h := range d.exact {
 			b = binary.LittleEndian.AppendUint64(b, h)
 		}
 		return b
 	}
-	registers, err := d.dense.MarshalBinary()
+	b, err := d.dense.AppendBinary(append(b, denseForm))
 	if err != nil {
 		panic(err) // it has a precision
 	}
-	b = binary.AppendUvarint(b, exactDistinct+1)
-	return append(binary.AppendUvarint(b, uint64(len(registers))), registers...)
+	return b
 }
 
 // ReadBinary replaces d by the binary form at the beginning of b.
@@ -126,30 +137,43 @@ func (d *Distinct) ReadBinary(b []byte) ([]byte, error) {
 	in := decoder{b: b}
 	in.begin(distinctVersion)
 	var r Distinct
-	switch n := in.uvarint(); {
-	case in.err != nil:
-	case n <= exactDistinct:
-		for range n {
-			h := in.uint64()
-			if in.err == nil && len(r.exact) > 0 && r.exact[len(r.exact)-1] >= h {
-				in.fail(errDamaged)
-			}
-			if in.err != nil {
-				break
-			}
-			r.exact = append(r.exact, h)
-		}
-	case n == exactDistinct+1:
-		registers := in.bytes(in.length(1))
-		r.dense = new(hyperloglog.Sketch)
-		if in.err == nil && (len(registers) > 2<<precision || r.dense.UnmarshalBinary(registers) != nil || r.dense.Merge(newRegisters()) != nil) {
-			in.fail(errDamaged)
-		}
-	default:
-		in.fail(errDamaged)
+	if n := in.byte(); n == denseForm {
+		r.dense = readRegisters(&in)
+	} else {
+		r.exact = readHashes(&in, int(n))
 	}
 	if in.err == nil {
 		*d = r
 	}
 	return in.end("distinct")
+}
+
+func readHashes(d *decoder, n int) []uint64 {
+	if n > exactDistinct || n > len(d.b)/8 {
+		d.fail(errShort)
+		return nil
+	}
+	hashes := make([]uint64, n)
+	for i := range hashes {
+		hashes[i] = d.uint64()
+		if i > 0 && hashes[i-1] >= hashes[i] {
+			d.fail(errDamaged)
+		}
+	}
+	return hashes
+}
+
+func readRegisters(d *decoder) *hyperloglog.Sketch {
+	b := d.bytes(registerBytes)
+	if d.err != nil {
+		return nil
+	}
+	// The library reads other precisions and a sparse form too.
+	s := new(hyperloglog.Sketch)
+	if b[1] != precision || b[3] != 0 {
+		d.fail(errDamaged)
+	} else if err := s.UnmarshalBinary(b); err != nil {
+		d.fail(err)
+	}
+	return s
 }

@@ -43,7 +43,8 @@ func (b *Bins) Equal(o *Bins) bool {
 	return b == o || b != nil && o != nil && slices.Equal(b.edges, o.edges)
 }
 
-// Histogram has exact counts in bins. The zero value has no bins and takes none.
+// Histogram has exact counts in bins: the same under any partitioning and order of the
+// values. The zero value has no bins, and values cannot be added to it.
 type Histogram struct {
 	bins   *Bins
 	counts []uint64 // nil while all are 0
@@ -67,22 +68,41 @@ func (h *Histogram) Total() (n uint64) {
 	return n
 }
 
-// AddSorted adds ascending values, by one merge with the edges.
+// AddSorted adds ascending values to a histogram that has bins: by one merge with the
+// edges, in steps that double where many values fall into one bin.
 func (h *Histogram) AddSorted(xs []float64) {
 	if len(xs) == 0 {
 		return
 	}
 	h.fill()
-	from := 0
+	last := len(h.bins.edges)
 	for i, e := range h.bins.edges {
-		to := from
-		for to < len(xs) && xs[to] <= e {
-			to++
+		if len(xs) == 0 {
+			return
 		}
-		h.counts[i] += uint64(to - from)
-		from = to
+		n := countUpTo(xs, e)
+		h.counts[i] += uint64(n)
+		xs = xs[n:]
 	}
-	h.counts[len(h.bins.edges)] += uint64(len(xs) - from)
+	h.counts[last] += uint64(len(xs))
+}
+
+// countUpTo returns how many of the ascending values are at most e, in a time that
+// grows with the logarithm of their number.
+func countUpTo(xs []float64, e float64) int {
+	low, high := 0, 1 // xs[:low] are at most e
+	for high <= len(xs) && xs[high-1] <= e {
+		low, high = high, 2*high
+	}
+	high = min(high, len(xs)+1)
+	for low+1 < high {
+		if middle := (low + high) / 2; xs[middle-1] <= e {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return low
 }
 
 func (h *Histogram) fill() {
@@ -106,8 +126,14 @@ func (h *Histogram) Merge(o *Histogram) error {
 	return nil
 }
 
+// Clone returns an independent copy with the same bins.
+func (h *Histogram) Clone() Histogram { return Histogram{h.bins, slices.Clone(h.counts)} }
+
 // Reset empties the histogram; the bins stay.
 func (h *Histogram) Reset() { h.counts = nil }
+
+// Bytes returns the heap memory in use, in bytes, without the shared bins.
+func (h *Histogram) Bytes() int { return 8 * cap(h.counts) }
 
 // AppendBinary appends the binary form, the edges included.
 func (h *Histogram) AppendBinary(b []byte) []byte {
@@ -129,38 +155,53 @@ func (h *Histogram) AppendBinary(b []byte) []byte {
 	return b
 }
 
-// ReadBinary replaces h by the binary form at the beginning of b.
+// ReadBinary replaces h by the binary form at the beginning of b. Bins that are the
+// same as before stay shared.
 func (h *Histogram) ReadBinary(b []byte) ([]byte, error) {
 	d := decoder{b: b}
 	d.begin(histogramVersion)
-	n := d.length(1)
 	var r Histogram
-	if n > 0 && d.err == nil {
-		if n-1 > len(d.b)/8 {
-			d.fail(errShort)
-			return d.end("histogram")
-		}
-		edges := make([]float64, n-1)
-		for i := range edges {
-			edges[i] = d.float()
-		}
-		bins, err := NewBins(edges)
-		if d.err == nil && err != nil {
-			d.fail(err)
-		}
-		r.bins = bins
-		var any uint64
-		counts := make([]uint64, n)
-		for i := range counts {
-			counts[i] = d.uvarint()
-			any |= counts[i]
-		}
-		if any != 0 {
-			r.counts = counts
-		}
+	if n := d.length(1); n > 0 {
+		r.bins = h.readBins(&d, n-1)
+		r.counts = readCounts(&d, n)
 	}
 	if d.err == nil {
 		*h = r
 	}
 	return d.end("histogram")
+}
+
+func (h *Histogram) readBins(d *decoder, edges int) *Bins {
+	if edges > len(d.b)/8 {
+		d.fail(errShort)
+		return nil
+	}
+	read := make([]float64, edges)
+	for i := range read {
+		read[i] = d.float()
+	}
+	bins, err := NewBins(read)
+	if err != nil {
+		d.fail(err)
+	}
+	if bins.Equal(h.bins) {
+		return h.bins
+	}
+	return bins
+}
+
+// readCounts returns n counts, or nil if all are 0.
+func readCounts(d *decoder, n int) []uint64 {
+	if d.err != nil {
+		return nil
+	}
+	counts, some := make([]uint64, n), false
+	for i := range counts {
+		counts[i] = d.count()
+		some = some || counts[i] > 0
+	}
+	if !some {
+		return nil
+	}
+	return counts
 }

@@ -5,56 +5,74 @@ import (
 	"math"
 )
 
-// Moments are the count, mean, sum of squared deviations from the mean (M2), and the
+// Moments are the count, mean, sum of squared deviations from the mean (M2) and the
 // range of values. Merging follows Chan, Golub and LeVeque, "Updating formulae and a
 // pairwise algorithm for computing sample variances" (1979); results agree to a
-// relative 1e-9 under any order. Where M2 overflows it is +Inf, and the deviations
-// are not finite.
+// relative 1e-9 under any order, however far the values are from zero. M2 may
+// overflow to +Inf for values beyond 1e150; the deviations are right even then.
 type Moments struct {
 	Count    uint64
 	Mean, M2 float64
 	Min, Max float64
+
+	rest float64 // what rounding left of the mean: far from zero, M2 depends on it
+	huge float64 // M2·shrink² where M2 is +Inf, else 0
 }
 
-// AddAll adds a chunk of values in two passes.
+// shrink scales deviations whose squares overflow, without rounding.
+const shrink = 0x1p-540
+
+// AddAll adds values in any order as one chunk, in two passes.
 func (m *Moments) AddAll(xs []float64) {
 	if len(xs) == 0 {
 		return
 	}
-	c := Moments{Count: uint64(len(xs)), Min: xs[0], Max: xs[0]}
+	c := located(xs)
 	n := float64(len(xs))
-	for _, x := range xs {
-		c.Min, c.Max = min(c.Min, x), max(c.Max, x)
+	sum, squares := deviations(xs, c.Mean, 1)
+	if math.IsInf(squares, 1) {
+		c.M2 = squares
+		_, c.huge = deviations(xs, c.Mean, shrink)
+	} else { // the sum is 0 but for rounding
+		c.M2 = max(squares-float64(sum*sum)/n, 0)
+		c.move(sum / n)
 	}
-	c.Mean = mean(xs, c.Min, c.Max)
-	var rest float64 // what rounding left of the mean
-	for _, x := range xs {
-		d := x - c.Mean
-		c.M2 += d * d
-		rest += d
-	}
-	if !math.IsInf(c.M2, 0) {
-		c.M2 -= rest * rest / n
-		c.Mean += rest / n
-	}
-	c.M2 = max(c.M2, 0)
 	m.Merge(&c)
 }
 
-// mean of values in [low, high]; their sum may overflow.
-func mean(xs []float64, low, high float64) float64 {
-	n := float64(len(xs))
-	var sum float64
-	if max(-low, high) < math.MaxFloat64/n {
-		for _, x := range xs {
-			sum += x
-		}
-		return sum / n
-	}
+// located returns the moments of values without M2: the first of the two passes.
+func located(xs []float64) Moments {
+	n, first := float64(len(xs)), xs[0]
+	c := Moments{Count: uint64(len(xs)), Min: first, Max: first}
+	var sum float64 // of differences, so that equal values have no rounding
 	for _, x := range xs {
-		sum += x / n
+		sum += x - first
+		if x < c.Min {
+			c.Min = x
+		}
+		if x > c.Max {
+			c.Max = x
+		}
 	}
-	return min(max(sum, low), high)
+	c.Mean = first + sum/n
+	if math.IsInf(sum, 0) {
+		small, _ := deviations(xs, 0, shrink)
+		c.Mean = small / n / shrink
+	}
+	c.Mean = min(max(c.Mean, c.Min), c.Max)
+	return c
+}
+
+// deviations returns the sum of the scaled deviations from the mean and that of
+// their squares. The conversions keep all platforms from fusing operations.
+func deviations(xs []float64, mean, scale float64) (sum, squares float64) {
+	mean *= scale
+	for _, x := range xs {
+		d := float64(x*scale) - mean
+		sum += d
+		squares += float64(d * d)
+	}
+	return sum, squares
 }
 
 // Merge adds o.
@@ -68,40 +86,86 @@ func (m *Moments) Merge(o *Moments) {
 	}
 	a, b := float64(m.Count), float64(o.Count)
 	share := b / (a + b)
-	// The difference of two means may overflow where neither mean does.
-	d := o.Mean - m.Mean
-	if math.IsInf(d, 0) {
-		m.Mean = m.Mean*(1-share) + o.Mean*share
-	} else {
-		m.Mean += d * share
+	d := o.Mean - m.Mean + (o.rest - m.rest)
+	squares := m.M2 + o.M2 + float64(d*d*a*share)
+	if math.IsInf(squares, 1) {
+		small := o.Mean*shrink - m.Mean*shrink
+		m.huge = m.shrunk() + o.shrunk() + float64(small*small*a*share)
 	}
-	m.M2 += o.M2 + d*d*a*share
+	m.M2 = squares
 	m.Count += o.Count
 	m.Min, m.Max = min(m.Min, o.Min), max(m.Max, o.Max)
+	if math.IsInf(d, 0) {
+		m.move(float64(o.Mean*share) - float64(m.Mean*share))
+	} else {
+		m.move(float64(d * share))
+	}
+}
+
+// move adds a step to the mean and keeps what rounding leaves, by Knuth's exact sum of
+// two; it does not let rounding move the mean out of the range.
+func (m *Moments) move(step float64) {
+	step += m.rest
+	sum := m.Mean + step
+	moved := sum - m.Mean
+	m.Mean, m.rest = sum, (m.Mean-(sum-moved))+(step-moved)
+	if sum < m.Min || sum > m.Max {
+		m.Mean, m.rest = min(max(sum, m.Min), m.Max), 0
+	}
+}
+
+// shrunk returns M2·shrink².
+func (m *Moments) shrunk() float64 {
+	if m.huge > 0 {
+		return m.huge
+	}
+	return m.M2 * shrink * shrink
 }
 
 // Reset empties m.
 func (m *Moments) Reset() { *m = Moments{} }
 
-// Variance returns the sample variance; NaN for fewer than two values.
+// Variance returns the sample variance; NaN for fewer than two values, +Inf if it
+// is too large for a float64.
 func (m *Moments) Variance() float64 {
 	if m.Count < 2 {
 		return math.NaN()
 	}
-	return m.M2 / float64(m.Count-1)
+	n := float64(m.Count - 1)
+	if m.huge > 0 {
+		return m.huge / n / shrink / shrink
+	}
+	return m.M2 / n
 }
 
 // StdDev returns the sample standard deviation; NaN for fewer than two values.
-func (m *Moments) StdDev() float64 { return math.Sqrt(m.Variance()) }
+func (m *Moments) StdDev() float64 {
+	if m.Count < 2 {
+		return math.NaN()
+	}
+	return m.deviation(float64(m.Count - 1))
+}
 
 // PopulationStdDev returns the standard deviation that divides by the count; NaN if
 // there is no value.
-func (m *Moments) PopulationStdDev() float64 { return math.Sqrt(m.M2 / float64(m.Count)) }
+func (m *Moments) PopulationStdDev() float64 {
+	if m.Count == 0 {
+		return math.NaN()
+	}
+	return m.deviation(float64(m.Count))
+}
+
+func (m *Moments) deviation(n float64) float64 {
+	if m.huge > 0 {
+		return math.Sqrt(m.huge/n) / shrink
+	}
+	return math.Sqrt(m.M2 / n)
+}
 
 // AppendBinary appends the binary form.
 func (m *Moments) AppendBinary(b []byte) []byte {
 	b = binary.AppendUvarint(append(b, momentsVersion), m.Count)
-	for _, f := range [...]float64{m.Mean, m.M2, m.Min, m.Max} {
+	for _, f := range [...]float64{m.Mean, m.rest, m.M2, m.huge, m.Min, m.Max} {
 		b = appendFloat(b, f)
 	}
 	return b
@@ -111,14 +175,22 @@ func (m *Moments) AppendBinary(b []byte) []byte {
 func (m *Moments) ReadBinary(b []byte) ([]byte, error) {
 	d := decoder{b: b}
 	d.begin(momentsVersion)
-	r := Moments{Count: d.uvarint(), Mean: d.float()}
+	r := Moments{Count: d.count(), Mean: d.float(), rest: d.float()}
 	r.M2 = math.Float64frombits(d.uint64()) // may be +Inf
-	r.Min, r.Max = d.float(), d.float()
-	if d.err == nil && (!(r.M2 >= 0) || r.Min > r.Mean || r.Mean > r.Max || r.Count == 0 && r != (Moments{})) {
+	r.huge, r.Min, r.Max = d.float(), d.float(), d.float()
+	if !r.valid() {
 		d.fail(errDamaged)
 	}
 	if d.err == nil {
 		*m = r
 	}
 	return d.end("moments")
+}
+
+func (m *Moments) valid() bool {
+	if m.Count == 0 {
+		return *m == Moments{}
+	}
+	return m.M2 >= 0 && m.huge >= 0 && (m.huge > 0) == math.IsInf(m.M2, 1) &&
+		m.Min <= m.Mean && m.Mean <= m.Max && m.Mean+m.rest == m.Mean
 }

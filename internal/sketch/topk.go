@@ -1,25 +1,31 @@
 package sketch
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
-	"maps"
 	"slices"
+	"strings"
 )
 
-// MaxKey is the length to which the keys of a TopK are cut.
+// MaxKey is the length in bytes to which the keys of a TopK are cut.
 const MaxKey = 256
 
 // TopK has the frequent keys of a stream: Misra and Gries, "Finding repeated elements"
 // (1982), merged as in Agarwal et al., "Mergeable summaries" (2012). With k counters a
-// count is at most total/(k+1) too low; while there are at most k keys it is exact.
-// Adding in another order or partitioning may give other counts, within that bound.
+// count is at most Total/(k+1) too low; while there are at most k keys it is exact.
+// Beyond that another order or partitioning may give other counts, within that bound.
+// The zero value has no counters until it is merged with or read from another.
 type TopK struct {
-	k      int
-	counts map[string]uint64
-	total  uint64
-	lost   uint64 // what each count may be too low
+	k        int
+	counters []counter
+	index    map[string]int // of a key in counters
+	total    uint64
+	lost     uint64 // what each count may be too low
+}
+
+type counter struct {
+	key string
+	n   uint64
 }
 
 // Item is a key with its count: the true one is in [Count, Count+Error].
@@ -30,97 +36,136 @@ type Item struct {
 }
 
 // NewTopK returns an empty summary with k counters.
-func NewTopK(k int) TopK { return TopK{k: k} }
+func NewTopK(k int) TopK { return TopK{k: max(k, 0)} }
 
 // Total returns the sum of all counts added.
 func (t *TopK) Total() uint64 { return t.total }
 
-// Add counts a key n times. Keys longer than MaxKey bytes are cut.
+// Add counts a key n times. A key of more than MaxKey bytes is cut, which may end it
+// in the middle of a character. A known key costs a look-up, a new one beyond the k-th
+// takes n, or the smallest count, from all: constant time on average, as each count
+// can only be taken once.
 func (t *TopK) Add(key []byte, n uint64) {
 	key = key[:min(len(key), MaxKey)]
 	t.total += n
-	if t.counts == nil {
-		t.counts = make(map[string]uint64)
-	}
-	if _, ok := t.counts[string(key)]; ok || len(t.counts) < t.k {
-		t.counts[string(key)] += n
+	if i, ok := t.index[string(key)]; ok {
+		t.counters[i].n += n
 		return
 	}
-	// One key too many: the smallest count, or n, is taken from each.
-	least := n
-	for _, c := range t.counts {
-		least = min(least, c)
-	}
-	t.reduce(least)
-	if n > least {
-		t.counts[string(key)] = n - least
-	}
-}
-
-func (t *TopK) reduce(by uint64) {
-	if by == 0 {
-		return
-	}
-	t.lost += by
-	for key, c := range t.counts {
-		if c <= by {
-			delete(t.counts, key)
-		} else {
-			t.counts[key] = c - by
+	if len(t.counters) == t.k {
+		least := n
+		for i := range t.counters {
+			least = min(least, t.counters[i].n)
 		}
+		t.reduce(least)
+		n -= least
+	}
+	if n > 0 {
+		t.insert(string(key), n)
 	}
 }
 
-// Merge adds o, which has as many counters.
-func (t *TopK) Merge(o *TopK) {
-	if o.total == 0 {
-		return
+// insert adds a key that is not there.
+func (t *TopK) insert(key string, n uint64) {
+	if t.index == nil {
+		t.index = make(map[string]int)
 	}
-	if t.counts == nil {
-		t.counts = make(map[string]uint64, len(o.counts))
+	t.index[key] = len(t.counters)
+	t.counters = append(t.counters, counter{key, n})
+}
+
+// reduce takes by from all counts and forgets the keys that have no more.
+func (t *TopK) reduce(by uint64) {
+	t.lost += by
+	kept := t.counters[:0]
+	for i, c := range t.counters {
+		if c.n <= by {
+			delete(t.index, c.key)
+			continue
+		}
+		if len(kept) < i {
+			t.index[c.key] = len(kept)
+		}
+		kept = append(kept, counter{c.key, c.n - by})
+	}
+	clear(t.counters[len(kept):])
+	t.counters = kept
+}
+
+// Merge adds o. The bound is that of the lesser k, if they differ.
+func (t *TopK) Merge(o *TopK) {
+	if t.k == 0 && t.total == 0 {
+		t.k = o.k
 	}
 	t.total += o.total
 	t.lost += o.lost
-	for key, c := range o.counts {
-		t.counts[key] += c
+	for _, c := range o.counters {
+		if i, ok := t.index[c.key]; ok {
+			t.counters[i].n += c.n
+		} else {
+			t.insert(c.key, c.n)
+		}
 	}
-	if len(t.counts) > t.k {
-		sorted := slices.Sorted(maps.Values(t.counts))
-		t.reduce(sorted[len(sorted)-1-t.k])
+	if len(t.counters) > t.k {
+		t.reduce(t.largest(t.k))
 	}
+}
+
+// largest returns the count that i others are above or beside.
+func (t *TopK) largest(i int) uint64 {
+	counts := make([]uint64, 0, len(t.counters))
+	for _, c := range t.counters {
+		counts = append(counts, c.n)
+	}
+	slices.Sort(counts)
+	return counts[len(counts)-1-i]
 }
 
 // Items returns the keys by falling count, ties by bytes.
 func (t *TopK) Items() []Item {
-	items := make([]Item, 0, len(t.counts))
-	for key, c := range t.counts {
-		items = append(items, Item{key, c, t.lost})
+	items := make([]Item, 0, len(t.counters))
+	for _, c := range t.counters {
+		items = append(items, Item{c.key, c.n, t.lost})
 	}
 	slices.SortFunc(items, func(a, b Item) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Key, b.Key))
+		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Key, b.Key))
 	})
 	return items
 }
 
 // Clone returns an independent copy.
 func (t *TopK) Clone() TopK {
-	c := *t
-	c.counts = maps.Clone(t.counts)
+	c := TopK{k: t.k, total: t.total, lost: t.lost}
+	for _, e := range t.counters {
+		c.insert(e.key, e.n)
+	}
 	return c
 }
 
-// Reset empties the summary.
+// Reset empties the summary; the number of counters stays.
 func (t *TopK) Reset() { *t = TopK{k: t.k} }
 
-// AppendBinary appends the binary form.
+// Bytes returns about the heap memory in use, in bytes.
+func (t *TopK) Bytes() int {
+	n := 24*cap(t.counters) + 32*len(t.index)
+	for _, c := range t.counters {
+		n += len(c.key)
+	}
+	return n
+}
+
+// AppendBinary appends the binary form, the keys ascending.
 func (t *TopK) AppendBinary(b []byte) []byte {
 	b = append(b, topKVersion)
-	for _, v := range [...]uint64{uint64(t.k), t.total, t.lost, uint64(len(t.counts))} {
+	for _, v := range [...]uint64{uint64(t.k), t.total, t.lost, uint64(len(t.counters))} {
 		b = binary.AppendUvarint(b, v)
 	}
-	for _, key := range slices.Sorted(maps.Keys(t.counts)) {
-		b = append(binary.AppendUvarint(b, uint64(len(key))), key...)
-		b = binary.AppendUvarint(b, t.counts[key])
+	sorted := slices.SortedFunc(slices.Values(t.counters), func(a, b counter) int {
+		return strings.Compare(a.key, b.key)
+	})
+	for _, c := range sorted {
+		b = append(binary.AppendUvarint(b, uint64(len(c.key))), c.key...)
+		b = binary.AppendUvarint(b, c.n)
 	}
 	return b
 }
@@ -129,26 +174,34 @@ func (t *TopK) AppendBinary(b []byte) []byte {
 func (t *TopK) ReadBinary(b []byte) ([]byte, error) {
 	d := decoder{b: b}
 	d.begin(topKVersion)
-	k, total, lost := d.uvarint(), d.uvarint(), d.uvarint()
+	k, total, lost := d.count(), d.count(), d.count()
 	n := d.length(2)
-	if k > 1<<20 || uint64(n) > k {
-		d.fail(errDamaged)
-	}
 	r := TopK{k: int(k), total: total, lost: lost}
-	var last []byte
-	for i := 0; i < n && d.err == nil; i++ {
-		key := d.bytes(d.length(1))
-		c := d.uvarint()
-		if len(key) > MaxKey || c == 0 || i > 0 && bytes.Compare(last, key) >= 0 {
-			d.fail(errDamaged)
-		}
-		if r.counts == nil {
-			r.counts = make(map[string]uint64, n)
-		}
-		r.counts[string(key)], last = c, key
+	sum := lost
+	for range n {
+		sum += r.readCounter(&d)
+	}
+	if k > 1<<20 || uint64(n) > k || sum > total {
+		d.fail(errDamaged)
 	}
 	if d.err == nil {
 		*t = r
 	}
 	return d.end("top k")
+}
+
+// readCounter reads one more counter and returns its count.
+func (t *TopK) readCounter(d *decoder) uint64 {
+	key, n := d.bytes(d.length(1)), d.count()
+	if len(key) > MaxKey || n == 0 {
+		d.fail(errDamaged)
+	}
+	if i := len(t.counters); i > 0 && t.counters[i-1].key >= string(key) {
+		d.fail(errDamaged)
+	}
+	if d.err != nil {
+		return 0
+	}
+	t.insert(string(key), n)
+	return n
 }

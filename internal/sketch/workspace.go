@@ -8,17 +8,18 @@ import (
 )
 
 // Workspace is the scratch memory of one goroutine: buffers to sort with, and the one
-// t-digest object that all Quantiles of the goroutine share.
+// t-digest object that all its Quantiles share.
 type Workspace struct {
 	keys, spare []uint64
-	counts      [digits][1 << digitBits]uint32
+	counts      [digits][256]uint32
 	digest      *tdigest.TDigest
-	clusters    tdigest.CentroidList
+	clusters    tdigest.CentroidList // of one chunk of values
+	joined      tdigest.CentroidList // of two digests
 }
 
 const (
-	digitBits = 11
-	digits    = 6
+	digits    = 8  // of a key, in base 256
+	sortSmall = 64 // from this length on sorting by radix is faster
 )
 
 // NewWorkspace returns an empty workspace.
@@ -26,50 +27,53 @@ func NewWorkspace() *Workspace {
 	return &Workspace{digest: tdigest.NewWithCompression(compression)}
 }
 
-// sortSmall is the length from which the radix sort is faster.
-const sortSmall = 128
-
-// Sort sorts finite values, ascending, in place: by radix from the least digit on,
-// over the bits of the floats, flipped so that they order as integers do.
+// Sort sorts finite values ascending, in place: by radix from the least digit on, of
+// the floats' bits turned so that they order as integers do. −0 comes before 0 or, in
+// short slices, is equal to it.
 func (w *Workspace) Sort(xs []float64) {
 	if len(xs) < sortSmall {
 		slices.Sort(xs)
 		return
 	}
-	w.keys, w.spare = slices.Grow(w.keys[:0], len(xs))[:len(xs)], slices.Grow(w.spare[:0], len(xs))[:len(xs)]
-	clear(w.counts[:])
-	for i, x := range xs {
-		b := math.Float64bits(x)
-		k := b ^ (uint64(int64(b)>>63) | 1<<63)
-		w.keys[i] = k
-		for d := range digits {
-			w.counts[d][k>>(digitBits*d)&(1<<digitBits-1)]++
-		}
-	}
+	w.load(xs)
 	for d := range digits {
-		w.pass(d, len(xs))
+		w.pass(d)
 	}
 	for i, k := range w.keys {
 		xs[i] = math.Float64frombits(k ^ (uint64(int64(^k)>>63) | 1<<63))
 	}
 }
 
+// load makes the keys and counts their digits.
+func (w *Workspace) load(xs []float64) {
+	w.keys = slices.Grow(w.keys[:0], len(xs))[:len(xs)]
+	w.spare = slices.Grow(w.spare[:0], len(xs))[:len(xs)]
+	w.counts = [digits][256]uint32{}
+	for i, x := range xs {
+		b := math.Float64bits(x)
+		k := b ^ (uint64(int64(b)>>63) | 1<<63)
+		w.keys[i] = k
+		for d := range digits {
+			w.counts[d][uint8(k>>(8*d))]++
+		}
+	}
+}
+
 // pass distributes the keys by one digit; one that all keys share is skipped.
-func (w *Workspace) pass(d, n int) {
-	counts := &w.counts[d]
-	shift := digitBits * d
-	if counts[w.keys[0]>>shift&(1<<digitBits-1)] == uint32(n) {
+func (w *Workspace) pass(d int) {
+	starts, shift := &w.counts[d], 8*d
+	if starts[uint8(w.keys[0]>>shift)] == uint32(len(w.keys)) {
 		return
 	}
 	var sum uint32
-	for i, c := range counts {
-		counts[i] = sum
+	for i, c := range starts {
+		starts[i] = sum
 		sum += c
 	}
 	for _, k := range w.keys {
-		digit := k >> shift & (1<<digitBits - 1)
-		w.spare[counts[digit]] = k
-		counts[digit]++
+		digit := uint8(k >> shift)
+		w.spare[starts[digit]] = k
+		starts[digit]++
 	}
 	w.keys, w.spare = w.spare, w.keys
 }
