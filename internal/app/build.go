@@ -90,7 +90,7 @@ func schemaFeature(f config.Feature) event.Feature {
 
 func (g *modelGroup) model(m *config.Model) (monitor.ModelConfig, error) {
 	mc := monitor.ModelConfig{Name: m.Name, Verdicts: monitor.Verdicts{
-		Statistics: m.Drift.Statistics, MinSamples: m.Drift.MinSamples, DecideBy: m.Drift.DecideBy, Features: map[string]monitor.FeatureVerdict{},
+		Statistics: m.Drift.Statistics, MinSamples: uint64(m.Drift.MinSamples), DecideBy: m.Drift.DecideBy, Features: map[string]monitor.FeatureVerdict{},
 	}}
 	for _, f := range m.AllFeatures() {
 		mc.Features = append(mc.Features, slices.Index(g.monitor.Schema.Features, schemaFeature(f)))

@@ -1,0 +1,177 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/streammon/streammon/internal/config"
+	"github.com/streammon/streammon/internal/flights"
+	"github.com/streammon/streammon/internal/testkafka"
+)
+
+const flightsFile = "../../testdata/flights/flights_lga.csv.gz"
+
+func day(s string) time.Time {
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// flightsUntil is the end of the replayed events: two months with the race detector,
+// or the whole year in the long setting.
+func flightsUntil() time.Time {
+	if os.Getenv("STREAMMON_SOAK") != "" {
+		return day("2014-01-01")
+	}
+	return day("2013-05-01")
+}
+
+// writeMarch builds the reference of March as a user would, and returns its file.
+func writeMarch(t *testing.T, dir string) string {
+	t.Helper()
+	march, _, err := flights.Read(flightsFile, day("2013-03-01"), day("2013-04-01"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, file := filepath.Join(dir, "march.jsonl"), filepath.Join(dir, "march.profile.json")
+	for name, data := range map[string][]byte{rows: flights.Lines(march, -1), file: nil} {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := parseConfig(t, flights.Config([]string{"localhost:9092"}, file))
+	r, s, err := BuildProfile(t.Context(), c, ProfileOptions{Inputs: []string{rows}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if int(s.Rows) != len(march) {
+		t.Fatalf("%d rows of %d", s.Rows, len(march))
+	}
+	data, err := r.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func parseConfig(t *testing.T, text string) *config.Config {
+	t.Helper()
+	c, err := config.Parse("test.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// replayFlights returns the results of the files, one a partition.
+func replayFlights(t *testing.T, dir, profile string, predictions, labels []flights.Message) []byte {
+	t.Helper()
+	var o ReplayOptions
+	for p := range flights.Partitions {
+		in, lab := filepath.Join(dir, fmt.Sprintf("p%d.jsonl", p)), filepath.Join(dir, fmt.Sprintf("l%d.jsonl", p))
+		for name, data := range map[string][]byte{in: flights.Lines(predictions, p), lab: flights.Lines(labels, p)} {
+			if err := os.WriteFile(name, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o.Inputs, o.Labels = append(o.Inputs, in), append(o.Labels, lab)
+	}
+	var out bytes.Buffer
+	o.Results = &out
+	ledger, err := Replay(t.Context(), parseConfig(t, flights.Config([]string{"localhost:9092"}, profile)), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := uint64(len(predictions) + len(labels)); !ledger.Balanced() || ledger.Consumed != want || ledger.Accepted != want {
+		t.Fatalf("ledger %+v, want %d accepted", ledger, want)
+	}
+	return out.Bytes()
+}
+
+// TestFlightsAreTheSameEverywhere replays a real data set from files, and reads it
+// from Kafka: the embedded one, and each real one that STREAMMON_KAFKA names. All
+// give the same results, byte for byte.
+func TestFlightsAreTheSameEverywhere(t *testing.T) {
+	dir := t.TempDir()
+	profile := writeMarch(t, dir)
+	predictions, labels, err := flights.Read(flightsFile, day("2013-04-01"), flightsUntil())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := replayFlights(t, dir, profile, predictions, labels)
+	if n := bytes.Count(want, []byte("\n")); n < 4000 {
+		t.Fatalf("only %d lines", n)
+	}
+	testkafka.Each(t, func(t *testing.T, b testkafka.Broker) {
+		p, l := b.CreateTopic(t, flights.Partitions, keepForever), b.CreateTopic(t, flights.Partitions, keepForever)
+		produceFlights(t, b, p, predictions)
+		produceFlights(t, b, l, labels)
+		text := strings.NewReplacer(flights.Predictions, p, flights.Labels, l).Replace(flights.Config(b.Bootstrap, profile))
+		compareResults(t, want, runUntilEnd(t, text))
+	})
+}
+
+// keepForever is for topics of past events, which the default retention deletes.
+var keepForever = map[string]string{"retention.ms": "-1"}
+
+func produceFlights(t *testing.T, b testkafka.Broker, topic string, messages []flights.Message) {
+	t.Helper()
+	var records []*kgo.Record
+	for _, m := range messages {
+		records = append(records, &kgo.Record{Topic: topic, Partition: int32(m.Partition), Key: []byte(m.Key), Value: m.Value, Timestamp: m.Time})
+	}
+	testkafka.Produce(t, b.Client(t), records...)
+}
+
+// runUntilEnd runs the monitor until the end of the topics and returns its results.
+func runUntilEnd(t *testing.T, text string) []byte {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	var out bytes.Buffer
+	if err := Run(ctx, parseConfig(t, text), RunOptions{Listener: listen(t), Results: &out, UntilEnd: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := ctx.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// compareResults reports the first line that differs.
+func compareResults(t *testing.T, want, got []byte) {
+	t.Helper()
+	if bytes.Equal(want, got) {
+		return
+	}
+	w, g := bytes.Split(want, []byte("\n")), bytes.Split(got, []byte("\n"))
+	for i := range min(len(w), len(g)) {
+		if !bytes.Equal(w[i], g[i]) {
+			t.Fatalf("line %d of %d (want %d):\n got %s\nwant %s", i+1, len(g), len(w), g[i], w[i])
+		}
+	}
+	t.Fatalf("%d lines, want %d", len(g), len(w))
+}

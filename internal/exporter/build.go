@@ -1,0 +1,297 @@
+package exporter
+
+import (
+	"cmp"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/monitor"
+)
+
+// sample is a series before it has a place in the budget.
+type sample struct {
+	metric *metric
+	value  float64
+	labels []string
+	tier   int // the smaller the more important
+}
+
+// Reasons of dropping series.
+const (
+	reasonModel = "model_share" // over the model's share of the budget
+	reasonTotal = "total"       // no budget is left for models at all
+)
+
+// The tiers of importance of a model's series.
+const (
+	tierWindow   = iota // service figures and verdicts over all traffic
+	tierQuality         // data quality and the deciding figures over all traffic
+	tierDetail          // other figures over all traffic
+	tierSegments        // added to the above for segments
+)
+
+func (e *Exporter) build(s *monitor.Snapshot) []prometheus.Metric {
+	own := e.own(s)
+	var byModel [][]sample
+	if s.Exporting {
+		byModel = e.models(s.Results)
+	}
+	left := e.options.MaxSeries - len(own) - 2 // and the two drop counters
+	own = append(own, e.share(byModel, left)...)
+	for _, reason := range []string{reasonModel, reasonTotal} {
+		own = append(own, e.sample("series_dropped_total", e.dropped[reason], reason))
+	}
+	series := e.sample("series", float64(len(own)+1))
+	out := make([]prometheus.Metric, 0, len(own)+1)
+	for _, x := range append(own, series) {
+		out = append(out, x.metric.make(x.value, x.labels))
+	}
+	return out
+}
+
+func (m *metric) make(value float64, labels []string) prometheus.Metric {
+	kind := prometheus.GaugeValue
+	if m.kind == counter {
+		kind = prometheus.CounterValue
+	}
+	c, err := prometheus.NewConstMetric(m.desc, kind, value, labels...)
+	if err != nil {
+		return prometheus.NewInvalidMetric(m.desc, err)
+	}
+	return c
+}
+
+// share gives each model its fair part of the budget: none is cut that wants no more
+// than an equal part of what the smaller ones leave. It counts what it drops.
+func (e *Exporter) share(models [][]sample, left int) []sample {
+	slices.SortStableFunc(models, func(a, b []sample) int { return cmp.Compare(len(a), len(b)) })
+	var out []sample
+	for i, samples := range models {
+		part := max(left/(len(models)-i), 0)
+		if drop := len(samples) - part; drop > 0 {
+			reason := reasonModel
+			if part == 0 {
+				reason = reasonTotal
+			}
+			e.dropped[reason] += float64(drop)
+			slices.SortStableFunc(samples, func(a, b sample) int { return cmp.Compare(a.tier, b.tier) })
+			samples = samples[:part]
+		}
+		left -= len(samples)
+		out = append(out, samples...)
+	}
+	return out
+}
+
+func (e *Exporter) sample(name string, value float64, labels ...string) sample {
+	return sample{metric: e.metrics[name], value: value, labels: labels}
+}
+
+// own are the series of the monitor itself, which are never dropped.
+func (e *Exporter) own(s *monitor.Snapshot) (out []sample) {
+	add := func(name string, value float64, labels ...string) {
+		out = append(out, e.sample(name, value, labels...))
+	}
+	o := &e.options
+	add("build_info", 1, o.Version, o.Revision, o.GoVersion)
+	add("series_limit", float64(o.MaxSeries))
+	exporting := 0.0
+	if s.Exporting {
+		exporting = 1
+	}
+	add("exporting", exporting)
+	for i := range s.Models {
+		m := &s.Models[i]
+		model := label(m.Model)
+		add("accepted_events_total", float64(m.Accepted), model)
+		add("late_events_total", float64(m.Late), model)
+		add("duplicate_events_total", float64(m.Duplicate), model)
+		if m.LastEvent != 0 {
+			add("last_event_timestamp_seconds", seconds(m.LastEvent), model)
+		}
+		for _, r := range m.References {
+			add("reference_info", 1, model, label(r.Version), r.Fingerprint)
+		}
+	}
+	return append(out, e.partitions(s.Partitions)...)
+}
+
+func (e *Exporter) partitions(ps []monitor.PartitionStatus) (out []sample) {
+	add := func(name string, value float64, labels ...string) {
+		out = append(out, e.sample(name, value, labels...))
+	}
+	type account struct {
+		rejected [event.Reasons]uint64
+		letters  uint64
+	}
+	topics := map[string]*account{}
+	var order []string
+	for i := range ps {
+		p := &ps[i]
+		topic, index := label(p.Topic), strconv.Itoa(p.Partition)
+		add("consumed_messages_total", float64(p.Consumed), topic, index)
+		add("offset_gap_messages_total", float64(p.Gap), topic, index)
+		add("skipped_batches_total", float64(p.Skipped), topic, index)
+		if p.Lag >= 0 {
+			add("consumer_lag_messages", float64(p.Lag), topic, index)
+		}
+		if p.Watermark != 0 {
+			add("watermark_timestamp_seconds", seconds(p.Watermark), topic, index)
+		}
+		a := topics[topic]
+		if a == nil {
+			a = &account{}
+			topics[topic] = a
+			order = append(order, topic)
+		}
+		a.letters += p.DeadLetters
+		for r, n := range p.Rejected {
+			a.rejected[r] += n
+		}
+	}
+	for _, topic := range order {
+		for r := event.Accepted + 1; r < event.Reasons; r++ {
+			add("rejected_messages_total", float64(topics[topic].rejected[r]), topic, r.String())
+		}
+		add("dead_letters_total", float64(topics[topic].letters), topic)
+	}
+	return out
+}
+
+func seconds(ns int64) float64 { return float64(ns) / 1e9 }
+
+// models are the series of the results, a list a model, in a stable order.
+func (e *Exporter) models(results []*monitor.Result) (out [][]sample) {
+	index := map[string]int{}
+	for _, r := range results {
+		i, ok := index[r.Model]
+		if !ok {
+			i = len(out)
+			index[r.Model] = i
+			out = append(out, nil)
+		}
+		out[i] = e.result(out[i], r)
+	}
+	return out
+}
+
+// adder appends the defined figures of one result.
+type adder struct {
+	e    *Exporter
+	out  []sample
+	base []string
+	tier int // of segments
+}
+
+func (a *adder) add(tier int, name string, f monitor.Figure, labels ...string) {
+	if f.IsZero() {
+		return
+	}
+	all := append(slices.Clip(a.base), labels...)
+	a.out = append(a.out, sample{a.e.metrics[name], float64(f), all, a.tier + tier})
+}
+
+func (e *Exporter) result(out []sample, r *monitor.Result) []sample {
+	a := &adder{e: e, out: out, base: []string{label(r.Model), label(r.Version), label(r.Segment), r.Window}}
+	if r.Segment != "" {
+		a.tier = tierSegments
+	}
+	complete := monitor.Figure(0)
+	if r.Complete {
+		complete = 1
+	}
+	a.add(tierWindow, "window_events", monitor.Figure(r.Events))
+	a.add(tierWindow, "window_end_timestamp_seconds", monitor.Figure(seconds(r.End.UnixNano())))
+	a.add(tierWindow, "window_complete", complete)
+	a.add(tierWindow, "requests_per_second", r.Service.RequestsPerSecond)
+	a.add(tierWindow, "error_ratio", r.Service.ErrorRatio)
+	for _, q := range r.Service.Latency {
+		a.add(tierWindow, "latency_seconds", q.Value, q.Q)
+	}
+	if r.Judged > 0 {
+		a.add(tierWindow, "drifted_features", monitor.Figure(r.Drifted))
+	}
+	for _, f := range byDrift(r.Features) {
+		a.feature(f)
+	}
+	return a.out
+}
+
+var stateValues = map[string]monitor.Figure{monitor.StateOK: 0, monitor.StateWarning: 1, monitor.StateDrift: 2}
+
+// byDrift orders features by their state, the worst first, then by name: those that
+// moved are the last to be dropped.
+func byDrift(features []monitor.FeatureResult) []*monitor.FeatureResult {
+	out := make([]*monitor.FeatureResult, len(features))
+	for i := range features {
+		out[i] = &features[i]
+	}
+	slices.SortStableFunc(out, func(a, b *monitor.FeatureResult) int {
+		return cmp.Or(cmp.Compare(stateValues[b.State], stateValues[a.State]), cmp.Compare(a.Name, b.Name))
+	})
+	return out
+}
+
+func (a *adder) feature(f *monitor.FeatureResult) {
+	name := label(f.Name)
+	if state, ok := stateValues[f.State]; ok {
+		a.add(tierWindow, "drift_state", state, name)
+	}
+	all := float64(f.Count + f.Missing + f.Invalid)
+	a.add(tierQuality, "feature_missing_ratio", monitor.Figure(float64(f.Missing)/all), name)
+	a.add(tierQuality, "feature_invalid_ratio", monitor.Figure(float64(f.Invalid)/all), name)
+	if f.HasReference {
+		if f.Type == event.Numeric.String() {
+			a.add(tierQuality, "feature_out_of_range_ratio", monitor.Figure(float64(f.OutOfRange)/float64(f.Count)), name)
+		} else {
+			a.add(tierQuality, "feature_unseen_ratio", monitor.Figure(float64(f.Unseen)/float64(f.Count)), name)
+		}
+	}
+	for i := range f.Drift {
+		d := &f.Drift[i]
+		a.add(tierQuality, "drift_"+d.Statistic, d.Value, name)
+		a.add(tierDetail, "drift_pvalue", d.PValue, name, d.Statistic)
+		a.add(tierDetail, "drift_threshold", d.Threshold, name, d.Statistic)
+	}
+	a.add(tierDetail, "feature_mean", f.Mean, name)
+	a.add(tierDetail, "feature_stddev", f.StdDev, name)
+	a.add(tierDetail, "feature_min", f.Min, name)
+	a.add(tierDetail, "feature_max", f.Max, name)
+	for _, q := range f.Quantiles {
+		a.add(tierDetail, "feature_quantile", q.Value, name, q.Q)
+	}
+	if f.DistinctKnown {
+		a.add(tierDetail, "feature_distinct", monitor.Figure(f.Distinct), name)
+	}
+}
+
+// maxLabel is the longest label value in bytes.
+const maxLabel = 128
+
+// label makes a text fit for a label value: valid UTF-8, and no longer than maxLabel;
+// what is cut is replaced by a hash, so that different texts stay different.
+func label(s string) string {
+	if len(s) <= maxLabel && utf8.ValidString(s) {
+		return s
+	}
+	h := fnv.New32a()
+	h.Write([]byte(s))
+	clean := strings.ToValidUTF8(s, "\uFFFD")
+	if len(clean) > maxLabel {
+		cut := maxLabel - len("…") - 8
+		for !utf8.RuneStart(clean[cut]) {
+			cut--
+		}
+		clean = clean[:cut]
+	} else {
+		clean = clean[:min(len(clean), maxLabel)]
+	}
+	return clean + fmt.Sprintf("…%08x", h.Sum32())
+}

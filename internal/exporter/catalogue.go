@@ -1,0 +1,92 @@
+package exporter
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/streammon/streammon/internal/drift"
+)
+
+// kind of a metric.
+type kind uint8
+
+const (
+	gauge kind = iota
+	counter
+)
+
+// metric is one entry of the catalogue.
+type metric struct {
+	name   string // without "streammon_"
+	help   string
+	kind   kind
+	labels []string
+	desc   *prometheus.Desc
+}
+
+var (
+	windowLabels    = []string{"model", "version", "segment", "window"}
+	quantileLabels  = []string{"model", "version", "segment", "window", "q"}
+	featureLabels   = []string{"model", "version", "segment", "window", "feature"}
+	featureQLabels  = []string{"model", "version", "segment", "window", "feature", "q"}
+	statisticLabels = []string{"model", "version", "segment", "window", "feature", "statistic"}
+	partitionLabels = []string{"topic", "partition"}
+	modelLabels     = []string{"model"}
+)
+
+// metrics are all that are exported, but the drift statistics' values.
+var metrics = []metric{
+	{name: "window_events", help: "Accepted predictions in the window, failed requests included.", labels: windowLabels},
+	{name: "window_end_timestamp_seconds", help: "End of the window in event time.", labels: windowLabels},
+	{name: "window_complete", help: "1 if the window lies within what was read without a gap and no partition lags behind, else 0.", labels: windowLabels},
+	{name: "requests_per_second", help: "Predictions in the window over its length.", labels: windowLabels},
+	{name: "error_ratio", help: "Share of the window's requests that failed, from 0 to 1.", labels: windowLabels},
+	{name: "latency_seconds", help: "Quantile q of the latency of the window's requests.", labels: quantileLabels},
+	{name: "feature_missing_ratio", help: "Share of the window's answered requests without a value of the feature, from 0 to 1.", labels: featureLabels},
+	{name: "feature_invalid_ratio", help: "Share of the window's answered requests with a value of the wrong type or not finite, from 0 to 1.", labels: featureLabels},
+	{name: "feature_out_of_range_ratio", help: "Share of the numeric values outside the reference's minimum and maximum, from 0 to 1.", labels: featureLabels},
+	{name: "feature_unseen_ratio", help: "Share of the categorical values that the reference does not know, from 0 to 1.", labels: featureLabels},
+	{name: "feature_mean", help: "Mean of the feature's values in the window.", labels: featureLabels},
+	{name: "feature_stddev", help: "Sample standard deviation of the feature's values in the window.", labels: featureLabels},
+	{name: "feature_min", help: "Smallest value of the feature in the window.", labels: featureLabels},
+	{name: "feature_max", help: "Largest value of the feature in the window.", labels: featureLabels},
+	{name: "feature_quantile", help: "Quantile q of the feature's values in the window.", labels: featureQLabels},
+	{name: "feature_distinct", help: "Estimated number of distinct values of the feature in the window.", labels: featureLabels},
+	{name: "drift_state", help: "Verdict on the feature: 0 ok, 1 warning, 2 drift.", labels: featureLabels},
+	{name: "drift_pvalue", help: "Probability of at least this value of the statistic while nothing changes.", labels: statisticLabels},
+	{name: "drift_threshold", help: "Value of the statistic from which on the feature has drifted.", labels: statisticLabels},
+	{name: "drifted_features", help: "Number of features whose verdict is drift.", labels: windowLabels},
+
+	{name: "consumed_messages_total", help: "Messages read.", kind: counter, labels: partitionLabels},
+	{name: "accepted_events_total", help: "Events that were accepted.", kind: counter, labels: modelLabels},
+	{name: "rejected_messages_total", help: "Messages that were rejected, by reason.", kind: counter, labels: []string{"topic", "reason"}},
+	{name: "late_events_total", help: "Events whose pane was sealed when they came.", kind: counter, labels: modelLabels},
+	{name: "duplicate_events_total", help: "Events whose id was seen before.", kind: counter, labels: modelLabels},
+	{name: "consumer_lag_messages", help: "Messages of the partition that were not read yet.", labels: partitionLabels},
+	{name: "watermark_timestamp_seconds", help: "Event time before which the partition's events are late.", labels: partitionLabels},
+	{name: "last_event_timestamp_seconds", help: "Largest event time that was accepted.", labels: modelLabels},
+	{name: "offset_gap_messages_total", help: "Messages that retention took away before they were read.", kind: counter, labels: partitionLabels},
+	{name: "skipped_batches_total", help: "Batches of messages that could not be read.", kind: counter, labels: partitionLabels},
+	{name: "dead_letters_total", help: "Rejected messages that were written to the dead-letter topic.", kind: counter, labels: []string{"topic"}},
+	{name: "reference_info", help: "References in force; the value is 1.", labels: []string{"model", "version", "fingerprint"}},
+	{name: "exporting", help: "1 while this member of the group exports the models' figures, else 0."},
+	{name: "series", help: "Series exported by the last scrape, without those of the process."},
+	{name: "series_limit", help: "Budget of series."},
+	{name: "series_dropped_total", help: "Series that did not fit the budget, summed over publications, by reason.", kind: counter, labels: []string{"reason"}},
+	{name: "build_info", help: "What the program was built from; the value is 1.", labels: []string{"version", "revision", "goversion"}},
+}
+
+// catalogue indexes the metrics by name, with their descriptions.
+func catalogue() map[string]*metric {
+	byName := map[string]*metric{}
+	add := func(m metric) {
+		m.desc = prometheus.NewDesc("streammon_"+m.name, m.help, m.labels, nil)
+		byName[m.name] = &m
+	}
+	for _, m := range metrics {
+		add(m)
+	}
+	for _, s := range drift.Catalogue {
+		add(metric{name: "drift_" + s.Name, help: s.Help, labels: featureLabels})
+	}
+	return byName
+}

@@ -1,0 +1,205 @@
+package input
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/streammon/streammon/internal/event"
+)
+
+// Inferred is what was found out about a column or member.
+type Inferred struct {
+	Name string
+	Type event.Type
+	// Skip: it is no feature, for the Reason.
+	Skip bool
+	// Rows were looked at; of these so many had no value, and there were so many
+	// distinct ones (counted to 10,000).
+	Rows, Missing, Distinct int
+	Example                 string
+	Reason                  string
+}
+
+const (
+	maxDistinct = 10_000
+	// fewIntegers is up to how many distinct small integers are taken for codes.
+	fewIntegers = 10
+)
+
+// column gathers what a column holds.
+type column struct {
+	Inferred
+	numbers, integers, booleans, texts, times, composites int
+	seen                                                  map[string]bool
+}
+
+// Infer looks at no more than so many rows and tells for each column, in order of
+// appearance, its type:
+//
+//   - numeric, if at least 99 % of the values are finite numbers (or texts of such),
+//     and they are not integers of at most ten distinct values, which are taken for
+//     categories;
+//   - categorical, if they are texts, booleans or such codes;
+//   - left out, if it is empty, holds times, nested values, or a text or integer of its own in
+//     nearly each row, as ids do.
+//
+// Of a message with an object "features" only its members count.
+func Infer(next func() (Record, error), rows int) ([]Inferred, error) {
+	var order []*column
+	byName := map[string]*column{}
+	n := 0
+	for ; n < rows; n++ {
+		r, err := next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		object, names, err := members(r.Value)
+		if err != nil {
+			continue // counted when it is read for good
+		}
+		for _, name := range names {
+			c := byName[name]
+			if c == nil {
+				c = &column{Inferred: Inferred{Name: name}, seen: map[string]bool{}}
+				byName[name] = c
+				order = append(order, c)
+			}
+			c.add(object[name])
+		}
+	}
+	if n == 0 {
+		return nil, errors.New("infer types: no rows")
+	}
+	out := make([]Inferred, len(order))
+	for i, c := range order {
+		out[i] = c.judge(n)
+	}
+	return out, nil
+}
+
+// members returns the members of the message, or of its "features", in their order.
+func members(message []byte) (map[string]json.RawMessage, []string, error) {
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(message, &object); err != nil {
+		return nil, nil, err
+	}
+	if inner, ok := object["features"]; ok {
+		var features map[string]json.RawMessage
+		if json.Unmarshal(inner, &features) == nil && features != nil {
+			object, message = features, inner
+		}
+	}
+	d := json.NewDecoder(bytes.NewReader(message))
+	if _, err := d.Token(); err != nil {
+		return nil, nil, err
+	}
+	var names []string
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, nil, err
+		}
+		var skip json.RawMessage
+		if err := d.Decode(&skip); err != nil {
+			return nil, nil, err
+		}
+		names = append(names, key.(string))
+	}
+	return object, names, nil
+}
+
+func (c *column) add(raw json.RawMessage) {
+	text := string(raw)
+	switch {
+	case text == "null":
+		return
+	case raw[0] == '{' || raw[0] == '[':
+		c.composites++
+	case text == "true" || text == "false":
+		c.booleans++
+	case raw[0] == '"':
+		if json.Unmarshal(raw, &text) != nil {
+			return
+		}
+		c.classify(strings.TrimSpace(text))
+	default:
+		c.classify(text)
+	}
+	c.Rows++
+	if c.Example == "" {
+		c.Example = text
+	}
+	if len(c.seen) < maxDistinct {
+		c.seen[text] = true
+	}
+}
+
+func (c *column) classify(text string) {
+	x, err := strconv.ParseFloat(text, 64)
+	switch {
+	case err == nil && !math.IsInf(x, 0) && !math.IsNaN(x) && !strings.ContainsAny(text, "xX_"):
+		c.numbers++
+		if x == math.Trunc(x) {
+			c.integers++
+		}
+	case isTime(text):
+		c.times++
+	default:
+		c.texts++
+	}
+}
+
+func isTime(s string) bool {
+	for _, layout := range []string{time.RFC3339, time.DateTime, time.DateOnly} {
+		if _, err := time.Parse(layout, s); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// judge decides. Of each hundred values one may be of another type.
+func (c *column) judge(rows int) Inferred {
+	n := c.Rows
+	c.Distinct, c.Missing, c.Rows = len(c.seen), rows-n, rows
+	most := func(count int) bool { return n > 0 && count*100 >= n*99 }
+	unique := n >= 50 && c.Distinct*100 >= min(n, maxDistinct)*99
+	skip := func(why string) { c.Skip, c.Reason = true, why }
+	switch {
+	case n == 0:
+		skip("empty")
+	case most(c.times):
+		skip("times")
+	case most(c.composites):
+		skip("nested values")
+	case most(c.integers) && unique && looksLikeID(c.Name):
+		skip("a value of its own in each row, as ids have")
+	case most(c.integers) && c.Distinct <= fewIntegers && n > 2*c.Distinct:
+		c.Type, c.Reason = event.Categorical, fmt.Sprintf("integers of %d values", c.Distinct)
+	case most(c.numbers):
+		c.Type, c.Reason = event.Numeric, "numbers"
+	case unique:
+		skip("a text of its own in each row, as ids have")
+	default:
+		c.Type, c.Reason = event.Categorical, "texts"
+		if most(c.booleans) {
+			c.Reason = "true and false"
+		}
+	}
+	return c.Inferred
+}
+
+func looksLikeID(name string) bool {
+	name = strings.ToLower(name)
+	return name == "id" || strings.HasSuffix(name, "_id") || strings.HasSuffix(name, "Id") || name == "row" || name == "index"
+}

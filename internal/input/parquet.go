@@ -1,0 +1,264 @@
+package input
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"math/big"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// parquetBatch is how many rows are read at a time.
+const parquetBatch = 128
+
+// parquetRows reads the rows of a Parquet file. Groups become nested objects and
+// repeated values arrays; null is left out. Numbers keep their shortest exact form;
+// NaN and infinities become texts, which no numeric feature takes. Timestamps and
+// dates become RFC 3339.
+type parquetRows struct {
+	groups   []parquet.RowGroup
+	rows     parquet.Rows
+	batch    []parquet.Row
+	pending  []parquet.Row
+	leaves   []leaf
+	names    []string
+	values   [][]parquet.Value
+	buffer   []byte
+	row      int64
+	total    int64
+	size     int64
+	progress func(read, total int64)
+}
+
+// leaf is a column: its path, and how a value is written.
+type leaf struct {
+	path     []string
+	repeated bool
+	write    func(b []byte, v parquet.Value) []byte
+}
+
+func newParquet(r io.ReaderAt, size int64, progress func(read, total int64)) (p *parquetRows, err error) {
+	defer recoverParquet(&err)
+	f, err := parquet.OpenFile(r, size)
+	if err != nil {
+		return nil, err
+	}
+	p = &parquetRows{groups: f.RowGroups(), total: f.NumRows(), size: size, progress: progress, batch: make([]parquet.Row, parquetBatch)}
+	schema := f.Schema()
+	for _, path := range schema.Columns() {
+		column, ok := schema.Lookup(path...)
+		if !ok {
+			return nil, fmt.Errorf("column %s is not in the schema", strings.Join(path, "."))
+		}
+		p.leaves = append(p.leaves, leaf{path, column.MaxRepetitionLevel > 0, writerOf(column.Node.Type())})
+		p.names = append(p.names, strings.Join(path, "."))
+	}
+	p.values = make([][]parquet.Value, len(p.leaves))
+	return p, nil
+}
+
+// recoverParquet makes an error of the library's panics on damaged files.
+func recoverParquet(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("damaged Parquet file: %v", r)
+	}
+}
+
+func (p *parquetRows) columns() []string { return p.names }
+
+func (p *parquetRows) next() (record Record, err error) {
+	defer recoverParquet(&err)
+	for len(p.pending) == 0 {
+		if err := p.fill(); err != nil {
+			return Record{}, err
+		}
+	}
+	row := p.pending[0]
+	p.pending = p.pending[1:]
+	p.row++
+	if p.progress != nil && p.row%4096 == 0 {
+		p.progress(int64(float64(p.size)*float64(p.row)/float64(p.total)), p.size)
+	}
+	for i := range p.values {
+		p.values[i] = p.values[i][:0]
+	}
+	for _, v := range row {
+		if i := v.Column(); i >= 0 && i < len(p.values) && !v.IsNull() {
+			p.values[i] = append(p.values[i], v)
+		}
+	}
+	b, _ := p.object(append(p.buffer[:0], '{'), 0, 0)
+	p.buffer = append(b, '}')
+	return Record{Value: p.buffer, Line: p.row}, nil
+}
+
+func (p *parquetRows) fill() error {
+	if p.rows == nil {
+		if len(p.groups) == 0 {
+			return io.EOF
+		}
+		p.rows, p.groups = p.groups[0].Rows(), p.groups[1:]
+	}
+	n, err := p.rows.ReadRows(p.batch)
+	p.pending = p.batch[:n]
+	if n > 0 {
+		return nil
+	}
+	closed := p.rows.Close()
+	p.rows = nil
+	if err != nil && err != io.EOF {
+		return err
+	}
+	return closed
+}
+
+// object writes the members of the group that leaf i is in at the given depth, and
+// returns the first leaf behind it.
+func (p *parquetRows) object(b []byte, i, depth int) ([]byte, int) {
+	prefix := p.leaves[i].path[:depth]
+	first := true
+	for i < len(p.leaves) && hasPrefix(p.leaves[i].path, prefix) {
+		l := &p.leaves[i]
+		mark := len(b)
+		if !first {
+			b = append(b, ',')
+		}
+		b = append(appendString(b, l.path[depth]), ':')
+		if len(l.path) == depth+1 {
+			wrote := len(p.values[i]) > 0
+			b = l.append(b, p.values[i])
+			i++
+			if !wrote {
+				b = b[:mark]
+				continue
+			}
+		} else {
+			b, i = p.object(append(b, '{'), i, depth+1)
+			b = append(b, '}')
+		}
+		first = false
+	}
+	return b, i
+}
+
+func hasPrefix(path, prefix []string) bool {
+	if len(path) < len(prefix) {
+		return false
+	}
+	for i := range prefix {
+		if path[i] != prefix[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (l *leaf) append(b []byte, values []parquet.Value) []byte {
+	if !l.repeated {
+		if len(values) > 0 {
+			b = l.write(b, values[0])
+		}
+		return b
+	}
+	b = append(b, '[')
+	for i, v := range values {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = l.write(b, v)
+	}
+	return append(b, ']')
+}
+
+// writerOf returns how values of a type are written as JSON.
+func writerOf(t parquet.Type) func([]byte, parquet.Value) []byte {
+	l := t.LogicalType()
+	if l == nil {
+		return appendPhysical
+	}
+	switch l := l.Value.(type) {
+	case *format.TimestampType:
+		unit := time.Nanosecond
+		if l.Unit.Value != nil {
+			unit = l.Unit.Value.Duration()
+		}
+		return func(b []byte, v parquet.Value) []byte { return appendTime(b, v.Int64(), unit) }
+	case *format.DateType:
+		return func(b []byte, v parquet.Value) []byte { return appendTime(b, int64(v.Int32()), 24*time.Hour) }
+	case *format.DecimalType:
+		return func(b []byte, v parquet.Value) []byte { return appendDecimal(b, v, int(l.Scale)) }
+	case *format.IntType:
+		if !l.IsSigned {
+			return appendUnsigned
+		}
+	}
+	return appendPhysical
+}
+
+func appendUnsigned(b []byte, v parquet.Value) []byte {
+	if v.Kind() == parquet.Int32 {
+		return strconv.AppendUint(b, uint64(v.Uint32()), 10)
+	}
+	return strconv.AppendUint(b, v.Uint64(), 10)
+}
+
+func appendPhysical(b []byte, v parquet.Value) []byte {
+	switch v.Kind() {
+	case parquet.Boolean:
+		return strconv.AppendBool(b, v.Boolean())
+	case parquet.Int32:
+		return strconv.AppendInt(b, int64(v.Int32()), 10)
+	case parquet.Int64:
+		return strconv.AppendInt(b, v.Int64(), 10)
+	case parquet.Int96:
+		// Spark's old timestamps: nanoseconds of the day, and the Julian day.
+		i := v.Int96()
+		day := int64(i[2]) - 2440588
+		return appendTime(b, day*86400*1e9+int64(uint64(i[1])<<32|uint64(i[0])), time.Nanosecond)
+	case parquet.Float:
+		return appendReal(b, float64(v.Float()), 32)
+	case parquet.Double:
+		return appendReal(b, v.Double(), 64)
+	}
+	return appendString(b, string(v.ByteArray()))
+}
+
+func appendReal(b []byte, x float64, size int) []byte {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return appendString(b, strconv.FormatFloat(x, 'g', -1, 64))
+	}
+	return strconv.AppendFloat(b, x, 'g', -1, size)
+}
+
+func appendTime(b []byte, n int64, unit time.Duration) []byte {
+	per := int64(time.Second / unit)
+	var t time.Time
+	if per > 0 {
+		t = time.Unix(n/per, n%per*int64(unit))
+	} else {
+		t = time.Unix(n*int64(unit/time.Second), 0)
+	}
+	return append(t.UTC().AppendFormat(append(b, '"'), time.RFC3339Nano), '"')
+}
+
+func appendDecimal(b []byte, v parquet.Value, scale int) []byte {
+	n := new(big.Int)
+	switch v.Kind() {
+	case parquet.Int32:
+		n.SetInt64(int64(v.Int32()))
+	case parquet.Int64:
+		n.SetInt64(v.Int64())
+	default: // two's complement, big end first
+		raw := v.ByteArray()
+		n.SetBytes(raw)
+		if len(raw) > 0 && raw[0]&0x80 != 0 {
+			n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(raw))))
+		}
+	}
+	return append(append(append(b, n.String()...), 'e'), strconv.Itoa(-scale)...)
+}

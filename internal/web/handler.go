@@ -1,0 +1,116 @@
+package web
+
+import (
+	"html/template"
+	"net/http"
+	"strings"
+	"time"
+
+	_ "embed"
+
+	"github.com/streammon/streammon/internal/monitor"
+)
+
+//go:embed page.html
+var pageText string
+
+// favicon is an empty SVG with a dot: a page without one is asked for in vain.
+const favicon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><circle cx="4" cy="4" r="3" fill="#276749"/></svg>`
+
+type handler struct {
+	board *monitor.Board
+	page  *template.Template
+}
+
+// NewHandler returns the handler of all paths; metrics serves /metrics.
+func NewHandler(board *monitor.Board, metrics http.Handler) http.Handler {
+	h := &handler{board: board, page: template.Must(template.New("page").Funcs(template.FuncMap{"ago": ago}).Parse(pageText))}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
+	mux.HandleFunc("GET /{$}", h.landing)
+	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "image/svg+xml")
+		w.Write([]byte(favicon))
+	})
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("healthy\n")) })
+	mux.HandleFunc("GET /-/ready", h.ready)
+	mux.HandleFunc("GET /api/v1/models", h.models)
+	mux.HandleFunc("GET /api/v1/models/{model}/windows/{window}", h.window)
+	mux.HandleFunc("GET /api/v1/status", h.status)
+	return mux
+}
+
+// snapshot returns the newest one, or an empty one that is not ready.
+func (h *handler) snapshot() *monitor.Snapshot {
+	if s := h.board.Load(); s != nil {
+		return s
+	}
+	return &monitor.Snapshot{NotReady: "starting"}
+}
+
+func (h *handler) ready(w http.ResponseWriter, _ *http.Request) {
+	if why := h.snapshot().NotReady; why != "" {
+		http.Error(w, "not ready: "+why, http.StatusServiceUnavailable)
+		return
+	}
+	w.Write([]byte("ready\n"))
+}
+
+// pageData is what the landing page shows.
+type pageData struct {
+	*monitor.Snapshot
+	Rows    []pageRow
+	Drifted []pageFeature
+}
+
+type pageRow struct {
+	*monitor.Result
+	Judgement string
+}
+
+type pageFeature struct {
+	Result  *monitor.Result
+	Feature *monitor.FeatureResult
+}
+
+func (h *handler) landing(w http.ResponseWriter, _ *http.Request) {
+	data := pageData{Snapshot: h.snapshot()}
+	for _, r := range data.Results {
+		if r.Segment != "" {
+			continue
+		}
+		data.Rows = append(data.Rows, pageRow{r, judgement(r)})
+		for i := range r.Features {
+			if f := &r.Features[i]; f.State == monitor.StateDrift || f.State == monitor.StateWarning {
+				data.Drifted = append(data.Drifted, pageFeature{r, f})
+			}
+		}
+	}
+	var b strings.Builder
+	if err := h.page.Execute(&b, data); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'")
+	w.Write([]byte(b.String()))
+}
+
+func judgement(r *monitor.Result) string {
+	switch {
+	case r.Judged == 0:
+		return "no verdict: no reference, or too few events"
+	case r.Drifted == 0:
+		return "ok"
+	}
+	return "drift"
+}
+
+// ago says how long before now an event time is, in words.
+func ago(t time.Time) string {
+	d := time.Since(t)
+	if d < 0 {
+		d = 0
+	}
+	return d.Round(time.Second).String() + " ago"
+}
