@@ -43,7 +43,7 @@ func (e *Exporter) build(s *monitor.Snapshot) []prometheus.Metric {
 	if s.Exporting {
 		byModel = e.models(s.Results)
 	}
-	left := e.options.MaxSeries - len(own) - 2 // and the two drop counters
+	left := e.options.MaxSeries - len(own) - 3 // the two drop counters, and the number of series
 	own = append(own, e.share(byModel, left)...)
 	for _, reason := range []string{reasonModel, reasonTotal} {
 		own = append(own, e.sample("series_dropped_total", e.dropped[reason], reason))
