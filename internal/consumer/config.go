@@ -109,5 +109,8 @@ func (c Config) validate() error {
 		}
 		seen[t.Name] = true
 	}
+	if d := c.withDefaults(); d.HeartbeatInterval <= 0 || d.HeartbeatInterval >= d.SessionTimeout {
+		return fmt.Errorf("consumer: a heartbeat every %v does not fit a session timeout of %v", d.HeartbeatInterval, d.SessionTimeout)
+	}
 	return nil
 }

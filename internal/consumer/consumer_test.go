@@ -284,6 +284,7 @@ func TestConfigErrors(t *testing.T) {
 		{}, {Brokers: []string{"h:1"}}, {Topics: []Topic{{Name: "a"}}},
 		{Brokers: []string{"h:1"}, Topics: []Topic{{Name: "a"}, {Name: "a"}}},
 		{Brokers: []string{"h:1"}, Topics: []Topic{{}}},
+		{Brokers: []string{"h:1"}, Topics: []Topic{{Name: "a"}}, SessionTimeout: time.Second, HeartbeatInterval: time.Second},
 	} {
 		if _, err := New(cfg, nil); err == nil {
 			t.Errorf("New(%+v) gave no error", cfg)

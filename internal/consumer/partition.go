@@ -15,7 +15,7 @@ const (
 	heartbeatEvery = time.Second
 	// flushBytes of unpacked data are handed on at once, so that a well-packed
 	// response does not take many times its size.
-	flushBytes = 4 << 20
+	flushBytes = 1 << 20
 	// keepBytes of unpacked data and keepRecords are what it may hold on to between batches.
 	keepBytes   = 16 << 20
 	keepRecords = 1 << 18

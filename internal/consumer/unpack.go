@@ -146,10 +146,14 @@ func (a *arena) keep(out []byte) []byte {
 	return out
 }
 
-// reset frees all of it; a block beyond the limit is given back to the collector.
+// reset frees all of it. The block grows to what was needed, so that the next batches
+// find room in it, and is given back to the collector beyond the limit.
 func (a *arena) reset(limit int) {
-	if cap(a.block) > limit {
+	switch {
+	case cap(a.block) > limit:
 		a.block = nil
+	case a.used > cap(a.block) && a.used <= limit:
+		a.block = make([]byte, 0, min(a.used+a.used/4, limit))
 	}
 	a.free, a.used = a.block, 0
 }
