@@ -172,20 +172,24 @@ func TestEvictedMember(t *testing.T) {
 func TestOwnerAmongManyBrokers(t *testing.T) {
 	_, b := testkafka.Fake(t, kfake.NumBrokers(3))
 	topic := b.CreateTopic(t, 1, nil)
+	var members []*running
 	for range 6 { // groups on every coordinator
 		cfg := quick(b, topic)
 		cfg.Group, cfg.SessionTimeout = testkafka.Name(t), 500*time.Millisecond
-		r := start(t, cfg, newCollector())
-		eventually(t, "ownership", r.Owner)
-		began := time.Now()
-		eventually(t, "ownership lasts", func() bool {
-			if !r.Owner() {
-				t.Fatal("the owner lost the group")
-			}
-			return time.Since(began) > 600*time.Millisecond
-		})
-		r.stop(t)
+		members = append(members, start(t, cfg, newCollector()))
 	}
+	for _, r := range members {
+		eventually(t, "ownership", r.Owner)
+	}
+	began := time.Now()
+	eventually(t, "ownership lasts", func() bool {
+		for _, r := range members {
+			if !r.Owner() {
+				t.Fatal("an owner lost its group")
+			}
+		}
+		return time.Since(began) > 600*time.Millisecond
+	})
 }
 
 func claimData(generation int32) []byte {
