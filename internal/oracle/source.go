@@ -70,16 +70,21 @@ func newSource(rng *rand.Rand, categorical bool) (source, *Reference) {
 	return s, categoricalReference(rng, s, rows)
 }
 
-// numericReference takes every sixtieth of a sorted sample as an edge, and every
-// sixth of these as the edge of a decile; equal edges are one.
 func numericReference(rng *rand.Rand, s source, rows int) *Reference {
-	ref := &Reference{}
-	for range rows {
-		ref.Sorted = append(ref.Sorted, s.number(rng, 0))
+	sample := make([]float64, rows)
+	for i := range sample {
+		sample[i] = s.number(rng, 0)
 	}
-	slices.Sort(ref.Sorted)
+	return referenceOf(sample)
+}
+
+// referenceOf takes every sixtieth of a sorted sample as an edge, and every sixth
+// of these as the edge of a decile; equal edges are one.
+func referenceOf(sample []float64) *Reference {
+	ref := &Reference{Sorted: slices.Sorted(slices.Values(sample))}
+	n := len(sample)
 	for i := 1; i < 60; i++ {
-		edge := ref.Sorted[(i*rows+59)/60-1]
+		edge := ref.Sorted[(i*n+59)/60-1]
 		if k := len(ref.Edges); k == 0 || ref.Edges[k-1] != edge {
 			ref.Edges, ref.EdgeIsDecile = append(ref.Edges, edge), append(ref.EdgeIsDecile, false)
 		}
@@ -88,7 +93,7 @@ func numericReference(rng *rand.Rand, s source, rows int) *Reference {
 		}
 	}
 	ref.Counts = binned(ref.Sorted, ref.Edges)
-	ref.Min, ref.Max, ref.Median = ref.Sorted[0], ref.Sorted[rows-1], Quantile(ref.Sorted, 0.5)
+	ref.Min, ref.Max, ref.Median = ref.Sorted[0], ref.Sorted[n-1], Quantile(ref.Sorted, 0.5)
 	_, _, ref.StdDev = moments(ref.Sorted)
 	return ref
 }
