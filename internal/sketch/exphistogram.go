@@ -189,7 +189,7 @@ func (h *ExpHistogram) Quantile(q float64) float64 {
 	found, seen := math.NaN(), uint64(0)
 	h.Each(func(lower, upper float64, c uint64) {
 		if seen <= rank && rank < seen+c {
-			found = lower/2 + upper/2
+			found = lower + (upper-lower)/2
 		}
 		seen += c
 	})

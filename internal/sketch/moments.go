@@ -60,6 +60,7 @@ func located(xs []float64) Moments {
 		c.Mean = small / n / shrink
 	}
 	c.Mean = min(max(c.Mean, c.Min), c.Max)
+	c.Mean, c.Min, c.Max = c.Mean+0, c.Min+0, c.Max+0 // −0 becomes 0
 	return c
 }
 
@@ -96,10 +97,10 @@ func (m *Moments) Merge(o *Moments) {
 	m.Count += o.Count
 	m.Min, m.Max = min(m.Min, o.Min), max(m.Max, o.Max)
 	if math.IsInf(d, 0) {
-		m.move(float64(o.Mean*share) - float64(m.Mean*share))
-	} else {
-		m.move(float64(d * share))
+		m.Mean *= 1 - share
+		d = o.Mean
 	}
+	m.move(float64(d * share))
 }
 
 // move adds a step to the mean and keeps what rounding leaves, by Knuth's exact sum of
@@ -121,6 +122,9 @@ func (m *Moments) shrunk() float64 {
 	}
 	return m.M2 * shrink * shrink
 }
+
+// Bytes returns the heap memory in use beyond the struct: none.
+func (m *Moments) Bytes() int { return 0 }
 
 // Reset empties m.
 func (m *Moments) Reset() { *m = Moments{} }
