@@ -115,7 +115,7 @@ func (b *buckets) trimmed() (first int32, counts []uint64) {
 }
 
 // appendBinary appends the trimmed counts: their number, how far the first is below
-// top, and each.
+// top, and each; a 0 is followed by how many there are in a row.
 func (b *buckets) appendBinary(dst []byte, top int32) []byte {
 	first, counts := b.trimmed()
 	dst = binary.AppendUvarint(dst, uint64(len(counts)))
@@ -123,33 +123,44 @@ func (b *buckets) appendBinary(dst []byte, top int32) []byte {
 		return dst
 	}
 	dst = binary.AppendUvarint(dst, uint64(top-first))
-	for _, c := range counts {
-		dst = binary.AppendUvarint(dst, c)
+	for i := 0; i < len(counts); {
+		dst = binary.AppendUvarint(dst, counts[i])
+		from := i
+		for i++; counts[from] == 0 && counts[i] == 0; {
+			i++
+		}
+		if counts[from] == 0 {
+			dst = binary.AppendUvarint(dst, uint64(i-from))
+		}
 	}
 	return dst
 }
 
 // read is the inverse of appendBinary, for an empty b; it returns the sum of the counts.
 func (b *buckets) read(d *decoder, top int32) (sum uint64) {
-	n := d.length(1)
+	n := d.uvarint()
 	if n == 0 || d.err != nil {
 		return 0
 	}
 	below := d.uvarint()
-	if n > maxBuckets || below >= maxBuckets || int(below) < n-1 || int(top)-int(below) < lowestIndex {
+	if n > maxBuckets || below >= maxBuckets || below < n-1 || int(top)-int(below) < lowestIndex {
 		d.fail(errDamaged)
 		return 0
 	}
 	first := top - int32(below)
+	last := first + int32(n-1)
 	b.reach(first)
-	b.reach(first + int32(n-1))
-	for i := range n {
+	b.reach(last)
+	for i := first; i <= last && d.err == nil; i++ {
 		c := d.count()
-		if c == 0 && (i == 0 || i == n-1) {
-			d.fail(errDamaged) // not trimmed
-		}
-		b.counts[first-b.first+int32(i)] = c
+		b.counts[i-b.first] = c
 		sum += c
+		if c == 0 {
+			i += int32(min(d.uvarint(), maxBuckets)) - 1
+		}
+	}
+	if !b.has(first) || !b.has(last) {
+		d.fail(errDamaged) // not trimmed
 	}
 	return sum
 }
