@@ -12,12 +12,12 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Limits of the file. The YAML parser's time grows with the square of the keys of
-// one mapping, and its stack with the depth.
+// Limits of the file. The YAML parser's time grows with the square of the tokens
+// (words and signs), and its stack with the depth.
 const (
 	maxFileBytes = 4 << 20
+	maxTokens    = 100000
 	maxDepth     = 32
-	maxKeys      = 2000
 )
 
 // document turns the file into a tree, or records why it cannot and returns nil.
@@ -32,6 +32,10 @@ func (r *reader) document(data []byte) *node {
 		return nil
 	}
 	tokens := joinColons(lexer.Tokenize(string(data)))
+	if len(tokens) > maxTokens {
+		r.add(position{}, "", "the file has more than %d words and signs", maxTokens)
+		return nil
+	}
 	shape := shape{reader: r}
 	for _, t := range tokens {
 		shape.token(t)
@@ -113,14 +117,12 @@ type shape struct {
 	flow    int     // open brackets and braces
 	levels  []level // of block style
 	deep    bool    // reported
-	wide    bool    // reported
 }
 
 // level is an open block mapping or list.
 type level struct {
 	column int
 	list   bool
-	keys   int
 }
 
 func (s *shape) token(t *token.Token) {
@@ -182,14 +184,7 @@ func (s *shape) block(t *token.Token, list bool) {
 		}
 		s.levels = s.levels[:n-1]
 	}
-	n := len(s.levels)
-	if n == 0 || s.levels[n-1].column != column || s.levels[n-1].list != list {
-		s.levels = append(s.levels, level{column: column, list: list})
-		n++
-	}
-	top := &s.levels[n-1]
-	if top.keys++; !list && top.keys > maxKeys && !s.wide {
-		s.wide = true
-		s.add(at(t), "", "more than %d keys in one mapping", maxKeys)
+	if n := len(s.levels); n == 0 || s.levels[n-1] != (level{column, list}) {
+		s.levels = append(s.levels, level{column, list})
 	}
 }

@@ -25,15 +25,16 @@ type reader struct {
 
 // add records a violation.
 func (r *reader) add(p position, path, format string, args ...any) {
-	if len(r.violations) > maxViolations {
+	if r.hopeless() {
 		return
 	}
-	v := Violation{File: r.file, Line: p.line, Column: p.column, Path: path, Message: fmt.Sprintf(format, args...)}
-	if len(r.violations) == maxViolations {
-		v = Violation{File: r.file, Message: fmt.Sprintf("more than %d violations: the rest is left out", maxViolations)}
-	}
-	r.violations = append(r.violations, v)
+	r.violations = append(r.violations, Violation{
+		File: r.file, Line: p.line, Column: p.column, Path: path, Message: fmt.Sprintf(format, args...),
+	})
 }
+
+// hopeless reports whether there are too many violations to go on.
+func (r *reader) hopeless() bool { return len(r.violations) > maxViolations }
 
 // fail records a violation of the key at path, or if it was not given, of the
 // nearest one above it.
@@ -79,10 +80,15 @@ func (r *reader) note(path, note string) {
 	}
 }
 
-// sorted returns the violations in order of their places.
+// sorted returns the violations in order of their places. The last one of too many says so.
 func (r *reader) sorted() Violations {
 	slices.SortStableFunc(r.violations, func(a, b Violation) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
+	if r.hopeless() {
+		r.violations[maxViolations] = Violation{
+			File: r.file, Message: fmt.Sprintf("more than %d violations: the rest is left out", maxViolations),
+		}
+	}
 	return r.violations
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -11,8 +10,8 @@ import (
 // check applies the rules that several keys have part in, and the defaults that
 // depend on other keys.
 func (r *reader) check(c *Config) {
-	if !r.given("") {
-		return // not even a mapping
+	if !r.given("") || r.hopeless() {
+		return
 	}
 	r.require("", "kafka", "a mapping with brokers at least")
 	r.require("", "models", "a list of models")
@@ -172,64 +171,4 @@ func (m *modelRules) checkOutput(path string, f *Feature) {
 		m.fail(path+".path", "does not go here: give mapping.%s", strings.TrimPrefix(f.Name, "prediction."))
 	}
 	f.Type = want
-}
-
-// checkModels applies the rules between models.
-func (r *reader) checkModels(c *Config) {
-	names := map[string]int{}
-	for i := range c.Models {
-		m := &c.Models[i]
-		if j, ok := names[m.Name]; ok && m.Name != "" {
-			r.fail(fmt.Sprintf("models[%d].name", i), "%s is the name of models[%d], too", quote(m.Name), j)
-		} else {
-			names[m.Name] = i
-		}
-		for j := range i {
-			r.checkPair(c, j, i)
-		}
-		if t := c.Kafka.DeadLetterTopic; t != "" && (t == m.Topics.Predictions || t == m.Topics.Labels) {
-			r.fail("kafka.dead_letter_topic", "%s is a topic of models[%d]: dead letters would be read again", quote(t), i)
-		}
-	}
-}
-
-// checkPair checks two models for shared topics; the violation is at the second one.
-func (r *reader) checkPair(c *Config, i, j int) {
-	a, b := &c.Models[i], &c.Models[j]
-	path := fmt.Sprintf("models[%d]", j)
-	p, q := a.Topics, b.Topics
-	crossed := func(s, t string) bool { return s == t && s != "" }
-	switch {
-	case crossed(p.Predictions, q.Labels) && p.Predictions != p.Labels:
-		r.fail(path+".topics.labels", "%s is the predictions topic of models[%d]", quote(q.Labels), i)
-	case crossed(p.Labels, q.Predictions) && p.Predictions != p.Labels:
-		r.fail(path+".topics.predictions", "%s is the labels topic of models[%d]", quote(q.Predictions), i)
-	case crossed(p.Labels, q.Labels) && p.Predictions != q.Predictions:
-		r.fail(path+".topics.predictions", "models that share a labels topic share the predictions topic, which of models[%d] is %s", i, quote(p.Predictions))
-	case crossed(p.Predictions, q.Predictions):
-		r.checkShared(a, b, i, path)
-	}
-}
-
-// checkShared checks two models of one predictions topic, whose messages are read once
-// for both.
-func (r *reader) checkShared(a, b *Model, i int, path string) {
-	if a.Topics.Labels != b.Topics.Labels {
-		r.fail(path+".topics.labels", "models that share a predictions topic share the labels topic, which of models[%d] is %s", i, quote(a.Topics.Labels))
-	}
-	if !reflect.DeepEqual(a.Mapping, b.Mapping) {
-		r.fail(path+".mapping", "models that share a predictions topic have the same mapping, and that of models[%d] differs", i)
-	}
-	for _, f := range b.Features {
-		k := slices.IndexFunc(a.Features, func(g Feature) bool { return g.Name == f.Name })
-		if k >= 0 && a.Features[k].Path != f.Path {
-			r.fail(join(path+".features", f.Name), "models that share a predictions topic share the paths of features, and models[%d] has another one", i)
-		}
-	}
-	for k, s := range b.Segments {
-		n := slices.IndexFunc(a.Segments, func(g Segment) bool { return g.Name == s.Name })
-		if n >= 0 && a.Segments[n].Path != s.Path {
-			r.fail(fmt.Sprintf("%s.segments[%d]", path, k), "models that share a predictions topic share the paths of segments, and models[%d] has another one", i)
-		}
-	}
 }

@@ -60,6 +60,9 @@ func (v value) entries(want string, each func(key string, at position, child val
 	v.r.see(v.path, v.n.at)
 	first := map[string]position{}
 	for _, e := range v.n.entries {
+		if v.r.hopeless() {
+			return
+		}
 		child := value{v.r, e.value, join(v.path, e.key)}
 		if p, ok := first[e.key]; ok {
 			v.r.add(e.at, child.path, "the key is there twice, first in line %d", p.line)
@@ -89,6 +92,9 @@ func (v value) list(want string, each func(i int, item value)) {
 		return
 	}
 	for i, n := range v.n.items {
+		if v.r.hopeless() {
+			return
+		}
 		item := value{v.r, n, fmt.Sprintf("%s[%d]", v.path, i)}
 		v.r.see(item.path, n.at)
 		each(i, item)
