@@ -249,6 +249,7 @@ func TestVersionsOfALane(t *testing.T) {
 		{3606, "v13", event.Other},
 		{3607, "v7", "v7"}, // still there
 		{3608, "v13", event.Other},
+		{3590, "v7", "v7"}, // an older event does not make it older
 	} {
 		if got := take(c.seconds, c.version); got != c.want {
 			t.Errorf("%d: version %s counts as %s, want %s", i, c.version, got, c.want)
@@ -257,6 +258,9 @@ func TestVersionsOfALane(t *testing.T) {
 	want := []string{"v10", "v11", "v12", "v2", "v3", "v7", "v8", "v9"}
 	if got := slices.Sorted(maps.Keys(l.live[0])); !slices.Equal(got, want) {
 		t.Errorf("live are %v, want %v", got, want)
+	}
+	if last := l.live[0]["v7"]; last != noon.Add(3607*time.Second).UnixNano() {
+		t.Errorf("v7 was last seen at %s", time.Unix(0, last).UTC())
 	}
 }
 
