@@ -34,6 +34,9 @@ func TestDistinctError(t *testing.T) {
 			d.Add(hash)
 			d.Add(hash)
 		}
+		if exact := d.dense == nil; exact != (n <= exactDistinct) {
+			t.Errorf("%d are counted exactly: %t", n, exact)
+		}
 		bound := 0.0
 		if n > exactDistinct {
 			bound = max(4*1.04/math.Sqrt(1<<precision)*float64(n), 1)

@@ -109,6 +109,12 @@ func TestExpHistogramForgetsTheSmall(t *testing.T) {
 	if h.zero != 0 {
 		t.Fatalf("%d values at the center before there is a large one", h.zero)
 	}
+	large := NewExpHistogram(0)
+	large.Add(-bucketBound(100))
+	merged := large.Clone()
+	if err := merged.Merge(&h); err != nil || merged.zero != 2 {
+		t.Errorf("%d values at the center after merging, want 2, %v", merged.zero, err)
+	}
 	h.Add(-bucketBound(100))
 	if h.zero != 2 {
 		t.Errorf("%d values at the center, want 2", h.zero)

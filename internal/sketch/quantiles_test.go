@@ -137,6 +137,26 @@ func TestQuantilesStayInRange(t *testing.T) {
 	})
 }
 
+// TestQuantilesOfTheLargest has two heaps as far apart as floats can be.
+func TestQuantilesOfTheLargest(t *testing.T) {
+	w := NewWorkspace()
+	var xs []float64
+	for i := range 1500 {
+		x := math.MaxFloat64 * (1 - float64(i)/10000)
+		xs = append(xs, x, -x, -x*0.999)
+	}
+	w.Sort(xs)
+	var q Quantiles
+	for range 3 {
+		q.AddSorted(xs, w)
+	}
+	for _, p := range ranks {
+		if v := q.Quantile(p, w); !(rankError(xs, v, p) <= rankBound(p)) || math.IsInf(v, 0) {
+			t.Errorf("quantile %g is %g, rank error %g", p, v, rankError(xs, v, p))
+		}
+	}
+}
+
 func TestQuantilesCommute(t *testing.T) {
 	l := quantilesLaw()
 	rapid.Check(t, func(t *rapid.T) {
