@@ -18,9 +18,9 @@ const compression = 200
 //
 // The rank error at p is at most √(p(1−p)) %, that is 0.5 % at the median and 0.1 % at
 // the 1st and 99th percentile, after any folding and merging; half of it was
-// measured. 0 and 1 give the exact minimum and maximum. A value that more than
-// 0.8 % of all have is kept apart, so that ties of few values have no error. Equal operations in
-// equal order give equal bytes; merging is commutative, but associative within the
+// measured. 0 and 1 give the exact minimum and maximum. A value that more than 0.8 %
+// of all have is kept apart, so that ties of few values have no error. Equal operations
+// in equal order give equal bytes; merging is commutative, but associative within the
 // error only.
 type Quantiles struct {
 	centroids tdigest.CentroidList // ascending
