@@ -22,7 +22,13 @@ const (
 
 // document turns the file into a tree, or records why it cannot and returns nil.
 // Of YAML it takes one document of mappings, lists and scalars.
-func (r *reader) document(data []byte) *node {
+func (r *reader) document(data []byte) (root *node) {
+	defer func() {
+		if recover() != nil { // in the YAML library: a bad file must not end the process
+			root = nil
+			r.add(position{1, 1}, "", "not valid YAML")
+		}
+	}()
 	if len(data) > maxFileBytes {
 		r.add(position{}, "", "the file is larger than %d MiB", maxFileBytes>>20)
 		return nil
@@ -66,13 +72,7 @@ func (r *reader) characters(data []byte) bool {
 	return true
 }
 
-func (r *reader) parseTokens(tokens token.Tokens) (root *node) {
-	defer func() {
-		if recover() != nil { // in the YAML library: a bad file must not end the process
-			root = nil
-			r.add(position{1, 1}, "", "not valid YAML")
-		}
-	}()
+func (r *reader) parseTokens(tokens token.Tokens) *node {
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		r.syntax(err)

@@ -2,10 +2,15 @@ package config
 
 import "regexp"
 
-// eventPath is $, or names after dots or in brackets: $.a.b, a.b, $['odd key'].b.
+// eventPath is names after dots or in brackets: $.a.b, a.b, $['odd key'].b. In quotes a
+// backslash takes what follows as it is.
 var eventPath = func() *regexp.Regexp {
-	const name, bracket = `[^.\[\]'"*\pC]+`, `(\['[^'\pC]+'\]|\["[^"\pC]+"\])`
-	return regexp.MustCompile(`^(\$\.` + name + `|\$?` + bracket + `|[^$.\[\]'"*\pC][^.\[\]'"*\pC]*)(\.` + name + `|` + bracket + `)*$`)
+	const (
+		letter  = `[^.\[\]'"* \pC]`
+		first   = `[^$.\[\]'"* \pC]` // no dollar: $a is a mistake for $.a
+		bracket = `(\['([^'\\\pC]|\\\PC)+'\]|\["([^"\\\pC]|\\\PC)+"\])`
+	)
+	return regexp.MustCompile(`^(\$\.` + letter + `+|\$?` + bracket + `|` + first + letter + `*)(\.` + letter + `+|` + bracket + `)*$`)
 }()
 
 // eventPath reads where a value is in a message.

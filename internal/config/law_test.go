@@ -11,11 +11,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"github.com/streammon/streammon/internal/decode"
 	"github.com/streammon/streammon/internal/drift"
 	"github.com/streammon/streammon/internal/window"
 )
@@ -181,6 +183,24 @@ func TestStatistics(t *testing.T) {
 	if len(statistics) != len(drift.Catalogue) {
 		t.Errorf("%d statistics, %d are computed", len(statistics), len(drift.Catalogue))
 	}
+}
+
+// TestEventPath compares the paths that are accepted with those of the decoder: the same,
+// but for the message itself, empty names, and $a, which is a mistake for $.a.
+func TestEventPath(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		path := rapid.OneOf(
+			rapid.StringMatching(`\$?(\.?[ab$]{1,2}|\[['"]([a.' "\]]|\\[a'"\\]){0,3}['"]\]){0,3}`),
+			rapid.StringMatching(`[$.\[\]'"\\ a*]{0,8}`),
+			rapid.Map(rapid.String(), decode.QuotePath),
+		).Draw(t, "path")
+		names, err := decode.ParsePath(path)
+		want := err == nil && len(names) > 0 && !slices.Contains(names, "") && !regexp.MustCompile(`^\$[^.\[]`).MatchString(path)
+		want = want && !strings.ContainsFunc(path, func(r rune) bool { return unicode.Is(unicode.C, r) })
+		if got := eventPath.MatchString(path); got != want {
+			t.Fatalf("%q: accepted is %v, the decoder says %q, %v", path, got, names, err)
+		}
+	})
 }
 
 // drawConfig draws a valid config with all that a file can say.
