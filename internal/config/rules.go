@@ -18,9 +18,9 @@ func (r *reader) check(c *Config) {
 	r.checkLimits(c)
 	if time.Minute%c.Pane != 0 {
 		r.fail("pane", "%s does not divide a minute", formatDuration(c.Pane))
-	} else {
-		r.checkWindows(c)
+		c.Pane = defaults().Pane
 	}
+	r.checkWindows(c)
 	for i := range c.Models {
 		m := &modelRules{r, fmt.Sprintf("models[%d]", i), &c.Models[i]}
 		m.check()
