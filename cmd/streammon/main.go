@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/streammon/streammon/internal/config"
 )
 
 // Exit codes.
@@ -35,9 +37,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	var usage usageError
+	var violations config.Violations
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &violations):
+		fmt.Fprintf(stderr, "%v\nstreammon: the config has %d violations\n", violations, len(violations))
+		return exitFailure
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "streammon: %v\nRun 'streammon --help' for usage.\n", err)
 		return exitUsage

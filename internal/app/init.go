@@ -226,8 +226,10 @@ func (s *sample) writeTask(b *bytes.Buffer) {
 	switch {
 	case s.value:
 		b.WriteString("    task: regression\n")
-	case s.label != "" || s.score:
+	case s.label != "":
 		fmt.Fprintf(b, "    task: binary # or multiclass\n    positive: %s # a label seen in the sample; is it the positive one?\n", strconv.Quote(s.label))
+	case s.score:
+		b.WriteString("    task: binary # the sample has scores and no labels\n    # positive: the label of the positive class\n")
 	default:
 		b.WriteString("    task: none # no prediction was found in the messages\n")
 	}
