@@ -430,7 +430,9 @@ func FuzzDecode(f *testing.F) {
 	for _, s := range []string{envelope, `{"a":[1,2,{"b":"\ud83d\ude00"}],"time":"x"}`, `{"time":1,"features":{"amount":1e400}}`, `{"a":1,"a":2}`, "{\"\xff\":1}", `[[[[]]]]`, `{"x":"\ud800"}`, ``, ` `, `nul`} {
 		f.Add([]byte(s))
 	}
-	d := newDecoder(f, func(o *Options) { o.Limits = Limits{MessageBytes: 1 << 30, Depth: 5000, Fields: 1 << 16, StringBytes: 1 << 30} })
+	d := newDecoder(f, func(o *Options) {
+		o.Limits = Limits{MessageBytes: 1 << 30, Depth: 5000, Fields: 1 << 16, StringBytes: 1 << 30}
+	})
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		var ev event.Event
 		r := d.Decode(msg, &ev)
