@@ -109,6 +109,9 @@ func (d *deadLetters) add(k partitionKey, offset int64, message []byte, reason e
 // maxDeadLetter caps the payload of a dead letter.
 const maxDeadLetter = 64 << 10
 
+// letterBatch is how many letters are written at a time at most.
+const letterBatch = 500
+
 // run writes until the context ends, and then what is queued, for a second at most.
 func (d *deadLetters) run(ctx context.Context) error {
 	defer d.writer.Close()
@@ -119,22 +122,37 @@ func (d *deadLetters) run(ctx context.Context) error {
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 			defer cancel()
 			for len(d.queue) > 0 && last.Err() == nil {
-				d.write(last, <-d.queue)
+				d.write(last, d.gather(nil))
 			}
 			return nil
 		case l := <-d.queue:
-			d.write(ctx, l)
+			d.write(ctx, d.gather([]consumer.DeadLetter{l}))
 		}
 	}
 }
 
-// write retries until the letter is stored or the context ends.
-func (d *deadLetters) write(ctx context.Context, l consumer.DeadLetter) {
+// gather adds what is queued, without waiting.
+func (d *deadLetters) gather(letters []consumer.DeadLetter) []consumer.DeadLetter {
+	for len(letters) < letterBatch {
+		select {
+		case l := <-d.queue:
+			letters = append(letters, l)
+		default:
+			return letters
+		}
+	}
+	return letters
+}
+
+// write retries until the letters are stored or the context ends.
+func (d *deadLetters) write(ctx context.Context, letters []consumer.DeadLetter) {
 	for failures := 0; ctx.Err() == nil; failures++ {
-		err := d.writer.Write(ctx, l)
+		err := d.writer.Write(ctx, letters...)
 		if err == nil {
 			d.mu.Lock()
-			d.count[partitionKey{l.Topic, l.Partition}]++
+			for _, l := range letters {
+				d.count[partitionKey{l.Topic, l.Partition}]++
+			}
 			d.mu.Unlock()
 			return
 		}

@@ -84,7 +84,6 @@ type found struct {
 	envelope  bool // a field is of the wrong type
 	badTime   bool
 	hasTime   bool
-	hasType   bool
 	kind      event.Kind
 	model     []byte
 	hasModel  bool
