@@ -163,24 +163,6 @@ func TestNewPartitionsAndTopics(t *testing.T) {
 	}
 }
 
-// TestIdleWindowsMoveOn checks that the newest events are shown although no later one
-// seals their pane, once all lanes are idle.
-func TestIdleWindowsMoveOn(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits for lanes to become idle, half a minute")
-	}
-	t.Parallel()
-	_, b := testkafka.Fake(t)
-	topic := b.CreateTopic(t, 3, nil)
-	r := startRun(t, parseConfig(t, runConfig(b, topic, "")))
-	service := demo.NewService(1)
-	value, _ := service.Append(nil, time.Now(), demo.Effects{})
-	testkafka.Produce(t, b.Client(t), &kgo.Record{Topic: topic, Partition: 1, Value: value})
-	r.await(t, "the event in a window", 70*time.Second, func(s *monitor.Snapshot) bool {
-		return len(s.Results) == 1 && s.Results[0].Events == 1
-	})
-}
-
 // TestLiveGaugesEqualTheBatch compares what is shown at a slide with a replay of the
 // same events.
 func TestLiveGaugesEqualTheBatch(t *testing.T) {
