@@ -111,10 +111,11 @@ func (v *View) more(frontier int64) bool {
 		if frontier == window.EndOfTime {
 			return !idle && v.next < window.Ceil(v.last, v.widestSlide())
 		}
-		if idle && v.next != window.NoTime {
+		if idle {
+			// What comes before this from now on is a revision.
 			v.next = max(v.next, frontier)
 		}
-		return v.next != window.NoTime && v.next < frontier
+		return v.next < frontier
 	}
 	if idle {
 		first := frontier

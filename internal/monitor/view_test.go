@@ -325,3 +325,21 @@ func TestLateFutureAncientAndDuplicate(t *testing.T) {
 		}
 	}
 }
+
+// TestPaneBeforeTheFirstShown: a lane begins long before what is shown already, when the
+// windows have moved on without any pane.
+func TestPaneBeforeTheFirstShown(t *testing.T) {
+	g := testGroup(time.Hour)
+	v := NewView(g, 2)
+	now := base + 9000*second
+	v.Advance(now, nil)
+	v.Show(now, nil)
+	s := NewShard(g)
+	s.Apply(prediction(base, "1", 1, ""))
+	s.Apply(prediction(base+40*second, "1", 1, ""))
+	v.Deliver(1, s.TakeSealed())
+	v.Advance(now, nil)
+	if got := v.Show(now, nil); len(got) != 0 {
+		t.Errorf("the hour to %s shows %d events of two hours before", got[0].End, got[0].Events)
+	}
+}
