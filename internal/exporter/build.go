@@ -2,8 +2,8 @@ package exporter
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"strconv"
 	"strings"
@@ -281,17 +281,12 @@ func label(s string) string {
 	if len(s) <= maxLabel && utf8.ValidString(s) {
 		return s
 	}
-	h := fnv.New32a()
-	h.Write([]byte(s))
+	h := sha256.Sum256([]byte(s))
+	hash := fmt.Sprintf("…%x", h[:8])
 	clean := strings.ToValidUTF8(s, "\uFFFD")
-	if len(clean) > maxLabel {
-		cut := maxLabel - len("…") - 8
-		for !utf8.RuneStart(clean[cut]) {
-			cut--
-		}
-		clean = clean[:cut]
-	} else {
-		clean = clean[:min(len(clean), maxLabel)]
+	for len(clean) > maxLabel-len(hash) {
+		_, size := utf8.DecodeLastRuneInString(clean)
+		clean = clean[:len(clean)-size]
 	}
-	return clean + fmt.Sprintf("…%08x", h.Sum32())
+	return clean + hash
 }
