@@ -52,7 +52,7 @@ func Run(ctx context.Context, c *config.Config, o RunOptions) error {
 	if err != nil {
 		return err
 	}
-	r, err := newRunner(c, models, o)
+	r, err := newRunner(ctx, c, models, o)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func Run(ctx context.Context, c *config.Config, o RunOptions) error {
 	return r.run(ctx, o)
 }
 
-func newRunner(c *config.Config, models []*modelGroup, o RunOptions) (*runner, error) {
+func newRunner(ctx context.Context, c *config.Config, models []*modelGroup, o RunOptions) (*runner, error) {
 	cc, err := consumerConfig(c, models, time.Now())
 	if err != nil {
 		return nil, err
@@ -79,6 +79,11 @@ func newRunner(c *config.Config, models []*modelGroup, o RunOptions) (*runner, e
 		r.groups = append(r.groups, g)
 		r.addTopics(m, g)
 	}
+	if o.UntilEnd { // a job that should end says so; a service waits for its brokers
+		if err := consumer.Probe(ctx, cc); err != nil {
+			return nil, err
+		}
+	}
 	cc.UntilEnd, cc.Logger, cc.OnPartitions = o.UntilEnd, o.Logger, r.onPartitions
 	if r.consumer, err = consumer.New(cc, r); err != nil {
 		return nil, err
@@ -89,7 +94,7 @@ func newRunner(c *config.Config, models []*modelGroup, o RunOptions) (*runner, e
 	r.exporter = exporter.New(r.board, exporter.Options{
 		MaxSeries: c.MaxSeries, Version: o.Build.Version, Revision: o.Build.Revision, GoVersion: o.Build.GoVersion,
 	})
-	return r, consumer.Probe(context.Background(), cc)
+	return r, nil
 }
 
 // publishEvery is how often the board gets a new snapshot.

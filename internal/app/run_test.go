@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
 
@@ -324,4 +326,23 @@ func TestInit(t *testing.T) {
 	if _, err := Init(t.Context(), InitOptions{Brokers: b.Bootstrap, Topic: "no-such-topic", Rows: 10}); err == nil {
 		t.Error("a topic that does not exist was sampled")
 	}
+}
+
+// TestBrokerComesLater starts before there is a broker: the monitor says what it waits
+// for, and goes on once the broker is there. A run to the end fails instead.
+func TestBrokerComesLater(t *testing.T) {
+	l := listen(t)
+	port := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	b := testkafka.Broker{Version: "fake", Bootstrap: []string{l.Addr().String()}}
+	c := parseConfig(t, runConfig(b, "later", ""))
+	if err := Run(t.Context(), c, RunOptions{Listener: listen(t), UntilEnd: true}); err == nil || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("a run to the end: %v", err)
+	}
+	r := startRun(t, c)
+	r.await(t, "the cause", 20*time.Second, func(s *monitor.Snapshot) bool { return strings.Contains(s.NotReady, "connection refused") })
+	_, b = testkafka.Fake(t, kfake.Ports(port), kfake.SeedTopics(1, "later"))
+	value, _ := demo.NewService(1).Append(nil, time.Now(), demo.Effects{})
+	testkafka.Produce(t, b.Client(t), &kgo.Record{Topic: "later", Value: value})
+	r.await(t, "the event", 30*time.Second, func(s *monitor.Snapshot) bool { return s.NotReady == "" && s.Ledger.Accepted == 1 })
 }
