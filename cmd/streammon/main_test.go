@@ -1,21 +1,110 @@
 package main
 
 import (
-	"context"
-	"os"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/streammon/streammon/internal/demo"
+	"github.com/streammon/streammon/internal/testkafka"
 )
 
 // TestMain lets scripts call the program by its name.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"streammon": func() { os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+	testscript.Main(m, map[string]func(){"streammon": main})
+}
+
+// TestScripts runs the command lines of testdata/script. Each script has an embedded
+// broker at $BROKER, and a free port at $PORT.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", RequireUniqueNames: true,
+		Setup: func(e *testscript.Env) error {
+			_, b := testkafka.Fake(t)
+			e.Values["broker"] = b
+			e.Setenv("BROKER", b.Bootstrap[0])
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			e.Setenv("PORT", strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+			return l.Close()
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "produce": func(ts *testscript.TestScript, _ bool, args []string) { produce(t, ts, args) },
+			"await": await, "terminate": terminate,
+		},
 	})
 }
 
-// TestScripts runs the command lines of testdata/script.
-func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireUniqueNames: true})
+// exits CODE COMMAND... runs a command that must end with the exit code.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("%s ended with exit code %d", strings.Join(args[1:], " "), code)
+	}
+}
+
+// produce TOPIC PARTITIONS N creates a topic and writes N events of the demo's service,
+// one a second up to now, in turn to its partitions.
+func produce(t *testing.T, ts *testscript.TestScript, args []string) {
+	partitions, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	n, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	b := ts.Value("broker").(testkafka.Broker)
+	b.CreateNamed(t, args[0], partitions, nil)
+	service := demo.NewService(1)
+	var records []*kgo.Record
+	for i := range n {
+		at := time.Now().Add(time.Duration(i-n) * time.Second)
+		value, _ := service.Append(nil, at, demo.Effects{})
+		records = append(records, &kgo.Record{Topic: args[0], Partition: int32(i % partitions), Value: value, Timestamp: at})
+	}
+	testkafka.Produce(t, b.Client(t), records...)
+}
+
+// await URL REGEXP asks a URL until the answer matches.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	want := regexp.MustCompile("(?m)" + args[1])
+	var last string
+	for end := time.Now().Add(40 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		r, err := http.Get(args[0])
+		if err != nil {
+			last = err.Error()
+			continue
+		}
+		b, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		ts.Check(err)
+		if last = string(b); want.MatchString(last) {
+			return
+		}
+	}
+	ts.Fatalf("%s has no %s:\n%s", args[0], args[1], last)
+}
+
+// terminate sends SIGTERM to the programs in the background, as an orchestrator does.
+func terminate(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, c := range ts.BackgroundCmds() {
+		ts.Check(c.Process.Signal(syscall.SIGTERM))
+	}
 }

@@ -2,11 +2,13 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,11 +51,11 @@ func Init(ctx context.Context, o InitOptions) ([]byte, error) {
 	cc := consumer.Config{Brokers: o.Brokers, ReadCommitted: true}
 	records, err := consumer.Sample(ctx, cc, o.Topic, o.Rows)
 	if err != nil {
-		return nil, fmt.Errorf("sample %s: %w", o.Topic, err)
+		return nil, err
 	}
 	s, err := newSample(records)
 	if err != nil {
-		return nil, fmt.Errorf("sample %s: %w", o.Topic, err)
+		return nil, fmt.Errorf("sample topic %s: %w", o.Topic, err)
 	}
 	return s.config(o), nil
 }
@@ -63,9 +65,9 @@ type sample struct {
 	rows     int
 	broken   int
 	mapping  []string // "key: path" lines that differ from the default
-	model    string
+	models   []string // the rarest first
 	score    bool
-	label    string // a value of prediction.label
+	labels   []string // values of prediction.label, the rarest first
 	value    bool
 	segments []string
 	features []input.Inferred
@@ -106,14 +108,13 @@ func (s *sample) findFields(objects []map[string]any) (used []string) {
 			s.mapping = append(s.mapping, f.key+": "+strconv.Quote("$."+path))
 		}
 		used = append(used, path)
-		v := find(objects, path)
 		switch f.key {
 		case "model":
-			s.model = fmt.Sprint(v)
+			s.models = values(objects, path)
 		case "score":
 			s.score = true
 		case "label":
-			s.label = fmt.Sprint(v)
+			s.labels = values(objects, path)
 		case "value":
 			s.value = true
 		}
@@ -165,16 +166,33 @@ func present(objects []map[string]any, path string) bool { return find(objects, 
 // find returns the first value at the path that is not null.
 func find(objects []map[string]any, path string) any {
 	for _, o := range objects {
-		var v any = o
-		for _, name := range strings.Split(path, ".") {
-			m, _ := v.(map[string]any)
-			v = m[name]
-		}
-		if v != nil {
+		if v := at(o, path); v != nil {
 			return v
 		}
 	}
 	return nil
+}
+
+func at(object map[string]any, path string) any {
+	var v any = object
+	for name := range strings.SplitSeq(path, ".") {
+		m, _ := v.(map[string]any)
+		v = m[name]
+	}
+	return v
+}
+
+// values returns the different values at the path as texts, the rarest first.
+func values(objects []map[string]any, path string) []string {
+	counts := map[string]int{}
+	for _, o := range objects {
+		if v := at(o, path); v != nil {
+			counts[fmt.Sprint(v)]++
+		}
+	}
+	return slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[a], counts[b]), cmp.Compare(a, b))
+	})
 }
 
 // config writes the config, with a comment wherever it guessed.
@@ -184,9 +202,9 @@ func (s *sample) config(o InitOptions) []byte {
 	for i, broker := range o.Brokers {
 		brokers[i] = strconv.Quote(broker)
 	}
-	model := s.model
-	if model == "" {
-		model = o.Model
+	model := o.Model
+	if n := len(s.models); n > 0 {
+		model = s.models[n-1]
 	}
 	if model == "" {
 		model = o.Topic
@@ -196,6 +214,9 @@ func (s *sample) config(o InitOptions) []byte {
 		fmt.Fprintf(&b, " (%d more are not JSON objects)", s.broken)
 	}
 	fmt.Fprintf(&b, ". Check it with: streammon check FILE\nkafka:\n  brokers: [%s]\n  group: streammon\nwindows: [5m, 1h, 24h]\nallowed_lateness: 30s\nmodels:\n", strings.Join(brokers, ", "))
+	if n := len(s.models); n > 1 {
+		fmt.Fprintf(&b, "  # Events of other models are rejected until these are listed too: %s\n", strconv.QuoteToASCII(strings.Join(s.models[:n-1], ", ")))
+	}
 	fmt.Fprintf(&b, "  - name: %s\n    topics: {predictions: %s}\n", strconv.Quote(model), strconv.Quote(o.Topic))
 	b.WriteString("    # What windows are compared with; make it from training data, then uncomment:\n    #   streammon profile build --config.file=FILE --input=train.csv --output=reference.profile.json\n    # reference: reference.profile.json\n")
 	s.writeTask(&b)
@@ -226,8 +247,10 @@ func (s *sample) writeTask(b *bytes.Buffer) {
 	switch {
 	case s.value:
 		b.WriteString("    task: regression\n")
-	case s.label != "":
-		fmt.Fprintf(b, "    task: binary # or multiclass\n    positive: %s # a label seen in the sample; is it the positive one?\n", strconv.Quote(s.label))
+	case len(s.labels) > 2:
+		fmt.Fprintf(b, "    task: multiclass # the sample has %d labels\n", len(s.labels))
+	case len(s.labels) > 0:
+		fmt.Fprintf(b, "    task: binary # or multiclass\n    positive: %s # the rarest label of the sample; is it the positive one?\n", strconv.Quote(s.labels[0]))
 	case s.score:
 		b.WriteString("    task: binary # the sample has scores and no labels\n    # positive: the label of the positive class\n")
 	default:
