@@ -286,3 +286,38 @@ func oneEnd(e *Exporter) error {
 	}
 	return nil
 }
+
+// BenchmarkScrape serves 10,000 series: of a snapshot that was scraped before, and of a
+// new one.
+func BenchmarkScrape(b *testing.B) {
+	var results []*monitor.Result
+	for i := range 10 {
+		var features []monitor.FeatureResult
+		for k := range 44 {
+			f := amount()
+			f.Name = fmt.Sprintf("feature_%02d", k)
+			features = append(features, f)
+		}
+		results = append(results, result(fmt.Sprintf("model-%d", i), "", features...))
+	}
+	for _, c := range []struct {
+		name  string
+		fresh bool
+	}{{"same", false}, {"new", true}} {
+		b.Run(c.name, func(b *testing.B) {
+			e := exporterOf(&monitor.Snapshot{Exporting: true, Results: results}, 12_000)
+			b.ReportAllocs()
+			for b.Loop() {
+				if c.fresh {
+					e.board.Publish(&monitor.Snapshot{Exporting: true, Results: results})
+				}
+				w := httptest.NewRecorder()
+				e.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+				if w.Code != http.StatusOK {
+					b.Fatal(w.Code)
+				}
+			}
+			b.ReportMetric(value(b, e, "streammon_series"), "series")
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"time"
 
@@ -81,7 +82,7 @@ func benchmarkSchema() event.Schema {
 	return s
 }
 
-// benchmarkReference is of 20,000 events.
+// benchmarkReference is of 5,000 events.
 func benchmarkReference(b testing.TB, s event.Schema) *profile.Reference {
 	builder := profile.NewBuilder(s)
 	d, err := decode.New(decode.Options{Schema: s})
@@ -90,7 +91,7 @@ func benchmarkReference(b testing.TB, s event.Schema) *profile.Reference {
 	}
 	r := rand.New(rand.NewPCG(2, 7))
 	var ev event.Event
-	for range 20_000 {
+	for range 5000 {
 		if why := d.Decode(benchmarkEvent(r), &ev); why != event.Accepted {
 			b.Fatal(d.LastError())
 		}
@@ -176,5 +177,81 @@ func BenchmarkObserve(b *testing.B) {
 				b.Fatalf("%+v", l)
 			}
 		})
+	}
+}
+
+// BenchmarkSlide delivers a sealed pane of 1,000 events and makes the results of both
+// windows, whose blocks are full: what a pane costs beyond its events.
+func BenchmarkSlide(b *testing.B) {
+	const panes, events = 365, 1000
+	g := benchmarkGroup(b, false)
+	in, err := NewIntake([]*Lane{g.Lane(0)}, event.Prediction, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := newSource(10 * time.Millisecond)
+	slide := func() {
+		if err := g.Lane(0).Deliver(Progress{Records: events, CaughtUp: true, Now: s.at}); err != nil {
+			b.Fatal(err)
+		}
+		if results, _ := g.Show(s.at); len(results) != 2 && s.at.Minute() > 2 {
+			b.Fatalf("%d results", len(results))
+		}
+	}
+	for range panes {
+		in.Take(s.next(events))
+		slide()
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		in.Take(s.next(events))
+		b.StartTimer()
+		slide()
+	}
+}
+
+// BenchmarkPaneMemory reports what a sealed pane of 1,000 events keeps, a feature.
+func BenchmarkPaneMemory(b *testing.B) {
+	const panes = 200
+	g := benchmarkGroup(b, false)
+	in, err := NewIntake([]*Lane{g.Lane(0)}, event.Prediction, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := newSource(10 * time.Millisecond)
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	for b.Loop() {
+		in.Take(s.next(4000)) // fills the workspaces
+		g.Lane(0).shard.TakeSealed()
+		before := heap()
+		for range panes {
+			in.Take(s.next(1000))
+		}
+		after := heap()
+		b.ReportMetric(float64(after-before)/panes/(numbers+categories), "bytes/feature-pane")
+		runtime.KeepAlive(g.Lane(0).shard.TakeSealed())
+	}
+}
+
+// TestNoAllocationWithinAPane holds the hot path to its promise: in an open pane, once
+// its columns are there, an event is decoded and folded without an allocation.
+func TestNoAllocationWithinAPane(t *testing.T) {
+	for _, segmented := range []bool{false, true} {
+		g := benchmarkGroup(t, segmented)
+		in, err := NewIntake([]*Lane{g.Lane(0)}, event.Prediction, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newSource(time.Microsecond)
+		in.Take(s.next(5000)) // more than two columns
+		if n := testing.AllocsPerRun(100, func() { in.Take(s.next(batch)) }); n > 0 {
+			t.Errorf("%v allocations in %d events; segments: %v", n, batch, segmented)
+		}
 	}
 }

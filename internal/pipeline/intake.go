@@ -72,12 +72,8 @@ type Message struct {
 // Take decodes and applies messages, in order. What can be wrong with one is
 // counted; no message ends the intake.
 func (in *Intake) Take(messages []Message) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for _, r := range in.routes {
-		r.lane.mu.Lock()
-		defer r.lane.mu.Unlock()
-	}
+	in.lock()
+	defer in.unlock()
 	for i := range messages {
 		in.message(i, &messages[i])
 	}
@@ -85,13 +81,24 @@ func (in *Intake) Take(messages []Message) {
 
 // Finish applies the labels that wait for their time, after the last message.
 func (in *Intake) Finish() {
+	in.lock()
+	defer in.unlock()
+	in.release(1<<63 - 1)
+}
+
+// lock locks the intake and its lanes.
+func (in *Intake) lock() {
 	in.mu.Lock()
-	defer in.mu.Unlock()
 	for _, r := range in.routes {
 		r.lane.mu.Lock()
-		defer r.lane.mu.Unlock()
 	}
-	in.release(1<<63 - 1)
+}
+
+func (in *Intake) unlock() {
+	for _, r := range in.routes {
+		r.lane.mu.Unlock()
+	}
+	in.mu.Unlock()
 }
 
 func (in *Intake) message(i int, m *Message) {

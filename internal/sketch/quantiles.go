@@ -116,16 +116,16 @@ func (q *Quantiles) extend(n uint64, low, high float64) {
 	q.min, q.max = min(q.min, low), max(q.max, high)
 }
 
-// absorb adds ascending centroids in [min, max]; the list gets exactly the memory it
-// needs.
+// absorb adds ascending centroids in [min, max]. The list grows by little, because most
+// of the memory of panes is in these, and keeps its memory from fold to fold.
 func (q *Quantiles) absorb(cs tdigest.CentroidList, w *Workspace) {
 	scale := scaleOf(q.min, q.max)
 	w.join(q.centroids, cs, scale)
 	w.digest.Reset()
 	w.digest.AddCentroidList(w.joined)
 	w.joined = w.digest.Centroids(w.joined[:0])
-	if n := len(w.joined); n != cap(q.centroids) {
-		q.centroids = make(tdigest.CentroidList, n)
+	if n := len(w.joined); n > cap(q.centroids) {
+		q.centroids = make(tdigest.CentroidList, (n+15)&^15)
 	}
 	q.centroids = q.centroids[:len(w.joined)]
 	last := q.min
