@@ -70,7 +70,7 @@ func writeMarch(t *testing.T, dir string) string {
 	return file
 }
 
-func parseConfig(t *testing.T, text string) *config.Config {
+func parseConfig(t testing.TB, text string) *config.Config {
 	t.Helper()
 	c, err := config.Parse("test.yaml", []byte(text))
 	if err != nil {
@@ -215,7 +215,7 @@ func runUntilEnd(t *testing.T, text string) []byte {
 	return out.Bytes()
 }
 
-func listen(t *testing.T) net.Listener {
+func listen(t testing.TB) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -57,16 +57,23 @@ type Broker struct {
 // test if there is none.
 func Real(t *testing.T, f func(t *testing.T, b Broker)) {
 	t.Helper()
-	brokers, err := parse(os.Getenv("STREAMMON_KAFKA"), os.Getenv("STREAMMON_KAFKA_TLS"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	brokers := Brokers(t)
 	if len(brokers) == 0 {
 		t.Skip("needs a real Kafka: set STREAMMON_KAFKA (test/kafka.sh start)")
 	}
 	for _, b := range brokers {
 		t.Run("kafka-"+b.Version, func(t *testing.T) { f(t, b) })
 	}
+}
+
+// Brokers returns the real brokers of the environment.
+func Brokers(t testing.TB) []Broker {
+	t.Helper()
+	brokers, err := parse(os.Getenv("STREAMMON_KAFKA"), os.Getenv("STREAMMON_KAFKA_TLS"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return brokers
 }
 
 // Each is Real with the embedded broker before the others, so that it never skips.
