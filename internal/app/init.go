@@ -38,9 +38,9 @@ var envelopeFields = []field{
 	{"time", "time", []string{"time", "timestamp", "ts", "event_time", "created_at", "datetime"}},
 	{"model", "model", []string{"model", "model_name"}},
 	{"version", "version", []string{"version", "model_version"}},
-	{"score", "prediction.score", []string{"score", "probability", "prediction_score"}},
-	{"label", "prediction.label", []string{"predicted", "prediction_label", "decision"}},
-	{"value", "prediction.value", []string{"predicted_value", "prediction_value"}},
+	{"prediction_score", "prediction.score", []string{"score", "probability", "prediction_score"}},
+	{"prediction_label", "prediction.label", []string{"predicted", "prediction_label", "decision"}},
+	{"prediction_value", "prediction.value", []string{"predicted_value", "prediction_value"}},
 	{"latency_ms", "latency_ms", []string{"latency_ms", "duration_ms"}},
 	{"status", "status", []string{"status", "status_code"}},
 }
@@ -111,11 +111,11 @@ func (s *sample) findFields(objects []map[string]any) (used []string) {
 		switch f.key {
 		case "model":
 			s.models = values(objects, path)
-		case "score":
+		case "prediction_score":
 			s.score = true
-		case "label":
+		case "prediction_label":
 			s.labels = values(objects, path)
-		case "value":
+		case "prediction_value":
 			s.value = true
 		}
 	}

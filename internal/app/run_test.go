@@ -308,7 +308,7 @@ func TestInit(t *testing.T) {
 		want  []string
 	}{
 		{topic, []string{`name: "fraud"`, `"amount": numeric`, `"merchant": categorical`, "task: binary", `- "country"`}},
-		{flat, []string{`id: "$.request_id"`, `time: "$.ts"`, `score: "$.probability"`, `features: "$"`, `"amount": numeric`, `"shop": categorical`}},
+		{flat, []string{`id: "$.request_id"`, `time: "$.ts"`, `prediction_score: "$.probability"`, `features: "$"`, `"amount": numeric`, `"shop": categorical`}},
 	} {
 		data, err := Init(t.Context(), InitOptions{Brokers: b.Bootstrap, Topic: c.topic, Rows: 400})
 		if err != nil {
