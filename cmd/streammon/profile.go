@@ -78,6 +78,7 @@ Rows need no id, time or model.`,
 	f := cmd.Flags()
 	f.StringVar(&configFile, "config.file", "", "config `FILE`; without it the features are inferred")
 	f.StringArrayVar(&o.Inputs, "input", nil, "`FILE` of rows; may be repeated")
+	addFormatFlag(cmd, &o.Format)
 	f.StringVar(&output, "output", "", "write the profile to `FILE` (- is standard output)")
 	f.StringVar(&o.Model, "model", "", "`NAME` of the config's model; needed if there are several")
 	f.BoolVar(&o.FromKafka, "from-kafka", false, "read the model's predictions topic")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -14,11 +15,11 @@ import (
 
 func newReplay() *cobra.Command {
 	var configFile, jsonFile string
-	var inputs, labels []string
+	var o app.ReplayOptions
 	cmd := &cobra.Command{
 		Use:   "replay",
 		Short: "Compute every window of recorded events from files",
-		Long: `replay reads JSONL, CSV or Parquet files (also .gz and .zst; - is JSONL on standard
+		Long: `replay reads JSONL, CSV or Parquet files (also .gz and .zst; - is standard
 input) as run reads partitions: each --input stands for one, and may mix predictions
 and labels. The windows are those that run would have made final from the same events,
 byte for byte.
@@ -33,22 +34,30 @@ duplicate. Without --json a summary is printed.`,
 			if err := required(cmd, "config.file", "input"); err != nil {
 				return err
 			}
-			if len(labels) > len(inputs) {
-				return usagef("%d --labels for %d --input: they pair by position", len(labels), len(inputs))
+			if len(o.Labels) > len(o.Inputs) {
+				return usagef("%d --labels for %d --input: they pair by position", len(o.Labels), len(o.Inputs))
+			}
+			if jsonFile != "-" && slices.Contains(slices.Concat(o.Inputs, o.Labels), jsonFile) {
+				return usagef("--json=%s would overwrite an input", jsonFile)
 			}
 			c, err := config.Load(configFile)
 			if err != nil {
 				return err
 			}
-			return replay(cmd, c, app.ReplayOptions{Inputs: inputs, Labels: labels}, jsonFile)
+			return replay(cmd, c, o, jsonFile)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&configFile, "config.file", "", "config `FILE`")
-	f.StringArrayVar(&inputs, "input", nil, "a `FILE` of events that stands for one partition; may be repeated")
-	f.StringArrayVar(&labels, "labels", nil, "a `FILE` of labels, paired with --input by position; may be repeated")
+	f.StringArrayVar(&o.Inputs, "input", nil, "a `FILE` of events that stands for one partition; may be repeated")
+	f.StringArrayVar(&o.Labels, "labels", nil, "a `FILE` of labels, paired with --input by position; may be repeated")
+	addFormatFlag(cmd, &o.Format)
 	f.StringVar(&jsonFile, "json", "", "write results and ledger as JSON lines to `FILE` (- is standard output)")
 	return cmd
+}
+
+func addFormatFlag(cmd *cobra.Command, format *string) {
+	cmd.Flags().StringVar(format, "format", "", "`FORMAT` of all files: jsonl, csv, tsv or parquet (default: by the ending; standard input: by its beginning)")
 }
 
 func replay(cmd *cobra.Command, c *config.Config, o app.ReplayOptions, jsonFile string) error {

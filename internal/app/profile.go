@@ -21,7 +21,9 @@ type ProfileOptions struct {
 	// from From to To (zero: to its end).
 	Inputs    []string
 	FromKafka bool
-	From, To  time.Time
+	// Format of all files, as input.ParseFormat has it; empty: by their names.
+	Format   string
+	From, To time.Time
 	// Model is the model of the config; it may be empty if there is one only.
 	Model string
 	// Overrides replace the inferred type of a feature, or with "skip" leave it out.
@@ -52,12 +54,7 @@ func BuildProfile(ctx context.Context, c *config.Config, o ProfileOptions) (*pro
 	if o.FromKafka {
 		err = profileFromKafka(ctx, c, o, options, b, &s)
 	} else {
-		meter := newMeter(o.Progress)
-		for _, name := range o.Inputs {
-			if err = profileFromFile(ctx, name, options, meter, b, &s); err != nil {
-				break
-			}
-		}
+		err = profileFromFiles(ctx, o, options, b, &s)
 	}
 	if err != nil {
 		return nil, s, err
@@ -106,7 +103,11 @@ const inferRows = 10_000
 
 func inferDecoding(o ProfileOptions) (decode.Options, error) {
 	options := decode.Options{FeaturesOnly: true, Limits: decode.DefaultLimits()}
-	r, err := input.Open(o.Inputs[0], input.Options{})
+	format, err := input.ParseFormat(o.Format)
+	if err != nil {
+		return options, err
+	}
+	r, err := input.Open(o.Inputs[0], input.Options{Format: format})
 	if err != nil {
 		return options, err
 	}
@@ -144,12 +145,25 @@ func override(f *input.Inferred, overrides map[string]string) {
 	}
 }
 
-func profileFromFile(ctx context.Context, name string, o decode.Options, m *meter, b *profile.Builder, s *ProfileSummary) error {
-	r, err := input.Open(name, input.Options{Progress: m.part()})
+func profileFromFiles(ctx context.Context, o ProfileOptions, options decode.Options, b *profile.Builder, s *ProfileSummary) error {
+	format, err := input.ParseFormat(o.Format)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	meter := newMeter(o.Progress)
+	for _, name := range o.Inputs {
+		r, err := input.Open(name, input.Options{Format: format, Progress: meter.part()})
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(profileFromFile(ctx, r, options, b, s), r.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func profileFromFile(ctx context.Context, r *input.Reader, o decode.Options, b *profile.Builder, s *ProfileSummary) (err error) {
 	if adapt := tabular(r); adapt != nil {
 		if o, err = adapt(o); err != nil {
 			return err

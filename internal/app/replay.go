@@ -20,6 +20,8 @@ type ReplayOptions struct {
 	Inputs []string
 	// Labels pair with Inputs by position; an empty name is no file.
 	Labels []string
+	// Format of all files, as input.ParseFormat has it; empty: by their names.
+	Format string
 	// Results takes the final results and the ledger as JSON lines; nil for none.
 	Results io.Writer
 	// Result, if set, is called with each final result, in order.
@@ -96,6 +98,10 @@ type replayStream struct {
 }
 
 func openLanes(groups []*pipeline.Group, o ReplayOptions) ([]*replayLane, error) {
+	format, err := input.ParseFormat(o.Format)
+	if err != nil {
+		return nil, err
+	}
 	var files []*replayLane
 	meter := newMeter(o.Progress)
 	for i, name := range o.Inputs {
@@ -104,11 +110,11 @@ func openLanes(groups []*pipeline.Group, o ReplayOptions) ([]*replayLane, error)
 		for _, g := range groups {
 			l.lanes = append(l.lanes, g.Lane(i))
 		}
-		if err := l.open(name, event.Prediction, meter); err != nil {
+		if err := l.open(name, format, event.Prediction, meter); err != nil {
 			return files, err
 		}
 		if i < len(o.Labels) && o.Labels[i] != "" {
-			if err := l.open(o.Labels[i], event.Label, meter); err != nil {
+			if err := l.open(o.Labels[i], format, event.Label, meter); err != nil {
 				return files, err
 			}
 		}
@@ -116,8 +122,8 @@ func openLanes(groups []*pipeline.Group, o ReplayOptions) ([]*replayLane, error)
 	return files, nil
 }
 
-func (l *replayLane) open(name string, kind event.Kind, m *meter) error {
-	r, err := input.Open(name, input.Options{Progress: m.part()})
+func (l *replayLane) open(name string, format input.Format, kind event.Kind, m *meter) error {
+	r, err := input.Open(name, input.Options{Format: format, Progress: m.part()})
 	if err != nil {
 		return err
 	}

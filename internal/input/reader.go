@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -16,14 +18,24 @@ import (
 // Format is the form of a file.
 type Format uint8
 
-// The forms. ByName takes it from the file's name.
+// The forms. Auto takes it from the file's name, and that of standard input from its
+// beginning.
 const (
-	ByName Format = iota
+	Auto Format = iota
 	JSONL
 	CSV
 	TSV
 	Parquet
 )
+
+// ParseFormat returns the format of a name: jsonl, csv, tsv, parquet, or empty for Auto.
+func ParseFormat(s string) (Format, error) {
+	i := slices.Index([]string{"", "jsonl", "csv", "tsv", "parquet"}, s)
+	if i < 0 {
+		return Auto, fmt.Errorf("format %q is none of jsonl, csv, tsv, parquet", s)
+	}
+	return Format(i), nil
+}
 
 // Options of Open.
 type Options struct {
@@ -60,8 +72,8 @@ type rows interface {
 }
 
 // Open opens a file, or standard input for "-": by its ending as .jsonl, .ndjson, .json,
-// .csv, .tsv or .parquet, each also with .gz or .zst. Standard input is JSON lines
-// unless Format says otherwise, and its compression is seen by itself.
+// .csv, .tsv or .parquet, each also with .gz or .zst. The form and compression of
+// standard input are seen by its first bytes.
 func Open(name string, o Options) (*Reader, error) {
 	r, err := open(name, o)
 	if err != nil {
@@ -119,6 +131,9 @@ func (r *Reader) start(format Format, source io.Reader, total int64, o Options) 
 	if err != nil {
 		return err
 	}
+	if format == Auto {
+		format = sniff(plain)
+	}
 	switch format {
 	case Parquet:
 		data, err := io.ReadAll(plain)
@@ -131,7 +146,7 @@ func (r *Reader) start(format Format, source io.Reader, total int64, o Options) 
 		r.rows, err = newCSV(plain, format == TSV)
 		return err
 	}
-	r.rows = &lines{r: bufio.NewReaderSize(plain, 1<<16), max: o.MaxLine}
+	r.rows = &lines{r: plain, max: o.MaxLine}
 	return nil
 }
 
@@ -140,11 +155,8 @@ func compressed(name string) bool {
 }
 
 func formatOf(name string, f Format) (Format, error) {
-	if f != ByName {
+	if f != Auto || name == "-" {
 		return f, nil
-	}
-	if name == "-" {
-		return JSONL, nil
 	}
 	plain := strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(name), ".gz"), ".zst")
 	for ending, f := range map[string]Format{".jsonl": JSONL, ".ndjson": JSONL, ".json": JSONL, ".csv": CSV, ".tsv": TSV, ".parquet": Parquet} {
@@ -156,7 +168,7 @@ func formatOf(name string, f Format) (Format, error) {
 }
 
 // decompress looks at the first bytes, whatever the name says.
-func (r *Reader) decompress(source io.Reader) (io.Reader, error) {
+func (r *Reader) decompress(source io.Reader) (*bufio.Reader, error) {
 	b := bufio.NewReaderSize(source, 1<<16)
 	magic, err := b.Peek(4)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -169,16 +181,34 @@ func (r *Reader) decompress(source io.Reader) (io.Reader, error) {
 			return nil, err
 		}
 		r.closers = append(r.closers, z.Close)
-		return z, nil
+		return bufio.NewReaderSize(z, 1<<16), nil
 	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
 		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(1<<27))
 		if err != nil {
 			return nil, err
 		}
 		r.closers = append(r.closers, func() error { z.Close(); return nil })
-		return z, nil
+		return bufio.NewReaderSize(z, 1<<16), nil
 	}
 	return b, nil
+}
+
+// sniff tells the form by the first line: a header has a delimiter and no brace.
+func sniff(r *bufio.Reader) Format {
+	head, _ := r.Peek(4096)
+	if bytes.HasPrefix(head, []byte("PAR1")) {
+		return Parquet
+	}
+	line, _, _ := bytes.Cut(bytes.TrimLeft(head, "\ufeff \t\r\n"), []byte("\n"))
+	switch {
+	case bytes.ContainsAny(line, "{}") || !utf8.Valid(line):
+		return JSONL
+	case bytes.ContainsRune(line, '\t'):
+		return TSV
+	case bytes.ContainsRune(line, ','):
+		return CSV
+	}
+	return JSONL
 }
 
 // Next returns the next row, or io.EOF. Another error names the file; nothing follows.
