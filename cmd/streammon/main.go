@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case err == nil:
 		return exitOK
 	case errors.As(err, &violations):
-		fmt.Fprintf(stderr, "%v\nstreammon: the config has %d violations\n", violations, len(violations))
+		fmt.Fprintf(stderr, "%v\nstreammon: violations in the config: %d\n", violations, len(violations))
 		return exitFailure
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "streammon: %v\nRun 'streammon --help' for usage.\n", err)
