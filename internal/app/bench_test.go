@@ -23,7 +23,7 @@ func BenchmarkKafkaToGauges(b *testing.B) {
 }
 
 const (
-	benchmarkEvents     = 200_000
+	benchmarkEvents     = 500_000
 	benchmarkPartitions = 4
 )
 

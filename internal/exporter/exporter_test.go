@@ -293,7 +293,7 @@ func BenchmarkScrape(b *testing.B) {
 	var results []*monitor.Result
 	for i := range 10 {
 		var features []monitor.FeatureResult
-		for k := range 44 {
+		for k := range 48 {
 			f := amount()
 			f.Name = fmt.Sprintf("feature_%02d", k)
 			features = append(features, f)
@@ -305,7 +305,7 @@ func BenchmarkScrape(b *testing.B) {
 		fresh bool
 	}{{"same", false}, {"new", true}} {
 		b.Run(c.name, func(b *testing.B) {
-			e := exporterOf(&monitor.Snapshot{Exporting: true, Results: results}, 12_000)
+			e := exporterOf(&monitor.Snapshot{Exporting: true, Results: results}, 10_000)
 			b.ReportAllocs()
 			for b.Loop() {
 				if c.fresh {
