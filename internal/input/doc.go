@@ -5,5 +5,6 @@
 // A row that is broken becomes a message that is no JSON: it is counted as such and
 // ends nothing. A file that is broken (a truncated archive, a damaged Parquet file)
 // is an error, after all rows before it were delivered. Memory is bounded by the
-// longest allowed line, and for Parquet by a page of each column.
+// longest allowed line of JSON, the longest row of CSV, and a page of each column of
+// Parquet.
 package input
