@@ -1,6 +1,8 @@
 package input
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -44,6 +46,9 @@ type leaf struct {
 
 func newParquet(r io.ReaderAt, size int64, progress func(read, total int64)) (p *parquetRows, err error) {
 	defer recoverParquet(&err)
+	if err := checkFooter(r, size); err != nil {
+		return nil, err
+	}
 	f, err := parquet.OpenFile(r, size)
 	if err != nil {
 		return nil, err
@@ -60,6 +65,26 @@ func newParquet(r io.ReaderAt, size int64, progress func(read, total int64)) (p 
 	}
 	p.values = make([][]parquet.Value, len(p.leaves))
 	return p, nil
+}
+
+// checkFooter looks at the footer's length, for which the library makes room before it
+// compares it with the file's.
+func checkFooter(r io.ReaderAt, size int64) error {
+	const magic, frame = "PAR1", 8 // of the footer: its length and the magic bytes
+	var end [frame]byte
+	if size < int64(len(magic)+frame) {
+		return errors.New("no Parquet file: it is too short")
+	}
+	if _, err := r.ReadAt(end[:], size-frame); err != nil {
+		return err
+	}
+	if string(end[4:]) != magic {
+		return errors.New("no Parquet file, or a truncated one: the magic bytes at its end are missing")
+	}
+	if n := int64(binary.LittleEndian.Uint32(end[:])); n > size-int64(len(magic)+frame) {
+		return fmt.Errorf("damaged Parquet file: a footer of %d bytes in a file of %d", n, size)
+	}
+	return nil
 }
 
 // recoverParquet makes an error of the library's panics on damaged files.

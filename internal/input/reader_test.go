@@ -285,6 +285,8 @@ func TestBrokenFiles(t *testing.T) {
 		{"cut.jsonl.gz", cut("jsonl", ".gz"), "unexpected EOF", true},
 		{"cut.csv.zst", cut("csv", ".zst"), "unexpected EOF", true},
 		{"cut.parquet", cut("parquet", ""), "magic", false},
+		{"short.parquet", []byte("PAR1"), "too short", false},
+		{"huge-footer.parquet", []byte("PAR1....\xff\xff\xff\xffPAR1"), "a footer of 4294967295 bytes in a file of 16", false},
 		{"lies.parquet", []byte("id,time\n1,2\n"), "magic", false},
 		{"empty.csv", nil, "the file is empty", false},
 		{"twice.csv", []byte("a,a\n"), `column "a" appears twice`, false},
