@@ -57,6 +57,9 @@ Rows need no id, time or model.`,
 			if err := checkBuildFlags(cmd, o, configFile); err != nil {
 				return err
 			}
+			if err := checkFiles(o.Format, "output", output, append(slices.Clone(o.Inputs), configFile)); err != nil {
+				return err
+			}
 			if o.Overrides, err = parseOverrides(features); err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -37,8 +38,9 @@ duplicate. Without --json a summary is printed.`,
 			if len(o.Labels) > len(o.Inputs) {
 				return usagef("%d --labels for %d --input: they pair by position", len(o.Labels), len(o.Inputs))
 			}
-			if jsonFile != "-" && slices.Contains(slices.Concat(o.Inputs, o.Labels), jsonFile) {
-				return usagef("--json=%s would overwrite an input", jsonFile)
+			inputs := slices.Concat(o.Inputs, o.Labels)
+			if err := checkFiles(o.Format, "json", jsonFile, append(inputs, configFile)); err != nil {
+				return err
 			}
 			c, err := config.Load(configFile)
 			if err != nil {
@@ -61,11 +63,7 @@ func addFormatFlag(cmd *cobra.Command, format *string) {
 }
 
 func replay(cmd *cobra.Command, c *config.Config, o app.ReplayOptions, jsonFile string) error {
-	out, closeOut, err := openOutput(cmd, jsonFile)
-	if err != nil {
-		return err
-	}
-	defer closeOut()
+	out := newOutput(cmd, jsonFile)
 	summary := newSummary()
 	o.Result = summary.add
 	if jsonFile != "" {
@@ -75,41 +73,96 @@ func replay(cmd *cobra.Command, c *config.Config, o app.ReplayOptions, jsonFile 
 	o.Progress = bar.bytes
 	ledger, err := app.Replay(cmd.Context(), c, o)
 	bar.done()
-	if err != nil {
+	if err := errors.Join(err, out.Close()); err != nil {
 		return err
 	}
 	if jsonFile == "" {
 		summary.print(cmd.OutOrStdout(), &ledger)
-		return nil
 	}
-	return closeOut()
+	return nil
 }
 
-// openOutput opens the file for buffered writing; close may be called twice.
-func openOutput(cmd *cobra.Command, name string) (w io.Writer, closeOut func() error, err error) {
-	if name == "" {
-		return io.Discard, func() error { return nil }, nil
+// checkFiles refuses a format that is none, standard input named twice, and an output
+// that is one of the files that are read.
+func checkFiles(format, flag, output string, read []string) error {
+	if !slices.Contains([]string{"", "jsonl", "csv", "tsv", "parquet"}, format) {
+		return usagef("--format %q is none of jsonl, csv, tsv, parquet", format)
 	}
-	var file io.Writer = cmd.OutOrStdout()
-	closer := func() error { return nil }
-	if name != "-" {
-		f, err := os.Create(name)
-		if err != nil {
-			return nil, nil, fmt.Errorf("open output: %w", err)
+	stdin := 0
+	for _, name := range read {
+		if name == "-" {
+			stdin++
 		}
-		file, closer = f, f.Close
 	}
-	b := bufio.NewWriterSize(file, 1<<16)
-	closed := false
-	return b, func() error {
-		if closed {
-			return nil
+	if stdin > 1 {
+		return usagef("standard input can be read once only, not for %d files", stdin)
+	}
+	out, err := os.Stat(output)
+	if err != nil {
+		return nil // it is new, or not a file
+	}
+	for _, name := range read {
+		if in, err := os.Stat(name); err == nil && out.Mode().IsRegular() && os.SameFile(in, out) {
+			return usagef("--%s=%s would overwrite %s, which is read", flag, output, name)
 		}
-		closed = true
-		if err := b.Flush(); err != nil {
-			closer()
-			return fmt.Errorf("write output: %w", err)
+	}
+	return nil
+}
+
+// output is a file that is made when the first byte is written, so that a command that
+// fails before leaves what is there.
+type output struct {
+	name   string // "" writes nothing
+	prompt bool   // each write is to be seen at once
+	stdout io.Writer
+	file   *os.File
+	w      *bufio.Writer
+}
+
+func newOutput(cmd *cobra.Command, name string) *output {
+	return &output{name: name, stdout: cmd.OutOrStdout()}
+}
+
+// Write writes, buffered.
+func (o *output) Write(b []byte) (int, error) {
+	if o.w == nil {
+		if err := o.open(); err != nil {
+			return 0, err
 		}
-		return closer()
-	}, nil
+	}
+	n, err := o.w.Write(b)
+	if err == nil && o.prompt {
+		err = o.w.Flush()
+	}
+	return n, err
+}
+
+func (o *output) open() (err error) {
+	to := o.stdout
+	switch o.name {
+	case "-":
+	case "":
+		to = io.Discard
+	default:
+		if o.file, err = os.Create(o.name); err != nil {
+			return fmt.Errorf("open output: %w", err)
+		}
+		to = o.file
+	}
+	o.w = bufio.NewWriterSize(to, 1<<16)
+	return nil
+}
+
+// Close writes what is buffered.
+func (o *output) Close() (err error) {
+	if o.w != nil {
+		err = o.w.Flush()
+	}
+	if o.file != nil {
+		err = errors.Join(err, o.file.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("write output: %w", err)
+	}
+	return nil
 }

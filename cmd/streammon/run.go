@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -30,6 +31,9 @@ windows final, writes the ledger and exits.`,
 			if err := required(cmd, "config.file"); err != nil {
 				return err
 			}
+			if err := checkFiles("", "results", results, []string{configFile}); err != nil {
+				return err
+			}
 			logger, err := newLogger(cmd, logLevel, logFormat)
 			if err != nil {
 				return err
@@ -38,19 +42,13 @@ windows final, writes the ledger and exits.`,
 			if err != nil {
 				return err
 			}
-			out, closeOut, err := openOutput(cmd, results)
-			if err != nil {
-				return err
-			}
-			defer closeOut()
+			out := newOutput(cmd, results)
+			out.prompt = !o.UntilEnd
 			if results != "" {
 				o.Results = out
 			}
 			o.Logger, o.Build = logger, build()
-			if err := app.Run(cmd.Context(), c, o); err != nil {
-				return err
-			}
-			return closeOut()
+			return errors.Join(app.Run(cmd.Context(), c, o), out.Close())
 		},
 	}
 	f := cmd.Flags()

@@ -67,11 +67,6 @@ func (s *summary) add(r *monitor.Result) {
 }
 
 func (s *summary) print(w io.Writer, l *event.Ledger) {
-	fmt.Fprintf(w, "%d windows of %d messages: %d accepted, %d rejected, %d late, %d duplicate\n",
-		s.windows, l.Consumed, l.Accepted, l.RejectedTotal(), l.Late, l.Duplicate)
-	if reasons := rejections(l); reasons != "" {
-		fmt.Fprintf(w, "rejected: %s\n", reasons)
-	}
 	slices.SortStableFunc(s.order, func(a, b spanKey) int {
 		return cmp.Or(cmp.Compare(a.model, b.model), cmp.Compare(a.version, b.version), cmp.Compare(a.window, b.window))
 	})
@@ -89,9 +84,14 @@ func (s *summary) print(w io.Writer, l *event.Ledger) {
 	}
 	if rows == 0 {
 		fmt.Fprintln(w, "no feature drifted")
-		return
+	} else {
+		t.Flush()
 	}
-	t.Flush()
+	if reasons := rejections(l); reasons != "" {
+		fmt.Fprintf(w, "rejected: %s\n", reasons)
+	}
+	fmt.Fprintf(w, "%d windows; %d messages consumed = %d accepted + %d rejected + %d late + %d duplicate\n",
+		s.windows, l.Consumed, l.Accepted, l.RejectedTotal(), l.Late, l.Duplicate)
 }
 
 func rejections(l *event.Ledger) string {

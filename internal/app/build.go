@@ -56,10 +56,13 @@ func (g *modelGroup) build(c *config.Config) error {
 		}
 		g.monitor.Models = append(g.monitor.Models, monitor.NewModel(mc, &g.monitor.Schema))
 	}
-	g.decode = decode.Options{Schema: g.monitor.Schema, Mapping: mapping(g.models), Limits: decode.Limits{
-		MessageBytes: c.Limits.MessageBytes, Depth: c.Limits.Depth, Fields: c.Limits.Fields, StringBytes: c.Limits.StringBytes,
-	}}
+	g.decode = decode.Options{Schema: g.monitor.Schema, Mapping: mapping(g.models), Limits: limits(c)}
 	return nil
+}
+
+func limits(c *config.Config) decode.Limits {
+	l := c.Limits
+	return decode.Limits{MessageBytes: l.MessageBytes, Depth: l.Depth, Fields: l.Fields, StringBytes: l.StringBytes}
 }
 
 // schema is the union of what the models want.

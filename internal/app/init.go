@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/streammon/streammon/internal/consumer"
+	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/input"
 )
 
@@ -134,7 +135,7 @@ func (s *sample) inferFeatures(objects []map[string]any, used []string) error {
 		s.mapping = append(s.mapping, `features: "$"`)
 	}
 	i := 0
-	inferred, err := input.Infer(func() (input.Record, error) {
+	inferred, _, err := input.Infer(func() (input.Record, error) {
 		if i == len(objects) {
 			return input.Record{}, io.EOF
 		}
@@ -149,11 +150,16 @@ func (s *sample) inferFeatures(objects []map[string]any, used []string) error {
 	if err != nil {
 		return err
 	}
+	texts := false
 	for _, f := range inferred {
 		if !nested && slices.Contains(used, f.Name) {
 			continue
 		}
 		s.features = append(s.features, f)
+		texts = texts || f.Quoted && !f.Skip && f.Type == event.Numeric
+	}
+	if texts {
+		s.mapping = append(s.mapping, "parse_strings: true")
 	}
 	if !slices.ContainsFunc(s.features, func(f input.Inferred) bool { return !f.Skip }) {
 		return errors.New("no field looks like a feature")

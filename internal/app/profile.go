@@ -54,7 +54,7 @@ func BuildProfile(ctx context.Context, c *config.Config, o ProfileOptions) (*pro
 	if o.FromKafka {
 		err = profileFromKafka(ctx, c, o, options, b, &s)
 	} else {
-		err = profileFromFiles(ctx, o, options, b, &s)
+		err = profileFromFiles(ctx, c, o, options, b, &s)
 	}
 	if err != nil {
 		return nil, s, err
@@ -79,7 +79,7 @@ func profileDecoding(c *config.Config, o ProfileOptions) (decode.Options, error)
 		return decode.Options{}, err
 	}
 	g := &modelGroup{models: []*config.Model{m}}
-	options := decode.Options{Schema: g.schema(), Mapping: mapping(g.models), FeaturesOnly: true, Limits: decode.DefaultLimits()}
+	options := decode.Options{Schema: g.schema(), Mapping: mapping(g.models), FeaturesOnly: true, Limits: limits(c)}
 	return options, nil
 }
 
@@ -102,19 +102,23 @@ func findModel(c *config.Config, name string) (*config.Model, error) {
 const inferRows = 10_000
 
 func inferDecoding(o ProfileOptions) (decode.Options, error) {
-	options := decode.Options{FeaturesOnly: true, Limits: decode.DefaultLimits()}
-	format, err := input.ParseFormat(o.Format)
+	options := decode.Options{FeaturesOnly: true, AnyModel: true}
+	files, err := inputOptions(o.Format, nil)
 	if err != nil {
 		return options, err
 	}
-	r, err := input.Open(o.Inputs[0], input.Options{Format: format})
+	r, err := input.Open(o.Inputs[0], files)
 	if err != nil {
 		return options, err
 	}
 	defer r.Close()
-	inferred, err := input.Infer(r.Next, inferRows)
+	inferred, nested, err := input.Infer(r.Next, inferRows)
 	if err != nil {
 		return options, err
+	}
+	options.Mapping.ParseStrings = true
+	if !nested {
+		options.Mapping.Features = "$"
 	}
 	for i := range inferred {
 		override(&inferred[i], o.Overrides)
@@ -145,14 +149,15 @@ func override(f *input.Inferred, overrides map[string]string) {
 	}
 }
 
-func profileFromFiles(ctx context.Context, o ProfileOptions, options decode.Options, b *profile.Builder, s *ProfileSummary) error {
-	format, err := input.ParseFormat(o.Format)
+func profileFromFiles(ctx context.Context, c *config.Config, o ProfileOptions, options decode.Options, b *profile.Builder, s *ProfileSummary) error {
+	files, err := inputOptions(o.Format, c)
 	if err != nil {
 		return err
 	}
 	meter := newMeter(o.Progress)
 	for _, name := range o.Inputs {
-		r, err := input.Open(name, input.Options{Format: format, Progress: meter.part()})
+		files.Progress = meter.part()
+		r, err := input.Open(name, files)
 		if err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ func Replay(ctx context.Context, c *config.Config, o ReplayOptions) (event.Ledge
 		groups[i] = pipeline.NewGroup(m.monitor, m.decode, sink, i, false)
 		groups[i].Grow(len(o.Inputs))
 	}
-	files, err := openLanes(groups, o)
+	files, err := openLanes(groups, c, o)
 	defer func() {
 		for _, f := range files {
 			f.close()
@@ -97,8 +97,8 @@ type replayStream struct {
 	ended  bool
 }
 
-func openLanes(groups []*pipeline.Group, o ReplayOptions) ([]*replayLane, error) {
-	format, err := input.ParseFormat(o.Format)
+func openLanes(groups []*pipeline.Group, c *config.Config, o ReplayOptions) ([]*replayLane, error) {
+	options, err := inputOptions(o.Format, c)
 	if err != nil {
 		return nil, err
 	}
@@ -110,11 +110,13 @@ func openLanes(groups []*pipeline.Group, o ReplayOptions) ([]*replayLane, error)
 		for _, g := range groups {
 			l.lanes = append(l.lanes, g.Lane(i))
 		}
-		if err := l.open(name, format, event.Prediction, meter); err != nil {
+		options.Progress = meter.part()
+		if err := l.open(name, options, event.Prediction); err != nil {
 			return files, err
 		}
 		if i < len(o.Labels) && o.Labels[i] != "" {
-			if err := l.open(o.Labels[i], format, event.Label, meter); err != nil {
+			options.Progress = meter.part()
+			if err := l.open(o.Labels[i], options, event.Label); err != nil {
 				return files, err
 			}
 		}
@@ -122,8 +124,18 @@ func openLanes(groups []*pipeline.Group, o ReplayOptions) ([]*replayLane, error)
 	return files, nil
 }
 
-func (l *replayLane) open(name string, format input.Format, kind event.Kind, m *meter) error {
-	r, err := input.Open(name, input.Options{Format: format, Progress: m.part()})
+// inputOptions are those of all files; c may be nil. A line is cut where the decoder
+// sees that it is too large.
+func inputOptions(format string, c *config.Config) (o input.Options, err error) {
+	if c != nil {
+		o.MaxLine = c.Limits.MessageBytes + 1
+	}
+	o.Format, err = input.ParseFormat(format)
+	return o, err
+}
+
+func (l *replayLane) open(name string, o input.Options, kind event.Kind) error {
+	r, err := input.Open(name, o)
 	if err != nil {
 		return err
 	}

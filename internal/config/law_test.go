@@ -192,7 +192,7 @@ func TestEventPath(t *testing.T) {
 		path := rapid.OneOf(
 			rapid.StringMatching(`\$?(\.?[ab$]{1,2}|\[['"]([a.' "\]]|\\[a'"\\]){0,3}['"]\]){0,3}`),
 			rapid.StringMatching(`[$.\[\]'"\\ a*]{0,8}`),
-			rapid.Map(rapid.String(), decode.QuotePath),
+			rapid.Map(rapid.String(), func(s string) string { return decode.QuotePath(s) }),
 		).Draw(t, "path")
 		names, err := decode.ParsePath(path)
 		want := err == nil && len(names) > 0 && !slices.Contains(names, "") && !regexp.MustCompile(`^\$[^.\[]`).MatchString(path)

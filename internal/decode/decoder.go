@@ -68,6 +68,8 @@ type Options struct {
 	// FeaturesOnly requires no field at all, for training data. A time that is there
 	// and can be read is still given.
 	FeaturesOnly bool
+	// AnyModel takes what other models were asked for the first model's, too.
+	AnyModel bool
 }
 
 // Decoder decodes messages, one at a time, for one goroutine.
@@ -174,7 +176,7 @@ func (d *Decoder) judge(ev *event.Event) event.Reason {
 		if !f.hasTime || f.badTime {
 			ev.Time = 0
 		}
-		return event.Accepted
+		return d.model(ev)
 	}
 	lone := len(d.options.Schema.Models) == 1
 	switch {
@@ -191,13 +193,19 @@ func (d *Decoder) judge(ev *event.Event) event.Reason {
 	case f.badTime:
 		return d.reject(event.Time, "a time that cannot be read")
 	}
-	if f.hasModel {
-		i, ok := d.models[string(f.model)]
-		if !ok {
-			return d.reject(event.Model, "an unknown model")
-		}
-		ev.Model = i
+	return d.model(ev)
+}
+
+// model finds the model that the event names, if it names one.
+func (d *Decoder) model(ev *event.Event) event.Reason {
+	if !d.found.hasModel || d.options.AnyModel {
+		return event.Accepted
 	}
+	i, ok := d.models[string(d.found.model)]
+	if !ok {
+		return d.reject(event.Model, "an unknown model")
+	}
+	ev.Model = i
 	return event.Accepted
 }
 

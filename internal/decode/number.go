@@ -168,6 +168,39 @@ func parseDigits(b []byte) (int64, bool) {
 	return n, err == nil
 }
 
+// isDecimal reports whether a text is a number in JSON's notation, with leading zeros
+// allowed.
+func isDecimal(b []byte) bool {
+	if len(b) > 0 && b[0] == '-' {
+		b = b[1:]
+	}
+	digits := func() bool {
+		n := 0
+		for n < len(b) && b[n]-'0' <= 9 {
+			n++
+		}
+		b = b[n:]
+		return n > 0
+	}
+	if !digits() {
+		return false
+	}
+	if len(b) > 0 && b[0] == '.' {
+		if b = b[1:]; !digits() {
+			return false
+		}
+	}
+	if len(b) > 0 && b[0]|0x20 == 'e' {
+		if b = b[1:]; len(b) > 0 && (b[0] == '+' || b[0] == '-') {
+			b = b[1:]
+		}
+		if !digits() {
+			return false
+		}
+	}
+	return len(b) == 0
+}
+
 // parseText reads a float64 from text that may be no JSON number, such as "+1" or ".5".
 func parseText(b []byte) (float64, bool) {
 	f, err := strconv.ParseFloat(textOf(b), 64)

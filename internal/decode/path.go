@@ -79,7 +79,11 @@ func cutQuoted(s string) (name, rest string, err error) {
 	return "", "", fmt.Errorf("%q: the quote is not closed", s)
 }
 
-// QuotePath returns the path of a top-level member of any name.
-func QuotePath(name string) string {
-	return "$['" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(name) + "']"
+// QuotePath returns the path of the members of any names, from the top down.
+func QuotePath(names ...string) string {
+	path := "$"
+	for _, n := range names {
+		path += "['" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(n) + "']"
+	}
+	return path
 }

@@ -86,11 +86,11 @@ func unixTime(token []byte, unit TimeUnit) (ns int64, ok bool) {
 }
 
 // parseTime reads RFC 3339 (T and Z in either case, or a space; any offset; digits
-// below a nanosecond are cut), or a text of digits as a Unix time. A leap second is
+// below a nanosecond are cut), or a decimal number as a Unix time. A leap second is
 // none: it has no Unix time.
 func parseTime(b []byte, unit TimeUnit) (ns int64, ok bool) {
 	if len(b) < 20 || b[4] != '-' {
-		if _, ok := parseDigits(b); ok && b[0] != '+' {
+		if isDecimal(b) {
 			return unixTime(b, unit)
 		}
 		return 0, false

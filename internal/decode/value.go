@@ -79,10 +79,8 @@ func (d *Decoder) envelope(f field, v *value, ev *event.Event) {
 	case fieldStatus:
 		ev.Failed = d.options.Mapping.ErrorStatus.isError(v)
 	case fieldLatency:
-		if v.kind == numberValue {
-			if ms, ok := parseFloat(v.text); ok && ms >= 0 {
-				ev.Latency, ev.HasLatency = ms/1000, true
-			}
+		if ms := d.numeric(v); ms.State == event.Valid && v.kind != trueValue && v.kind != falseValue && ms.Number >= 0 {
+			ev.Latency, ev.HasLatency = ms.Number/1000, true
 		}
 	}
 }
@@ -138,8 +136,14 @@ func (d *Decoder) numeric(v *value) event.Value {
 }
 
 // numericText reads a number from text: any that is a number in JSON or in Go's
-// decimal notation, and finite.
+// decimal notation, and finite; or "true" or "false", in any case, as 1 or 0.
 func numericText(b []byte) event.Value {
+	switch {
+	case bytes.EqualFold(b, texts[trueValue]):
+		return event.Value{State: event.Valid, Number: 1}
+	case bytes.EqualFold(b, texts[falseValue]):
+		return event.Value{State: event.Valid}
+	}
 	if len(b) == 0 || len(b) > 400 {
 		return invalid
 	}

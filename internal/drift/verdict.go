@@ -54,7 +54,7 @@ type Outcome struct {
 	// Threshold is the smallest value that is drift: it is significant, and its effect,
 	// the value above its mean under "no drift", is at least the floor. Where the
 	// p-value is undefined the floor alone counts. In a small sample
-	// it may lie above all possible values.
+	// it may lie above all possible values; below MinSamples it is undefined.
 	Threshold float64
 }
 
@@ -72,7 +72,7 @@ func Evaluate(ref, cur Sample, opt Options) (outcomes []Outcome, state string) {
 // EvaluateInto is Evaluate that appends the outcomes to dst.
 func EvaluateInto(dst []Outcome, ref, cur Sample, opt Options) (outcomes []Outcome, state string) {
 	c := newComparison(ref, cur, opt.alpha())
-	decider := decider(opt.DecideBy, ref.numeric())
+	decider, enough := decider(opt.DecideBy, ref.numeric()), total(cur.Bins) >= opt.MinSamples
 	for i := range Catalogue {
 		s := &Catalogue[i]
 		shown := s.applies(ref.numeric()) && s.among(opt.Statistics)
@@ -84,11 +84,16 @@ func EvaluateInto(dst []Outcome, ref, cur Sample, opt Options) (outcomes []Outco
 			if opt.Floor > 0 {
 				floor = opt.Floor
 			}
-			state = m.state(floor, total(cur.Bins) >= opt.MinSamples)
+			state = m.state(floor, enough)
 		}
-		if shown {
-			dst = append(dst, Outcome{s.Name, m.value, m.pvalue, m.threshold(floor)})
+		if !shown {
+			continue
 		}
+		o := Outcome{s.Name, m.value, m.pvalue, math.NaN()}
+		if enough {
+			o.Threshold = m.threshold(floor)
+		}
+		dst = append(dst, o)
 	}
 	return dst, state
 }

@@ -51,6 +51,19 @@ func TestState(t *testing.T) {
 	}
 }
 
+// TestTooFewValuesHaveNoThreshold: where there can be no verdict there is no value from
+// which on there would be drift.
+func TestTooFewValuesHaveNoThreshold(t *testing.T) {
+	for least, want := range map[uint64]bool{1000: true, 1001: false} {
+		outcomes, _ := Evaluate(halves(500), halves(665), Options{MinSamples: least})
+		for _, o := range outcomes {
+			if math.IsNaN(o.Value) || math.IsNaN(o.PValue) || math.IsNaN(o.Threshold) == want {
+				t.Errorf("of at least %d: %+v", least, o)
+			}
+		}
+	}
+}
+
 func TestFloorIsOfTheDecidingStatisticOnly(t *testing.T) {
 	plain, _ := Evaluate(halves(500), halves(600), Options{})
 	raised, _ := Evaluate(halves(500), halves(600), Options{DecideBy: "tvd", Floor: 0.3})

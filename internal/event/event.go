@@ -123,6 +123,11 @@ type Event struct {
 // 2000-01-01T00:00:00Z in nanoseconds since the Unix epoch.
 var Ancient = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano()
 
+// Beyond is the time from which on an event is rejected as future, whatever its record
+// says: 2200-01-01T00:00:00Z in nanoseconds since the Unix epoch. It keeps the ends of
+// windows within what an int64 can hold.
+var Beyond = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano()
+
 // Reason says why a message was rejected. The set is closed.
 type Reason uint8
 
@@ -139,7 +144,7 @@ const (
 	Envelope
 	// Time: the event time cannot be read.
 	Time
-	// Future: too far ahead of the record's own timestamp.
+	// Future: too far ahead of the record's own timestamp, or beyond the year 2199.
 	Future
 	// Past: before the year 2000; its name is "ancient".
 	Past

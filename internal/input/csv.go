@@ -13,16 +13,14 @@ import (
 // quoted or not.
 type table struct {
 	r      *csv.Reader
-	names  []string
+	names  [][]string
 	keys   [][]byte // `"name":"`
 	buffer []byte
 }
 
 func newCSV(r io.Reader, tabs bool) (*table, error) {
 	b := bufio.NewReaderSize(r, 1<<16)
-	if bom, err := b.Peek(3); err == nil && string(bom) == "\ufeff" {
-		b.Discard(3)
-	}
+	skipMark(b)
 	c := csv.NewReader(b)
 	c.ReuseRecord, c.FieldsPerRecord = true, -1
 	if tabs {
@@ -30,7 +28,7 @@ func newCSV(r io.Reader, tabs bool) (*table, error) {
 	}
 	header, err := c.Read()
 	if errors.Is(err, io.EOF) {
-		return nil, errors.New("no header: the file is empty")
+		return &table{r: c}, nil // an empty file has no rows
 	}
 	if err != nil {
 		return nil, fmt.Errorf("header: %w", err)
@@ -45,13 +43,13 @@ func newCSV(r io.Reader, tabs bool) (*table, error) {
 			return nil, fmt.Errorf("header: column %d has no name", i+1)
 		}
 		seen[name] = true
-		t.names = append(t.names, name)
+		t.names = append(t.names, []string{name})
 		t.keys = append(t.keys, append(appendString(nil, name), ':'))
 	}
 	return t, nil
 }
 
-func (t *table) columns() []string { return t.names }
+func (t *table) columns() [][]string { return t.names }
 
 func (t *table) next() (Record, error) {
 	cells, err := t.r.Read()

@@ -23,8 +23,10 @@ type Inferred struct {
 	// Rows were looked at; of these so many had no value, and there were so many
 	// distinct ones (counted to 10,000).
 	Rows, Missing, Distinct int
-	Example                 string
-	Reason                  string
+	// Quoted: a number among the values is a text.
+	Quoted  bool
+	Example string
+	Reason  string
 }
 
 const (
@@ -50,8 +52,8 @@ type column struct {
 //   - left out, if it is empty, holds times, nested values, or a text or integer of its own in
 //     nearly each row, as ids do.
 //
-// Of a message with an object "features" only its members count.
-func Infer(next func() (Record, error), rows int) ([]Inferred, error) {
+// If the first message has an object "features", nested is true, and its members count.
+func Infer(next func() (Record, error), rows int) (columns []Inferred, nested bool, err error) {
 	var order []*column
 	byName := map[string]*column{}
 	n := 0
@@ -61,11 +63,20 @@ func Infer(next func() (Record, error), rows int) ([]Inferred, error) {
 			break
 		}
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		object, names, err := members(r.Value)
+		object, names, err := membersOf(r.Value)
 		if err != nil {
 			continue // counted when it is read for good
+		}
+		if len(order) == 0 {
+			_, _, err := membersOf(object["features"])
+			nested = err == nil
+		}
+		if nested {
+			if object, names, err = membersOf(object["features"]); err != nil {
+				continue
+			}
 		}
 		for _, name := range names {
 			c := byName[name]
@@ -78,26 +89,22 @@ func Infer(next func() (Record, error), rows int) ([]Inferred, error) {
 		}
 	}
 	if n == 0 {
-		return nil, errors.New("infer types: no rows")
+		return nil, false, errors.New("infer types: no rows")
 	}
-	out := make([]Inferred, len(order))
-	for i, c := range order {
-		out[i] = c.judge(n)
+	for _, c := range order {
+		columns = append(columns, c.judge(n))
 	}
-	return out, nil
+	return columns, nested, nil
 }
 
-// members returns the members of the message, or of its "features", in their order.
-func members(message []byte) (map[string]json.RawMessage, []string, error) {
+// membersOf returns the members of an object, in their order.
+func membersOf(message []byte) (map[string]json.RawMessage, []string, error) {
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(message, &object); err != nil {
 		return nil, nil, err
 	}
-	if inner, ok := object["features"]; ok {
-		var features map[string]json.RawMessage
-		if json.Unmarshal(inner, &features) == nil && features != nil {
-			object, message = features, inner
-		}
+	if object == nil {
+		return nil, nil, errors.New("null is no object")
 	}
 	d := json.NewDecoder(bytes.NewReader(message))
 	if _, err := d.Token(); err != nil {
@@ -131,7 +138,9 @@ func (c *column) add(raw json.RawMessage) {
 		if json.Unmarshal(raw, &text) != nil {
 			return
 		}
+		numbers := c.numbers
 		c.classify(strings.TrimSpace(text))
+		c.Quoted = c.Quoted || c.numbers > numbers
 	default:
 		c.classify(text)
 	}

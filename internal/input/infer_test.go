@@ -24,7 +24,7 @@ func infer(t *testing.T, header string, n int, cells func(i int) string) string 
 	if err != nil {
 		t.Fatal(err)
 	}
-	columns, err := Infer(r.Next, 1000)
+	columns, _, err := Infer(r.Next, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestInferFlights(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	inferred, err := Infer(r.Next, 10_000)
+	inferred, _, err := Infer(r.Next, 10_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,12 +96,38 @@ func TestInferReadsNoMore(t *testing.T) {
 		n++
 		return Record{Value: []byte(`{"features":{"x":1.5},"id":"a"}`)}, nil
 	}
-	got, err := Infer(next, 10)
-	if err != nil || n != 10 || len(got) != 1 || got[0].Name != "x" || got[0].Rows != 10 {
+	got, nested, err := Infer(next, 10)
+	if err != nil || !nested || n != 10 || len(got) != 1 || got[0].Name != "x" || got[0].Rows != 10 {
 		t.Errorf("%+v, %v after %d rows", got, err, n)
 	}
-	if _, err := Infer(func() (Record, error) { return Record{}, io.EOF }, 10); err == nil {
+	if _, _, err := Infer(func() (Record, error) { return Record{}, io.EOF }, 10); err == nil {
 		t.Error("no error without rows")
+	}
+}
+
+func paths(names ...string) (out [][]string) {
+	for _, n := range names {
+		out = append(out, []string{n})
+	}
+	return out
+}
+
+// TestTruthIsNoAnswer: the column of the true label is not taken for the model's answer.
+func TestTruthIsNoAnswer(t *testing.T) {
+	s := event.Schema{Models: []string{"m"}, Features: []event.Feature{{Name: event.PredictionLabel, Type: event.Categorical}}}
+	for _, given := range []string{"", "$.prediction.label"} {
+		m, err := TabularMapping(paths("time", "label"), decode.Mapping{Label: given}, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := decode.New(decode.Options{Schema: s, Mapping: m})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ev event.Event
+		if d.Decode([]byte(`{"time":"2013-04-01T00:00:00Z","label":"late"}`), &ev); ev.Features[0].State != event.Missing {
+			t.Errorf("with path %q: %s", given, ev.Features[0].Text)
+		}
 	}
 }
 
@@ -114,17 +140,19 @@ func TestTabularMapping(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name    string
-		columns []string
+		columns [][]string
 		mapping decode.Mapping
 		row     string
 	}{
-		{"last names", []string{"id", "time", "amount", "a.b", "shop", "score", "prediction_label", "country"}, decode.Mapping{Score: "$.prediction.score"},
-			`{"time":"2013-04-01T00:00:00Z","amount":"1.5","a.b":"2","shop":"x","score":"0.5","prediction_label":"late","country":"US"}`},
-		{"whole paths", []string{"time", "features.amount", "features.a.b", "features.shop", "prediction.score", "prediction.label", "segments.country"}, decode.Mapping{},
+		{"last names", paths("id", "time", "amount", "a.b", "shop", "label", "score", "prediction_label", "country"), decode.Mapping{Score: "$.prediction.score"},
+			`{"time":"2013-04-01T00:00:00Z","amount":"1.5","a.b":"2","shop":"x","label":"the truth","score":"0.5","prediction_label":"late","country":"US"}`},
+		{"whole paths", paths("time", "features.amount", "features.a.b", "features.shop", "prediction.score", "prediction.label", "segments.country"), decode.Mapping{},
 			`{"time":"2013-04-01T00:00:00Z","features.amount":"1.5","features.a.b":"2","features.shop":"x","prediction.score":"0.5","prediction.label":"late","segments.country":"US"}`},
-		{"paths of a config", []string{"at", "amount", "a.b", "store", "p", "decision", "country", "label"},
+		{"paths of a config", paths("at", "amount", "a.b", "store", "p", "decision", "country", "label"),
 			decode.Mapping{Time: "$.at", Features: "$", Segments: "$", Score: "$.p", Label: "$.decision", FeaturePaths: map[string]string{"shop": "$.store"}},
 			`{"at":"2013-04-01T00:00:00Z","amount":"1.5","a.b":"2","store":"x","p":"0.5","decision":"late","country":"US","label":"true one"}`},
+		{"groups of Parquet", [][]string{{"time"}, {"features", "amount"}, {"features", "a.b"}, {"features", "shop"}, {"prediction", "score"}, {"prediction", "label"}, {"segments", "country"}}, decode.Mapping{},
+			`{"time":"2013-04-01T00:00:00Z","features":{"amount":1.5,"a.b":2,"shop":"x"},"prediction":{"score":0.5,"label":"late"},"segments":{"country":"US"}}`},
 	} {
 		m, err := TabularMapping(c.columns, c.mapping, s)
 		if err != nil {

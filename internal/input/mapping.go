@@ -8,43 +8,28 @@ import (
 	"github.com/streammon/streammon/internal/event"
 )
 
-// TabularMapping fits a mapping to the columns of a file. A field's column is the one
-// named as its path (without "$."), else as the path's last name: features.amount or
-// amount. A field without a column stays where it was, and will be missing. Texts are
-// parsed as numbers, since CSV has nothing else.
-func TabularMapping(columns []string, m decode.Mapping, s event.Schema) (decode.Mapping, error) {
-	fit := func(path *string, usual string) {
-		if *path == "" {
-			*path = usual
-		}
-		*path = columnPath(columns, *path)
-	}
-	features, segments := base(m.Features, "features"), base(m.Segments, "segments")
-	featurePaths, segmentPaths := map[string]string{}, map[string]string{}
-	for _, f := range s.Features {
-		path := m.FeaturePaths[f.Name]
-		switch {
-		case path != "":
-		case f.Name == event.PredictionScore:
-			path = orElse(m.Score, f.Name)
-		case f.Name == event.PredictionLabel:
-			path = orElse(m.Label, f.Name)
-			if _, ok := find(columns, path); !ok && m.Label == "" {
-				path = "prediction_label" // not "label": that is the truth
-			}
-		case f.Name == event.PredictionValue:
-			path = orElse(m.Value, f.Name)
-		default:
-			path = features + f.Name
-		}
-		featurePaths[f.Name] = columnPathOf(columns, path, f.Name)
-	}
-	for _, name := range s.Segments {
-		path := m.SegmentPaths[name]
-		if path == "" {
-			path = segments + name
-		}
-		segmentPaths[name] = columnPathOf(columns, path, name)
+// outputs are the names by which columns give what a model answered, besides the path.
+var outputs = map[string][]string{
+	event.PredictionScore: {"prediction_score", "score"},
+	event.PredictionLabel: {"prediction_label"}, // not "label": that is the truth
+	event.PredictionValue: {"prediction_value", "value"},
+}
+
+// columnSet finds the column of a field: the one at its path, or of the same dotted
+// name, else the one of a usual name.
+type columnSet struct {
+	paths  [][]string
+	dotted []string
+}
+
+// TabularMapping fits a mapping to the columns of a file, given by their paths in its
+// messages. A field's column is the one at its path, or named as its path
+// (features.amount), or as the last name of it (amount). A field without a column stays where it
+// was, and will be missing. Texts are parsed as numbers, since CSV has nothing else.
+func TabularMapping(columns [][]string, m decode.Mapping, s event.Schema) (decode.Mapping, error) {
+	c := columnSet{paths: columns}
+	for _, p := range columns {
+		c.dotted = append(c.dotted, strings.Join(p, "."))
 	}
 	for _, f := range []struct {
 		path  *string
@@ -53,9 +38,33 @@ func TabularMapping(columns []string, m decode.Mapping, s event.Schema) (decode.
 		{&m.Type, "type"}, {&m.ID, "id"}, {&m.Time, "time"}, {&m.Model, "model"}, {&m.Version, "version"},
 		{&m.LatencyMS, "latency_ms"}, {&m.Status, "status"}, {&m.TrueLabel, "label"}, {&m.LabelTime, "label_time"}, {&m.RecordTime, "record_time"},
 	} {
-		fit(f.path, f.usual)
+		*f.path = c.field(orElse(*f.path, f.usual))
 	}
-	m.FeaturePaths, m.SegmentPaths, m.ParseStrings = featurePaths, segmentPaths, true
+	features, segments := map[string]string{}, map[string]string{}
+	answers := map[string]string{event.PredictionScore: m.Score, event.PredictionLabel: m.Label, event.PredictionValue: m.Value}
+	for _, f := range s.Features {
+		given := m.FeaturePaths[f.Name]
+		switch names, output := outputs[f.Name]; {
+		case given != "":
+			features[f.Name] = c.find(given, lastName(given), f.Name)
+		case output:
+			path := answers[f.Name]
+			if last := lastName(path); last != "" && last != "label" {
+				names = append([]string{last}, names...)
+			}
+			features[f.Name] = c.find(orElse(path, f.Name), names...)
+		default:
+			features[f.Name] = c.find(below(m.Features, "features", f.Name), f.Name)
+		}
+	}
+	for _, name := range s.Segments {
+		if given := m.SegmentPaths[name]; given != "" {
+			segments[name] = c.find(given, lastName(given), name)
+		} else {
+			segments[name] = c.find(below(m.Segments, "segments", name), name)
+		}
+	}
+	m.FeaturePaths, m.SegmentPaths, m.ParseStrings = features, segments, true
 	return m, nil
 }
 
@@ -66,45 +75,37 @@ func orElse(path, usual string) string {
 	return path
 }
 
-// base is the prefix of the paths below an object; "$" has none.
-func base(path, usual string) string {
-	path = strings.TrimPrefix(strings.TrimPrefix(orElse(path, usual), "$"), ".")
-	if path == "" {
-		return ""
+// below is the path of a member, of any name, of the object at a path.
+func below(object, usual, name string) string {
+	names, err := decode.ParsePath(orElse(object, usual))
+	if err != nil {
+		return object // it is said when the decoder is made
 	}
-	return path + "."
+	return decode.QuotePath(append(slices.Clone(names), name)...)
 }
 
-// find returns the column of a path.
-func find(columns []string, path string) (string, bool) {
+func lastName(path string) string {
 	names, err := decode.ParsePath(path)
 	if err != nil || len(names) == 0 {
-		return "", false
+		return ""
 	}
-	for _, want := range []string{strings.Join(names, "."), names[len(names)-1]} {
-		if slices.Contains(columns, want) {
-			return want, true
-		}
-	}
-	return "", false
+	return names[len(names)-1]
 }
 
-func columnPath(columns []string, path string) string {
-	if c, ok := find(columns, path); ok {
-		return decode.QuotePath(c)
+// field is find for a field of the envelope.
+func (c *columnSet) field(path string) string { return c.find(path, lastName(path)) }
+
+// find returns the path of the column at the path, or of its dotted name, or of one of
+// the usual names; the path itself if there is none of these.
+func (c *columnSet) find(path string, usual ...string) string {
+	names, err := decode.ParsePath(path)
+	if err != nil {
+		return path
+	}
+	for _, want := range append([]string{strings.Join(names, ".")}, usual...) {
+		if i := slices.Index(c.dotted, want); i >= 0 {
+			return decode.QuotePath(c.paths[i]...)
+		}
 	}
 	return path
-}
-
-// columnPathOf is columnPath for a name that may itself have dots or odd characters.
-func columnPathOf(columns []string, path, name string) string {
-	for _, want := range []string{strings.TrimPrefix(path, "$."), name} {
-		if slices.Contains(columns, want) {
-			return decode.QuotePath(want)
-		}
-	}
-	if c, ok := find(columns, path); ok {
-		return decode.QuotePath(c)
-	}
-	return decode.QuotePath(name)
 }

@@ -28,7 +28,6 @@ type parquetRows struct {
 	batch    []parquet.Row
 	pending  []parquet.Row
 	leaves   []leaf
-	names    []string
 	values   [][]parquet.Value
 	buffer   []byte
 	row      int64
@@ -61,7 +60,6 @@ func newParquet(r io.ReaderAt, size int64, progress func(read, total int64)) (p 
 			return nil, fmt.Errorf("column %s is not in the schema", strings.Join(path, "."))
 		}
 		p.leaves = append(p.leaves, leaf{path, column.MaxRepetitionLevel > 0, writerOf(column.Node.Type())})
-		p.names = append(p.names, strings.Join(path, "."))
 	}
 	p.values = make([][]parquet.Value, len(p.leaves))
 	return p, nil
@@ -94,7 +92,13 @@ func recoverParquet(err *error) {
 	}
 }
 
-func (p *parquetRows) columns() []string { return p.names }
+func (p *parquetRows) columns() [][]string {
+	paths := make([][]string, len(p.leaves))
+	for i, l := range p.leaves {
+		paths[i] = l.path
+	}
+	return paths
+}
 
 func (p *parquetRows) next() (record Record, err error) {
 	defer recoverParquet(&err)
@@ -217,12 +221,36 @@ func writerOf(t parquet.Type) func([]byte, parquet.Value) []byte {
 		return func(b []byte, v parquet.Value) []byte { return appendTime(b, int64(v.Int32()), 24*time.Hour) }
 	case *format.DecimalType:
 		return func(b []byte, v parquet.Value) []byte { return appendDecimal(b, v, int(l.Scale)) }
+	case *format.Float16Type:
+		return func(b []byte, v parquet.Value) []byte { return appendReal(b, half(v.ByteArray()), 32) }
 	case *format.IntType:
 		if !l.IsSigned {
 			return appendUnsigned
 		}
 	}
 	return appendPhysical
+}
+
+// half returns the value of an IEEE 754 binary16, little end first.
+func half(b []byte) float64 {
+	if len(b) != 2 {
+		return math.NaN()
+	}
+	h := binary.LittleEndian.Uint16(b)
+	exponent, fraction := int(h>>10&31), float64(h&1023)
+	x := math.Ldexp(1024+fraction, exponent-25)
+	switch {
+	case exponent == 0:
+		x = math.Ldexp(fraction, -24)
+	case exponent == 31 && fraction == 0:
+		x = math.Inf(1)
+	case exponent == 31:
+		return math.NaN()
+	}
+	if h>>15 == 1 {
+		x = -x
+	}
+	return x
 }
 
 func appendUnsigned(b []byte, v parquet.Value) []byte {

@@ -68,7 +68,7 @@ type Reader struct {
 // rows is what each format implements.
 type rows interface {
 	next() (Record, error)
-	columns() []string // nil: not tabular
+	columns() [][]string // nil: not tabular
 }
 
 // Open opens a file, or standard input for "-": by its ending as .jsonl, .ndjson, .json,
@@ -146,6 +146,7 @@ func (r *Reader) start(format Format, source io.Reader, total int64, o Options) 
 		r.rows, err = newCSV(plain, format == TSV)
 		return err
 	}
+	skipMark(plain)
 	r.rows = &lines{r: plain, max: o.MaxLine}
 	return nil
 }
@@ -211,6 +212,13 @@ func sniff(r *bufio.Reader) Format {
 	return JSONL
 }
 
+// skipMark skips the byte order mark that some programs begin a text with.
+func skipMark(r *bufio.Reader) {
+	if b, err := r.Peek(3); err == nil && string(b) == "\ufeff" {
+		r.Discard(3)
+	}
+}
+
 // Next returns the next row, or io.EOF. Another error names the file; nothing follows.
 func (r *Reader) Next() (Record, error) {
 	record, err := r.rows.next()
@@ -220,9 +228,9 @@ func (r *Reader) Next() (Record, error) {
 	return record, err
 }
 
-// Columns returns the columns of a CSV or Parquet file: the names of its header, or the
-// dotted paths of its leaves; nil for JSON lines.
-func (r *Reader) Columns() []string { return r.rows.columns() }
+// Columns returns where the columns of a CSV or Parquet file are in its messages: each
+// name of the header, or the path of each leaf; nil for JSON lines.
+func (r *Reader) Columns() [][]string { return r.rows.columns() }
 
 // Tabular reports whether the rows have columns.
 func (r *Reader) Tabular() bool { return r.rows.columns() != nil }
@@ -264,7 +272,7 @@ type lines struct {
 	long []byte
 }
 
-func (l *lines) columns() []string { return nil }
+func (l *lines) columns() [][]string { return nil }
 
 func (l *lines) next() (Record, error) {
 	for {

@@ -176,6 +176,8 @@ func (f *FeatureResult) compare(reference, current drift.Sample, o drift.Options
 	f.State = state
 	f.Drift = make(Drifts, 0, len(outcomes))
 	for _, d := range outcomes {
-		f.Drift = append(f.Drift, Drift{d.Statistic, Figure(d.Value), Figure(d.Threshold), Figure(d.PValue)})
+		if value := Figure(d.Value); !value.IsZero() {
+			f.Drift = append(f.Drift, Drift{d.Statistic, value, Figure(d.Threshold), Figure(d.PValue)})
+		}
 	}
 }

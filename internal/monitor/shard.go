@@ -80,6 +80,8 @@ func (s *Shard) judge(ev *event.Event, w *window.Watermark) event.Reason {
 	switch {
 	case ev.Time < event.Ancient:
 		return event.Past
+	case ev.Time >= event.Beyond:
+		return event.Future
 	case ev.RecordTime > 0:
 		if ev.Time > ev.RecordTime+s.group.MaxFuture {
 			return event.Future

@@ -3,6 +3,7 @@ package monitor
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -317,6 +318,8 @@ func TestLateFutureAncientAndDuplicate(t *testing.T) {
 		{base + 29*second, "d", 0, "late"},
 		{base + 30*second, "e", 0, "accepted"},
 		{event.Ancient - 1, "f", 0, "rejectedancient"},
+		{event.Beyond, "h", 0, "rejectedfuture"},
+		{math.MaxInt64, "i", math.MaxInt64, "rejectedfuture"},
 		{base + 500000*second, "g", 0, "accepted"},
 		{base + 499000*second, "g", 0, "late"},
 	} {

@@ -53,6 +53,8 @@ func (l *lane) judgeTime(at, recorded int64) event.Reason {
 	switch {
 	case recorded > 0 && at > recorded+int64(l.setup.MaxFuture):
 		return event.Future
+	case at >= event.Beyond:
+		return event.Future
 	case at < event.Ancient:
 		return event.Past
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/big"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -102,14 +103,16 @@ func readName(value any) (string, bool) {
 	return "", false
 }
 
-// readTime reads RFC 3339, or a Unix time as a number or in digits, in Unix
+var decimal = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
+
+// readTime reads RFC 3339, or a Unix time as a number or its text, in Unix
 // nanoseconds; it fails if the time does not fit.
 func readTime(value any) (int64, bool) {
 	switch v := value.(type) {
 	case json.Number:
 		return readUnix(string(v))
 	case string:
-		if strings.Trim(v, "0123456789") == "" {
+		if decimal.MatchString(v) {
 			return readUnix(v)
 		}
 		var t time.Time

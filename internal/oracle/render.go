@@ -88,7 +88,8 @@ func (w writer) time(t int64) string {
 		}
 	}
 	if t%250e6 == 0 { // quarters of a second are exact in binary
-		forms = append(forms, strconv.FormatFloat(float64(t/250e6)/4, 'f', -1, 64))
+		seconds := strconv.FormatFloat(float64(t/250e6)/4, 'f', -1, 64)
+		forms = append(forms, seconds, w.quote(seconds))
 	}
 	return pick(w.rng, forms...)
 }
