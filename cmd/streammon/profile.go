@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -97,6 +98,12 @@ func checkBuildFlags(cmd *cobra.Command, o app.ProfileOptions, configFile string
 		return usagef("--from-kafka needs --config.file")
 	case o.FromKafka == (len(o.Inputs) > 0):
 		return usagef("%s needs either --input or --from-kafka", cmd.CommandPath())
+	case configFile == "" && o.Model != "":
+		return usagef("--model needs --config.file")
+	case configFile != "" && cmd.Flags().Changed("feature"):
+		return usagef("--feature is for building without --config.file, which names the features")
+	case !o.FromKafka && (cmd.Flags().Changed("from") || cmd.Flags().Changed("to")):
+		return usagef("--from and --to need --from-kafka")
 	case configFile == "" && o.Inputs[0] == "-":
 		return usagef("standard input cannot be read twice: inference needs a file, or give --config.file")
 	}
@@ -147,6 +154,9 @@ func buildProfile(cmd *cobra.Command, c *config.Config, o app.ProfileOptions, ou
 	}
 	if err != nil {
 		return fmt.Errorf("write profile: %w", err)
+	}
+	if s.Labels+s.Failed > 0 {
+		fmt.Fprintf(report, "left out %d labels and %d failed requests\n", s.Labels, s.Failed)
 	}
 	var rejected uint64
 	for reason, n := range s.Rejected {
@@ -206,8 +216,8 @@ func newProfileShow() *cobra.Command {
 			if err := t.Flush(); err != nil {
 				return err
 			}
-			for name, values := range r.Segments {
-				fmt.Fprintf(out, "segment %s: %s\n", name, strings.Join(values, ", "))
+			for _, name := range slices.Sorted(maps.Keys(r.Segments)) {
+				fmt.Fprintf(out, "segment %s: %s\n", name, strings.Join(r.Segments[name], ", "))
 			}
 			return nil
 		},

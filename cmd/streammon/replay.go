@@ -53,6 +53,7 @@ duplicate. Without --json a summary is printed.`,
 	f.StringVar(&configFile, "config.file", "", "config `FILE`")
 	f.StringArrayVar(&o.Inputs, "input", nil, "a `FILE` of events that stands for one partition; may be repeated")
 	f.StringArrayVar(&o.Labels, "labels", nil, "a `FILE` of labels, paired with --input by position; may be repeated")
+	f.StringVar(&o.Topic, "topic", "", "the predictions `TOPIC` that the files are of (default: each event names its model, if the config has several topics)")
 	addFormatFlag(cmd, &o.Format)
 	f.StringVar(&jsonFile, "json", "", "write results and ledger as JSON lines to `FILE` (- is standard output)")
 	return cmd

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/streammon/streammon/internal/config"
@@ -38,8 +39,10 @@ type ProfileOptions struct {
 
 // ProfileSummary is what was read for a reference.
 type ProfileSummary struct {
-	Rows     uint64
-	Rejected [event.Reasons]uint64
+	Rows uint64
+	// Labels and Failed requests are no data of a reference and were left out.
+	Labels, Failed uint64
+	Rejected       [event.Reasons]uint64
 }
 
 // BuildProfile builds a reference from files or a topic; c may be nil, and the
@@ -123,6 +126,11 @@ func inferDecoding(o ProfileOptions) (decode.Options, error) {
 	for i := range inferred {
 		override(&inferred[i], o.Overrides)
 	}
+	for name := range o.Overrides {
+		if !slices.ContainsFunc(inferred, func(f Inferred) bool { return f.Name == name }) {
+			return options, fmt.Errorf("build profile: there is no column %q", name)
+		}
+	}
 	if o.Inferred != nil {
 		o.Inferred(inferred)
 	}
@@ -196,7 +204,12 @@ func observeRow(d *decode.Decoder, row []byte, ev *event.Event, b *profile.Build
 		s.Rejected[reason]++
 		return
 	}
-	if ev.Kind == event.Prediction {
+	switch {
+	case ev.Kind == event.Label:
+		s.Labels++
+	case ev.Failed:
+		s.Failed++
+	default:
 		b.Observe(ev)
 	}
 }

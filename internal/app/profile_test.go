@@ -45,6 +45,9 @@ models:
 		if f := r.Find("x"); f.Count != 11 || f.Min != want[0] || f.Max != want[1] {
 			t.Errorf("%s: %d values from %g to %g", model, f.Count, f.Min, f.Max)
 		}
+		if s.Rows+s.Labels+s.Failed+s.Rejected[event.Model]+s.Rejected[event.Syntax] != uint64(len(lines)) {
+			t.Errorf("%s: %+v of %d lines", model, s, len(lines))
+		}
 		if s.Rejected[event.Syntax] != 1 || s.Rejected[event.Model] < 11 {
 			t.Errorf("%s: rejected %v", model, s.Rejected)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/streammon/streammon/internal/config"
 	"github.com/streammon/streammon/internal/decode"
@@ -20,6 +21,9 @@ type ReplayOptions struct {
 	Inputs []string
 	// Labels pair with Inputs by position; an empty name is no file.
 	Labels []string
+	// Topic of predictions that the files are of, so that events need no model where
+	// its group has one; empty: the files hold the messages of all topics.
+	Topic string
 	// Format of all files, as input.ParseFormat has it; empty: by their names.
 	Format string
 	// Results takes the final results and the ledger as JSON lines; nil for none.
@@ -42,6 +46,12 @@ func Replay(ctx context.Context, c *config.Config, o ReplayOptions) (event.Ledge
 	models, err := buildGroups(c)
 	if err != nil {
 		return ledger, err
+	}
+	if o.Topic != "" {
+		models = slices.DeleteFunc(models, func(g *modelGroup) bool { return g.predictions != o.Topic })
+		if len(models) == 0 {
+			return ledger, fmt.Errorf("replay: the config has no model with predictions topic %q", o.Topic)
+		}
 	}
 	out := resultWriter{w: o.Results}
 	sink := pipeline.NewSequencer(len(models), func(r *monitor.Result) error {

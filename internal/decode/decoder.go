@@ -65,6 +65,8 @@ type Options struct {
 	Limits Limits
 	// DefaultKind is that of messages without a type.
 	DefaultKind event.Kind
+	// NeedModel requires the model's name even where there is but one.
+	NeedModel bool
 	// FeaturesOnly requires no field at all, for training data. A time that is there
 	// and can be read is still given.
 	FeaturesOnly bool
@@ -178,7 +180,7 @@ func (d *Decoder) judge(ev *event.Event) event.Reason {
 		}
 		return d.model(ev)
 	}
-	lone := len(d.options.Schema.Models) == 1
+	lone := len(d.options.Schema.Models) == 1 && !d.options.NeedModel
 	switch {
 	case f.envelope:
 		return d.reject(event.Envelope, "a field of the wrong type")

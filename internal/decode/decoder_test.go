@@ -117,6 +117,7 @@ func TestReasons(t *testing.T) {
 		{`{"time":1,"type":"label","id":"1"}`, "envelope", nil},
 		{`{"time":1,"type":"label","id":"1","label":"x"}`, "", nil},
 		{`{"time":1,"type":"label","id":1,"label":0}`, "", nil},
+		{`{"time":1,"type":"label","id":1,"label":[1]}`, "envelope", nil}, {`{"time":1,"type":"label","id":1,"label":{"items":[]}}`, "", nil},
 		{`{"time":"yesterday"}`, "time", nil},
 		{`{"time":1e30}`, "time", nil},
 		{`{"time":"2026-02-30T00:00:00Z"}`, "time", nil},

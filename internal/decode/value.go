@@ -76,6 +76,7 @@ func (d *Decoder) envelope(f field, v *value, ev *event.Event) {
 		found.labelSeen, found.labelBad = true, !ok
 	case fieldTrueLabel:
 		found.hasLabel = true
+		found.envelope = found.envelope || v.kind == compositeValue && d.scanner.msg[d.scanner.at-1] == ']'
 	case fieldStatus:
 		ev.Failed = d.options.Mapping.ErrorStatus.isError(v)
 	case fieldLatency:

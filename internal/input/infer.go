@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -209,6 +210,6 @@ func (c *column) judge(rows int) Inferred {
 }
 
 func looksLikeID(name string) bool {
-	name = strings.ToLower(name)
-	return name == "id" || strings.HasSuffix(name, "_id") || strings.HasSuffix(name, "Id") || name == "row" || name == "index"
+	lower := strings.ToLower(name)
+	return slices.Contains([]string{"id", "row", "index"}, lower) || strings.HasSuffix(lower, "_id") || strings.HasSuffix(name, "Id") || strings.HasSuffix(name, "ID")
 }

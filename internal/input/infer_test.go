@@ -48,7 +48,7 @@ func TestInfer(t *testing.T) {
 		{"numbers", "a,b", func(i int) string { return fmt.Sprintf("%d.5,%d", i, i*i) }, "a: numeric; b: numeric"},
 		{"codes", "a,b", func(i int) string { return fmt.Sprintf("%d,%d", i%3, i%40) }, "a: categorical; b: numeric"},
 		{"texts", "a,b", func(i int) string { return fmt.Sprintf("x%d,%v", i%7, i%2 == 0) }, "a: categorical; b: categorical"},
-		{"ids", "user_id,b,note", func(i int) string { return fmt.Sprintf("%d,%d,text %d", i, 7*i, i) }, "user_id: -; b: numeric; note: -"},
+		{"ids", "user_id,userId,paid,note", func(i int) string { return fmt.Sprintf("%d,%d,%d,text %d", i, i, 7*i, i) }, "user_id: -; userId: -; paid: numeric; note: -"},
 		{"times", "a,b", func(i int) string { return fmt.Sprintf("2013-04-01T00:00:%02dZ,2013-04-%02d", i%60, 1+i%30) }, "a: -; b: -"},
 		{"one odd value in 200", "a", func(i int) string { return strings.Repeat("x", 1-min(i, 1)) + strings.Repeat("1.5", min(i, 1)) }, "a: numeric"},
 		{"five odd values in 200", "a", func(i int) string { return []string{"x", "1.5"}[min(i/5, 1)] }, "a: categorical"},

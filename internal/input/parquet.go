@@ -52,6 +52,9 @@ func newParquet(r io.ReaderAt, size int64, progress func(read, total int64)) (p 
 	if err != nil {
 		return nil, err
 	}
+	if err := checkCodecs(f.Metadata()); err != nil {
+		return nil, err
+	}
 	p = &parquetRows{groups: f.RowGroups(), total: f.NumRows(), size: size, progress: progress, batch: make([]parquet.Row, parquetBatch)}
 	schema := f.Schema()
 	for _, path := range schema.Columns() {
@@ -81,6 +84,19 @@ func checkFooter(r io.ReaderAt, size int64) error {
 	}
 	if n := int64(binary.LittleEndian.Uint32(end[:])); n > size-int64(len(magic)+frame) {
 		return fmt.Errorf("damaged Parquet file: a footer of %d bytes in a file of %d", n, size)
+	}
+	return nil
+}
+
+// checkCodecs refuses LZ4: up to v0.32.0 the library may keep the buffer that it did not
+// decompress into (parquet-go issue 608), and read rubbish.
+func checkCodecs(m *format.FileMetaData) error {
+	for _, g := range m.RowGroups {
+		for _, c := range g.Columns {
+			if c.MetaData.Codec == format.Lz4Raw {
+				return errors.New("it is compressed by LZ4, which cannot be read safely: write it with zstd, snappy, gzip or brotli")
+			}
+		}
 	}
 	return nil
 }

@@ -357,6 +357,32 @@ func TestParquetTypes(t *testing.T) {
 	}
 }
 
+// TestParquetLZ4 is refused, because the library may misread it.
+func TestParquetLZ4(t *testing.T) {
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[row](&b, parquet.Compression(&parquet.Lz4Raw))
+	if _, err := w.Write([]row{{ID: "1"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open("-", Options{Stdin: &b}); err == nil || !strings.Contains(err.Error(), "LZ4") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestHalf(t *testing.T) {
+	for bits, want := range map[uint16]float64{0: 0, 1: 0x1p-24, 0x03ff: 1023 * 0x1p-24, 0x0400: 0x1p-14, 0x3c00: 1, 0xc000: -2, 0x3555: 0.333251953125, 0x7bff: 65504, 0x7c00: math.Inf(1), 0xfc00: math.Inf(-1)} {
+		if got := half([]byte{byte(bits), byte(bits >> 8)}); got != want {
+			t.Errorf("%04x is %g, want %g", bits, got, want)
+		}
+	}
+	if got := half([]byte{1, 0x7c}); !math.IsNaN(got) {
+		t.Errorf("a NaN is %g", got)
+	}
+}
+
 func TestFlights(t *testing.T) {
 	values, err := readAll("../../testdata/flights/flights_lga.csv.gz", Options{})
 	if err != nil || len(values) != 101_509 {

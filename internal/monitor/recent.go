@@ -5,43 +5,45 @@ import (
 	"github.com/streammon/streammon/internal/window"
 )
 
-// recent remembers the ids of events as 64-bit hashes in buckets of event time,
-// each as long as repeats are to be found. A repeat is found if it is at most
-// one bucket away from the first; two ids of one hash are taken for one (the
-// chance is n²/2⁶⁵ among n ids).
+// recent remembers the ids of accepted events as 64-bit hashes with their times, in
+// buckets of event time as long as the span in which repeats are to be found; so a
+// bucket never has two events of one id. Two ids of one hash are taken for one (the chance is
+// n²/2⁶⁵ among n ids).
 type recent struct {
-	length  int64
-	buckets map[int64]map[uint64]struct{}
+	span    int64
+	buckets map[int64]map[uint64]int64
 }
 
-func newRecent(length int64) recent {
-	return recent{length: length, buckets: map[int64]map[uint64]struct{}{}}
+func newRecent(span int64) recent {
+	return recent{span: span, buckets: map[int64]map[uint64]int64{}}
 }
 
-// repeated reports whether the id was seen near t; if not, it is remembered.
-func (r *recent) repeated(id []byte, t int64) bool {
-	if r.length <= 0 || len(id) == 0 {
+// repeated reports whether the model had an event of this id within the span before or
+// after t; if not, this one is remembered.
+func (r *recent) repeated(model int, id []byte, t int64) bool {
+	if r.span <= 0 || len(id) == 0 {
 		return false
 	}
-	hash, at := sketch.HashText(id), window.Floor(t, r.length)
-	for _, start := range [...]int64{at - r.length, at, at + r.length} {
-		if _, ok := r.buckets[start][hash]; ok {
+	const golden = 0x9E3779B97F4A7C15 // spreads small numbers over all bits
+	hash, at := sketch.HashText(id)^uint64(model)*golden, window.Floor(t, r.span)
+	for _, start := range [...]int64{at - r.span, at, at + r.span} {
+		if seen, ok := r.buckets[start][hash]; ok && max(seen-t, t-seen) <= r.span {
 			return true
 		}
 	}
 	bucket := r.buckets[at]
 	if bucket == nil {
-		bucket = map[uint64]struct{}{}
+		bucket = map[uint64]int64{}
 		r.buckets[at] = bucket
 	}
-	bucket[hash] = struct{}{}
+	bucket[hash] = t
 	return false
 }
 
 // forget drops the buckets that no event after the given time can look at.
 func (r *recent) forget(before int64) {
 	for start := range r.buckets {
-		if start+2*r.length <= before {
+		if start+2*r.span <= before {
 			delete(r.buckets, start)
 		}
 	}

@@ -329,6 +329,32 @@ func TestLateFutureAncientAndDuplicate(t *testing.T) {
 	}
 }
 
+// TestRepeats compares with a list of what was accepted: an id is a repeat within the
+// span of event time, for its own model, whichever way the buckets lie.
+func TestRepeats(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const span = 100
+		type accepted struct {
+			model int
+			id    byte
+			at    int64
+		}
+		r, seen := newRecent(span), []accepted{}
+		for range rapid.IntRange(1, 60).Draw(t, "events") {
+			e := accepted{rapid.IntRange(0, 1).Draw(t, "model"), rapid.ByteRange('a', 'c').Draw(t, "id"), rapid.Int64Range(-300, 600).Draw(t, "at")}
+			want := slices.ContainsFunc(seen, func(o accepted) bool {
+				return o.model == e.model && o.id == e.id && max(o.at-e.at, e.at-o.at) <= span
+			})
+			if got := r.repeated(e.model, []byte{e.id}, e.at); got != want {
+				t.Fatalf("%+v: repeated %v, want %v; accepted %v", e, got, want, seen)
+			}
+			if !want {
+				seen = append(seen, e)
+			}
+		}
+	})
+}
+
 // TestPaneBeforeTheFirstShown: a lane begins long before what is shown already, when the
 // windows have moved on without any pane.
 func TestPaneBeforeTheFirstShown(t *testing.T) {

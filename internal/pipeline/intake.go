@@ -33,13 +33,15 @@ type route struct {
 
 // NewIntake returns an intake that feeds the given lanes: one of a topic's group,
 // or one of each group where a file may hold the messages of all. Messages without
-// a type are of the given kind. adapt, if not nil, fits a group's way of decoding
+// a type are of the given kind; where there are several groups each must name its
+// model. adapt, if not nil, fits a group's way of decoding
 // to the input.
 func NewIntake(lanes []*Lane, kind event.Kind, adapt func(decode.Options) (decode.Options, error)) (*Intake, error) {
 	in := &Intake{}
 	for _, l := range lanes {
 		o := l.group.decode
 		o.DefaultKind = kind
+		o.NeedModel = len(lanes) > 1 // nothing else tells which group an event is of
 		if adapt != nil {
 			var err error
 			if o, err = adapt(o); err != nil {
