@@ -142,11 +142,12 @@ func (r *Reader) start(format Format, source io.Reader, total int64, o Options) 
 		}
 		r.rows, err = newParquet(bytes.NewReader(data), int64(len(data)), nil)
 		return err
-	case CSV, TSV:
-		r.rows, err = newCSV(plain, format == TSV)
-		return err
 	}
 	skipMark(plain)
+	if format == CSV || format == TSV {
+		r.rows, err = newCSV(plain, format == TSV, o.MaxLine)
+		return err
+	}
 	r.rows = &lines{r: plain, max: o.MaxLine}
 	return nil
 }

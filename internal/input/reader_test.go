@@ -1,6 +1,7 @@
 package input
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/csv"
@@ -11,8 +12,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -225,8 +228,9 @@ func TestBrokenRows(t *testing.T) {
 	for _, c := range []struct{ name, form, text, want string }{
 		{"short", "csv", "a,b\n1\n2,3\n", `csv: 1 cells, the header has 2|{"a":"2","b":"3"}`},
 		{"long", "csv", "a,b\n1,2,3\n2,3\n", `csv: 3 cells, the header has 2|{"a":"2","b":"3"}`},
-		{"bare quote", "csv", "a,b\nx\"y,1\n2,3\n", "csv: bare \" in non-quoted-field|" + `{"a":"2","b":"3"}`},
-		{"open quote", "csv", "a,b\n1,2\n\"x,1\n2,3\n", `{"a":"1","b":"2"}|csv: extraneous or missing " in quoted-field`},
+		{"bare quote", "csv", "a,b\nx\"y,1\n2,3\n", "csv: a quote inside of a cell without quotes|" + `{"a":"2","b":"3"}`},
+		{"open quote", "csv", "a,b\n1,2\n\"x,1\n2,3\n", `{"a":"1","b":"2"}|csv: a quote that is not closed|{"a":"2","b":"3"}`},
+		{"stray quote", "csv", "a,b\n\"x,1\n2,\"3\"\n4,5\n", `csv: text behind a closing quote|{"a":"2","b":"3"}|{"a":"4","b":"5"}`},
 		{"no end of line", "csv", "a,b\n1,2", `{"a":"1","b":"2"}`},
 		{"windows", "csv", "\ufeffa,b\r\n1,\"2\r\n3\"\r\n", `{"a":"1","b":"2\u000a3"}`},
 		{"empty cells", "csv", "a,b,c\n,\"\",x\n,,\n", `{"c":"x"}|{}`},
@@ -247,6 +251,51 @@ func TestBrokenRows(t *testing.T) {
 		if err != nil || strings.Join(got, "|") != c.want {
 			t.Errorf("%s: %q, %v, want %q", c.name, got, err, c.want)
 		}
+	}
+}
+
+// TestCSVAsEncodingCSV: whatever encoding/csv reads without an error has the same cells.
+func TestCSVAsEncodingCSV(t *testing.T) {
+	whole := 0
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringOfN(rapid.SampledFrom([]rune{'a', 'é', ',', '"', '"', '\n', '\r', ' '}), 0, 40, -1).Draw(t, "text")
+		r := csv.NewReader(strings.NewReader(text))
+		r.FieldsPerRecord = -1
+		want, err := r.ReadAll()
+		if err != nil {
+			return
+		}
+		whole++
+		c := cells{r: bufio.NewReader(iotest.OneByteReader(strings.NewReader(text))), delimiter: ',', longest: 1000}
+		for i := 0; ; i++ {
+			row, _, err := c.next()
+			if err == io.EOF && i == len(want) {
+				return
+			}
+			if err != nil || i >= len(want) {
+				t.Fatalf("%q: row %d: %q, %v, want %q", text, i, row, err, want)
+			}
+			var got []string
+			for _, cell := range row {
+				got = append(got, string(cell))
+			}
+			if !slices.Equal(got, want[i]) {
+				t.Fatalf("%q: row %d is %q, want %q", text, i, got, want[i])
+			}
+		}
+	})
+	if whole < 20 {
+		t.Errorf("only %d texts were CSV", whole)
+	}
+}
+
+// TestLongCSVRow: a row beyond the limit is one broken row, with bounded memory.
+func TestLongCSVRow(t *testing.T) {
+	text := "a,b\n1,\"" + strings.Repeat("x", 3_000_000) + "\n2,3\n"
+	values, err := readAll("-", Options{Stdin: strings.NewReader(text), Format: CSV, MaxLine: 1000})
+	want := []string{"csv: a row of more than 1000 bytes", `{"a":"2","b":"3"}`}
+	if d := cmp.Diff(want, values); d != "" || err != nil {
+		t.Errorf("%v\n%s", err, d)
 	}
 }
 
@@ -436,4 +485,26 @@ func FuzzParquet(f *testing.F) {
 			}
 		}
 	})
+}
+
+func BenchmarkCSV(b *testing.B) {
+	var text bytes.Buffer
+	text.WriteString("id,time,amount,merchant,country\n")
+	for i := range 10_000 {
+		fmt.Fprintf(&text, "tx-%d,2026-11-22T10:00:00Z,%d.25,\"shop, no. %d\",DE\n", i, i, i%50)
+	}
+	b.SetBytes(int64(text.Len()))
+	b.ReportAllocs()
+	for b.Loop() {
+		r, err := Open("-", Options{Stdin: bytes.NewReader(text.Bytes()), Format: CSV})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for err == nil {
+			_, err = r.Next()
+		}
+		if err != io.EOF {
+			b.Fatal(err)
+		}
+	}
 }
