@@ -6,6 +6,7 @@ import (
 	"github.com/streammon/streammon/internal/drift"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/profile"
+	"github.com/streammon/streammon/internal/sketch"
 )
 
 // Limits of the versions of a model.
@@ -102,6 +103,7 @@ type Model struct {
 	Segmentations []Segmentation
 	References    []ReferenceStatus
 
+	hash     uint64   // of the name
 	segments []string // of a series: [0] is "", then each segmentation's values and Other
 	lookup   []map[string]int
 	offsets  []int // of a segmentation's first series
@@ -114,7 +116,7 @@ type layouts struct{ full, compact *profile.Layout }
 
 // NewModel returns a model of a group with the given schema.
 func NewModel(c ModelConfig, schema *event.Schema) *Model {
-	m := &Model{Name: c.Name, Verdicts: c.Verdicts, Segmentations: c.Segmentations, segments: []string{""}, versions: map[string]layouts{}}
+	m := &Model{Name: c.Name, hash: sketch.HashText([]byte(c.Name)), Verdicts: c.Verdicts, Segmentations: c.Segmentations, segments: []string{""}, versions: map[string]layouts{}}
 	for _, s := range c.Segmentations {
 		m.offsets = append(m.offsets, len(m.segments))
 		lookup := map[string]int{}

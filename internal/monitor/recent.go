@@ -18,26 +18,30 @@ func newRecent(span int64) recent {
 	return recent{span: span, buckets: map[int64]map[uint64]int64{}}
 }
 
-// repeated reports whether the model had an event of this id within the span before or
+// repeated reports whether the model (a hash of its name) had an event of this id within the span before or
 // after t; if not, this one is remembered.
-func (r *recent) repeated(model int, id []byte, t int64) bool {
+func (r *recent) repeated(model uint64, id []byte, t int64) bool {
 	if r.span <= 0 || len(id) == 0 {
 		return false
 	}
-	const golden = 0x9E3779B97F4A7C15 // spreads small numbers over all bits
-	hash, at := sketch.HashText(id)^uint64(model)*golden, window.Floor(t, r.span)
+	hash, at := sketch.HashText(id)^model, window.Floor(t, r.span)
 	for _, start := range [...]int64{at - r.span, at, at + r.span} {
 		if seen, ok := r.buckets[start][hash]; ok && max(seen-t, t-seen) <= r.span {
 			return true
 		}
 	}
+	r.remember(hash, t)
+	return false
+}
+
+func (r *recent) remember(hash uint64, t int64) {
+	at := window.Floor(t, r.span)
 	bucket := r.buckets[at]
 	if bucket == nil {
 		bucket = map[uint64]int64{}
 		r.buckets[at] = bucket
 	}
 	bucket[hash] = t
-	return false
 }
 
 // forget drops the buckets that no event after the given time can look at.

@@ -62,7 +62,7 @@ func (s *Shard) Apply(ev *event.Event) (Outcome, event.Reason) {
 		m.Late++
 		return OutcomeLate, event.Accepted
 	}
-	if s.recent[ev.Kind].repeated(ev.Model, ev.ID, ev.Time) {
+	if s.recent[ev.Kind].repeated(s.group.Models[ev.Model].hash, ev.ID, ev.Time) {
 		m.Duplicate++
 		return OutcomeDuplicate, event.Accepted
 	}

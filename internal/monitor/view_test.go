@@ -345,7 +345,7 @@ func TestRepeats(t *testing.T) {
 			want := slices.ContainsFunc(seen, func(o accepted) bool {
 				return o.model == e.model && o.id == e.id && max(o.at-e.at, e.at-o.at) <= span
 			})
-			if got := r.repeated(e.model, []byte{e.id}, e.at); got != want {
+			if got := r.repeated(uint64(e.model), []byte{e.id}, e.at); got != want {
 				t.Fatalf("%+v: repeated %v, want %v; accepted %v", e, got, want, seen)
 			}
 			if !want {

@@ -34,7 +34,8 @@ type FeatureSpec struct {
 	// Reference is what the feature is compared with; nil if there is none.
 	Reference *Feature
 
-	slot int // index among the features of its type
+	slot       int    // index among the features of its type
+	categories uint64 // identifies the reference's
 }
 
 // NewLayout returns the layout of the given features. A reference feature of
@@ -50,7 +51,7 @@ func NewLayout(specs []FeatureSpec, detailed bool) *Layout {
 			s.slot = len(l.numeric)
 			l.numeric = append(l.numeric, s)
 		} else {
-			s.slot = len(l.categorical)
+			s.slot, s.categories = len(l.categorical), hashCategories(s.Reference)
 			l.categorical = append(l.categorical, s)
 		}
 	}

@@ -137,14 +137,14 @@ func (b *buckets) appendBinary(dst []byte, top int32) []byte {
 }
 
 // read is the inverse of appendBinary, for an empty b; it returns the sum of the counts.
-func (b *buckets) read(d *decoder, top int32) (sum uint64) {
-	n := d.uvarint()
+func (b *buckets) read(d *Decoder, top int32) (sum uint64) {
+	n := d.Uvarint()
 	if n == 0 || d.err != nil {
 		return 0
 	}
-	below := d.uvarint()
+	below := d.Uvarint()
 	if n > maxBuckets || below >= maxBuckets || below < n-1 || int(top)-int(below) < lowestIndex {
-		d.fail(errDamaged)
+		d.Fail(errDamaged)
 		return 0
 	}
 	first := top - int32(below)
@@ -152,15 +152,15 @@ func (b *buckets) read(d *decoder, top int32) (sum uint64) {
 	b.reach(first)
 	b.reach(last)
 	for i := first; i <= last && d.err == nil; i++ {
-		c := d.count()
+		c := d.Count()
 		b.counts[i-b.first] = c
 		sum += c
 		if c == 0 {
-			i += int32(min(d.uvarint(), maxBuckets)) - 1
+			i += int32(min(d.Uvarint(), maxBuckets)) - 1
 		}
 	}
 	if !b.has(first) || !b.has(last) {
-		d.fail(errDamaged) // not trimmed
+		d.Fail(errDamaged) // not trimmed
 	}
 	return sum
 }

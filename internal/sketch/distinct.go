@@ -135,10 +135,10 @@ func (d *Distinct) AppendBinary(b []byte) []byte {
 
 // ReadBinary replaces d by the binary form at the beginning of b.
 func (d *Distinct) ReadBinary(b []byte) ([]byte, error) {
-	in := decoder{b: b}
-	in.begin(distinctVersion)
+	in := Decoder{b: b}
+	in.Begin(distinctVersion)
 	var r Distinct
-	if n := in.byte(); n == denseForm {
+	if n := in.Byte(); n == denseForm {
 		r.dense = readRegisters(&in)
 	} else {
 		r.exact = readHashes(&in, int(n))
@@ -146,35 +146,35 @@ func (d *Distinct) ReadBinary(b []byte) ([]byte, error) {
 	if in.err == nil {
 		*d = r
 	}
-	return in.end("distinct")
+	return in.End("distinct")
 }
 
-func readHashes(d *decoder, n int) []uint64 {
+func readHashes(d *Decoder, n int) []uint64 {
 	if n > exactDistinct || n > len(d.b)/8 {
-		d.fail(errShort)
+		d.Fail(errShort)
 		return nil
 	}
 	hashes := make([]uint64, n)
 	for i := range hashes {
-		hashes[i] = d.uint64()
+		hashes[i] = d.Uint64()
 		if i > 0 && hashes[i-1] >= hashes[i] {
-			d.fail(errDamaged)
+			d.Fail(errDamaged)
 		}
 	}
 	return hashes
 }
 
-func readRegisters(d *decoder) *hyperloglog.Sketch {
-	b := d.bytes(registerBytes)
+func readRegisters(d *Decoder) *hyperloglog.Sketch {
+	b := d.Bytes(registerBytes)
 	if d.err != nil {
 		return nil
 	}
 	// The library reads other precisions and a sparse form too.
 	s := new(hyperloglog.Sketch)
 	if b[1] != precision || b[3] != 0 {
-		d.fail(errDamaged)
+		d.Fail(errDamaged)
 	} else if err := s.UnmarshalBinary(b); err != nil {
-		d.fail(err)
+		d.Fail(err)
 	}
 	return s
 }

@@ -211,23 +211,23 @@ func (h *ExpHistogram) AppendBinary(b []byte) []byte {
 
 // ReadBinary replaces h by the binary form at the beginning of b.
 func (h *ExpHistogram) ReadBinary(b []byte) ([]byte, error) {
-	d := decoder{b: b}
-	d.begin(expVersion)
-	r := ExpHistogram{center: d.float() + 0, zero: d.count()}
+	d := Decoder{b: b}
+	d.Begin(expVersion)
+	r := ExpHistogram{center: d.Float() + 0, zero: d.Count()}
 	r.count = r.zero
-	if top := d.uvarint(); d.err == nil && top > 0 {
+	if top := d.Uvarint(); d.err == nil && top > 0 {
 		if top > topIndex-lowestIndex+1 {
-			d.fail(errDamaged)
-			return d.end("exponential histogram")
+			d.Fail(errDamaged)
+			return d.End("exponential histogram")
 		}
 		r.top, r.off = int32(top-1)+lowestIndex, true
 		r.count += r.negative.read(&d, r.top) + r.positive.read(&d, r.top)
 		if !r.negative.has(r.top) && !r.positive.has(r.top) {
-			d.fail(errDamaged)
+			d.Fail(errDamaged)
 		}
 	}
 	if d.err == nil {
 		*h = r
 	}
-	return d.end("exponential histogram")
+	return d.End("exponential histogram")
 }

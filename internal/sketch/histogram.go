@@ -158,31 +158,31 @@ func (h *Histogram) AppendBinary(b []byte) []byte {
 // ReadBinary replaces h by the binary form at the beginning of b. Bins that are the
 // same as before stay shared.
 func (h *Histogram) ReadBinary(b []byte) ([]byte, error) {
-	d := decoder{b: b}
-	d.begin(histogramVersion)
+	d := Decoder{b: b}
+	d.Begin(histogramVersion)
 	var r Histogram
-	if n := d.length(1); n > 0 {
+	if n := d.Length(1); n > 0 {
 		r.bins = h.readBins(&d, n-1)
 		r.counts = readCounts(&d, n)
 	}
 	if d.err == nil {
 		*h = r
 	}
-	return d.end("histogram")
+	return d.End("histogram")
 }
 
-func (h *Histogram) readBins(d *decoder, edges int) *Bins {
+func (h *Histogram) readBins(d *Decoder, edges int) *Bins {
 	if edges > len(d.b)/8 {
-		d.fail(errShort)
+		d.Fail(errShort)
 		return nil
 	}
 	read := make([]float64, edges)
 	for i := range read {
-		read[i] = d.float()
+		read[i] = d.Float()
 	}
 	bins, err := NewBins(read)
 	if err != nil {
-		d.fail(err)
+		d.Fail(err)
 	}
 	if bins.Equal(h.bins) {
 		return h.bins
@@ -191,13 +191,13 @@ func (h *Histogram) readBins(d *decoder, edges int) *Bins {
 }
 
 // readCounts returns n counts, or nil if all are 0.
-func readCounts(d *decoder, n int) []uint64 {
+func readCounts(d *Decoder, n int) []uint64 {
 	if d.err != nil {
 		return nil
 	}
 	counts, some := make([]uint64, n), false
 	for i := range counts {
-		counts[i] = d.count()
+		counts[i] = d.Count()
 		some = some || counts[i] > 0
 	}
 	if !some {

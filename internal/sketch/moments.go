@@ -177,18 +177,18 @@ func (m *Moments) AppendBinary(b []byte) []byte {
 
 // ReadBinary replaces m by the binary form at the beginning of b.
 func (m *Moments) ReadBinary(b []byte) ([]byte, error) {
-	d := decoder{b: b}
-	d.begin(momentsVersion)
-	r := Moments{Count: d.count(), Mean: d.float(), rest: d.float()}
-	r.M2 = math.Float64frombits(d.uint64()) // may be +Inf
-	r.huge, r.Min, r.Max = d.float(), d.float(), d.float()
+	d := Decoder{b: b}
+	d.Begin(momentsVersion)
+	r := Moments{Count: d.Count(), Mean: d.Float(), rest: d.Float()}
+	r.M2 = math.Float64frombits(d.Uint64()) // may be +Inf
+	r.huge, r.Min, r.Max = d.Float(), d.Float(), d.Float()
 	if !r.valid() {
-		d.fail(errDamaged)
+		d.Fail(errDamaged)
 	}
 	if d.err == nil {
 		*m = r
 	}
-	return d.end("moments")
+	return d.End("moments")
 }
 
 func (m *Moments) valid() bool {

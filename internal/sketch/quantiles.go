@@ -222,28 +222,28 @@ func (q *Quantiles) AppendBinary(b []byte) []byte {
 
 // ReadBinary replaces q by the binary form at the beginning of b.
 func (q *Quantiles) ReadBinary(b []byte) ([]byte, error) {
-	d := decoder{b: b}
-	d.begin(quantilesVersion)
+	d := Decoder{b: b}
+	d.Begin(quantilesVersion)
 	var r Quantiles
-	if n := d.length(9); n > 0 {
-		r.min, r.max = d.float(), d.float()
+	if n := d.Length(9); n > 0 {
+		r.min, r.max = d.Float(), d.Float()
 		r.centroids = make(tdigest.CentroidList, n)
 		last := r.min
 		for i := range r.centroids {
-			mean, weight := d.float(), d.count()
+			mean, weight := d.Float(), d.Count()
 			if mean < last || mean > r.max || weight == 0 {
-				d.fail(errDamaged)
+				d.Fail(errDamaged)
 			}
 			last = mean
 			r.centroids[i] = tdigest.Centroid{Mean: mean, Weight: float64(weight)}
 			r.count += weight
 		}
 		if r.count > maxCount {
-			d.fail(errDamaged)
+			d.Fail(errDamaged)
 		}
 	}
 	if d.err == nil {
 		*q = r
 	}
-	return d.end("quantiles")
+	return d.End("quantiles")
 }

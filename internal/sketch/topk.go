@@ -172,32 +172,32 @@ func (t *TopK) AppendBinary(b []byte) []byte {
 
 // ReadBinary replaces t by the binary form at the beginning of b.
 func (t *TopK) ReadBinary(b []byte) ([]byte, error) {
-	d := decoder{b: b}
-	d.begin(topKVersion)
-	k, total, lost := d.count(), d.count(), d.count()
-	n := d.length(2)
+	d := Decoder{b: b}
+	d.Begin(topKVersion)
+	k, total, lost := d.Count(), d.Count(), d.Count()
+	n := d.Length(2)
 	r := TopK{k: int(k), total: total, lost: lost}
 	sum := lost
 	for range n {
 		sum += r.readCounter(&d)
 	}
 	if k > 1<<20 || uint64(n) > k || sum > total {
-		d.fail(errDamaged)
+		d.Fail(errDamaged)
 	}
 	if d.err == nil {
 		*t = r
 	}
-	return d.end("top k")
+	return d.End("top k")
 }
 
 // readCounter reads one more counter and returns its count.
-func (t *TopK) readCounter(d *decoder) uint64 {
-	key, n := d.bytes(d.length(1)), d.count()
+func (t *TopK) readCounter(d *Decoder) uint64 {
+	key, n := d.Bytes(d.Length(1)), d.Count()
 	if len(key) > MaxKey || n == 0 {
-		d.fail(errDamaged)
+		d.Fail(errDamaged)
 	}
 	if i := len(t.counters); i > 0 && t.counters[i-1].key >= string(key) {
-		d.fail(errDamaged)
+		d.Fail(errDamaged)
 	}
 	if d.err != nil {
 		return 0

@@ -1,0 +1,288 @@
+package monitor
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/streammon/streammon/internal/sketch"
+)
+
+// Versions of the binary forms, their first bytes.
+const (
+	paneVersion  = 1
+	shardVersion = 1
+)
+
+// AppendBinary appends the binary form of the pane, which need not be sealed: all by
+// name, so that it can be read into a group with other models, features and segments.
+func (p *Pane) AppendBinary(b []byte) []byte {
+	b = appendFlag(append(b, paneVersion), p.gap)
+	b = binary.AppendUvarint(b, uint64(len(p.models)))
+	for i, versions := range p.models {
+		m := p.group.Models[i]
+		b = sketch.AppendText(b, m.Name)
+		start := len(b)
+		b = binary.AppendUvarint(sketch.BeginBlock(b), uint64(len(versions)))
+		for k := range versions {
+			b = versions[k].appendBinary(b, m)
+		}
+		b = sketch.EndBlock(b, start)
+	}
+	return b
+}
+
+func appendFlag(b []byte, set bool) []byte {
+	if set {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
+
+func (v *version) appendBinary(b []byte, m *Model) []byte {
+	b = sketch.AppendText(b, v.name)
+	n := uint64(0)
+	for _, s := range v.series {
+		if s != nil {
+			n++
+		}
+	}
+	b = binary.AppendUvarint(b, n)
+	for i, s := range v.series {
+		if s == nil {
+			continue
+		}
+		b = sketch.AppendText(b, m.segments[i])
+		start := len(b)
+		b = binary.AppendUvarint(binary.AppendUvarint(sketch.BeginBlock(b), s.events), s.failed)
+		b = sketch.EndBlock(s.features.AppendBinary(s.latency.AppendBinary(b)), start)
+	}
+	return b
+}
+
+// ReadPane reads a pane from its binary form. What the group does not have (a model, a
+// segment, a feature) is left out; lost is called for each feature whose bins were of
+// another reference and are forgotten.
+func (g *Group) ReadPane(b []byte, lost func(model, feature string)) (*Pane, error) {
+	d := sketch.NewDecoder(b)
+	p := g.readPane(d, lost)
+	return p, finish(d, "pane")
+}
+
+// finish returns the decoder's failure, also if anything is left.
+func finish(d *sketch.Decoder, what string) error {
+	rest, err := d.End(what)
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("read %s: %d bytes follow", what, len(rest))
+	}
+	return err
+}
+
+func (g *Group) readPane(d *sketch.Decoder, lost func(model, feature string)) *Pane {
+	p := newPane(g)
+	d.Begin(paneVersion)
+	p.gap = d.Byte() == 1
+	for range d.Length(5) {
+		name, block := d.Text(), d.Block()
+		i := slices.IndexFunc(g.Models, func(m *Model) bool { return m.Name == name })
+		if i < 0 || d.Err() != nil {
+			continue
+		}
+		if p.models[i] != nil {
+			d.Fail(fmt.Errorf("model %q twice", name))
+		}
+		in := sketch.NewDecoder(block)
+		p.models[i] = g.Models[i].readVersions(in, func(f string) { lost(name, f) })
+		if err := finish(in, "model "+name); err != nil {
+			d.Fail(err)
+		}
+	}
+	return p
+}
+
+func (m *Model) readVersions(d *sketch.Decoder, lost func(feature string)) []version {
+	var out []version
+	for range d.Length(2) {
+		v := version{name: d.Text(), series: make([]*series, len(m.segments))}
+		if slices.ContainsFunc(out, func(o version) bool { return o.name == v.name }) {
+			d.Fail(fmt.Errorf("version %q twice", v.name))
+		}
+		for range d.Length(5) {
+			segment, block := d.Text(), d.Block()
+			i := slices.Index(m.segments, segment)
+			if i < 0 || d.Err() != nil {
+				continue
+			}
+			if v.series[i] != nil {
+				d.Fail(fmt.Errorf("segment %q twice", segment))
+			}
+			in := sketch.NewDecoder(block)
+			v.series[i] = m.readSeries(in, v.name, i, lost)
+			if err := finish(in, "segment "+segment); err != nil {
+				d.Fail(err)
+			}
+		}
+		if v.series[0] == nil {
+			d.Fail(fmt.Errorf("version %q without a series of all traffic", v.name))
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func (m *Model) readSeries(d *sketch.Decoder, version string, segment int, lost func(feature string)) *series {
+	s := newSeries(m.layout(version, segment))
+	s.events, s.failed = d.Count(), d.Count()
+	d.Read(&s.latency)
+	if s.latency.Center() != 0 {
+		d.Fail(errors.New("latencies that are not distances from 0"))
+	}
+	d.Read(setReader{s, lost})
+	return s
+}
+
+// setReader makes a sketch of a set, for Decoder.Read.
+type setReader struct {
+	s    *series
+	lost func(feature string)
+}
+
+// ReadBinary reads the set.
+func (r setReader) ReadBinary(b []byte) ([]byte, error) { return r.s.features.ReadBinary(b, r.lost) }
+
+// AppendBinary appends the binary form of the shard: a function of the lane's log so far.
+// Panes that are sealed are not part of it; take them first.
+func (s *Shard) AppendBinary(b []byte) []byte {
+	b = append(b, shardVersion)
+	b = binary.AppendVarint(b, s.group.Pane)
+	for i := range s.watermarks {
+		b = binary.AppendVarint(b, s.watermarks[i].Largest())
+	}
+	b = appendFlag(b, s.gap)
+	b = binary.AppendUvarint(b, uint64(len(s.open.All())))
+	for _, p := range s.open.All() {
+		b = binary.AppendVarint(b, p.Start)
+		start := len(b)
+		b = sketch.EndBlock(p.Content.AppendBinary(sketch.BeginBlock(b)), start)
+	}
+	b = binary.AppendUvarint(b, uint64(len(s.group.Models)))
+	for i, m := range s.group.Models {
+		b = sketch.AppendText(b, m.Name)
+		start := len(b)
+		b = s.appendModel(sketch.BeginBlock(b), i)
+		b = sketch.EndBlock(b, start)
+	}
+	for i := range s.recent {
+		b = s.recent[i].appendBinary(b)
+	}
+	return b
+}
+
+func (s *Shard) appendModel(b []byte, i int) []byte {
+	status := &s.models[i]
+	for _, n := range [...]uint64{status.Accepted, status.Late, status.Duplicate} {
+		b = binary.AppendUvarint(b, n)
+	}
+	b = binary.AppendVarint(b, status.LastEvent)
+	b = binary.AppendUvarint(b, uint64(len(s.versions[i].live)))
+	for _, v := range s.versions[i].live {
+		b = binary.AppendVarint(sketch.AppendText(b, v.name), v.lastSeen)
+	}
+	return b
+}
+
+// ErrShape is the failure of reading a shard of panes of another length.
+var ErrShape = errors.New("panes of another length")
+
+// ReadShard reads a shard from its binary form, as ReadPane reads panes. It fails with
+// ErrShape if its panes have another length than the group's.
+func (g *Group) ReadShard(b []byte, lost func(model, feature string)) (*Shard, error) {
+	d := sketch.NewDecoder(b)
+	s := NewShard(g)
+	d.Begin(shardVersion)
+	if pane := d.Varint(); d.Err() == nil && pane != g.Pane {
+		return nil, fmt.Errorf("read shard: %w", ErrShape)
+	}
+	for i := range s.watermarks {
+		s.watermarks[i].Observe(d.Varint())
+	}
+	s.gap = d.Byte() == 1
+	s.readOpen(d, lost)
+	for range d.Length(5) {
+		name, block := d.Text(), d.Block()
+		if i := slices.IndexFunc(g.Models, func(m *Model) bool { return m.Name == name }); i >= 0 {
+			in := sketch.NewDecoder(block)
+			s.readModel(in, i)
+			if err := finish(in, "model "+name); err != nil {
+				d.Fail(err)
+			}
+		}
+	}
+	for i := range s.recent {
+		s.recent[i].read(d)
+	}
+	return s, finish(d, "shard")
+}
+
+func (s *Shard) readOpen(d *sketch.Decoder, lost func(model, feature string)) {
+	last := int64(0)
+	for i := range d.Length(5) {
+		start, block := d.Varint(), d.Block()
+		if d.Err() == nil && (start%s.group.Pane != 0 || i > 0 && start <= last) {
+			d.Fail(errors.New("open panes out of order"))
+		}
+		in := sketch.NewDecoder(block)
+		p := s.group.readPane(in, lost)
+		if err := finish(in, "open pane"); err != nil {
+			d.Fail(err)
+		}
+		if d.Err() != nil {
+			return
+		}
+		s.open.Add(start, p)
+		last = start
+	}
+}
+
+func (s *Shard) readModel(d *sketch.Decoder, i int) {
+	status := &s.models[i]
+	status.Accepted, status.Late, status.Duplicate = d.Count(), d.Count(), d.Count()
+	status.LastEvent = d.Varint()
+	for range d.Length(2) {
+		s.versions[i].live = append(s.versions[i].live, liveVersion{d.Text(), d.Varint()})
+	}
+	if len(s.versions[i].live) > MaxLiveVersions {
+		d.Fail(errors.New("too many versions"))
+	}
+}
+
+// appendBinary appends the span, and the ids by time and hash, so that equal states have
+// equal bytes.
+func (r *recent) appendBinary(b []byte) []byte {
+	b = binary.AppendVarint(b, r.span)
+	n := 0
+	for _, bucket := range r.buckets {
+		n += len(bucket)
+	}
+	b = binary.AppendUvarint(b, uint64(n))
+	for _, start := range slices.Sorted(maps.Keys(r.buckets)) {
+		bucket := r.buckets[start]
+		for _, hash := range slices.Sorted(maps.Keys(bucket)) {
+			b = binary.AppendVarint(binary.LittleEndian.AppendUint64(b, hash), bucket[hash])
+		}
+	}
+	return b
+}
+
+// read takes over the ids, whatever span they were remembered for.
+func (r *recent) read(d *sketch.Decoder) {
+	d.Varint()
+	for range d.Length(9) {
+		hash, at := d.Uint64(), d.Varint()
+		if r.span > 0 && d.Err() == nil {
+			r.remember(hash, at)
+		}
+	}
+}
