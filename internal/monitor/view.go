@@ -25,6 +25,9 @@ type View struct {
 	next    int64 // start of the first pane that was not merged yet
 	last    int64 // end of the last pane with content that was merged
 	keep    int64 // how long after last something can be in a window or a tier
+
+	journal bool
+	entries []Entry
 }
 
 // NewView returns a view of so many lanes of a group.
@@ -78,7 +81,8 @@ func (v *View) revise(p SealedPane) {
 	full := v.tiers.Revise(p.Start, v.next, p.Content)
 	for _, w := range v.windows {
 		if w.Slide() <= full {
-			w.Revise(window.Floor(p.Start, w.Slide()), p.Content)
+			w.Revise(window.Floor(p.Start, w.Slide()), window.Floor(v.next, w.Slide()), p.Content)
+			v.record(w.Slide(), window.Floor(p.Start, w.Slide()), p.Content)
 		}
 	}
 	v.last = max(v.last, p.Start+v.group.Pane)
@@ -153,6 +157,7 @@ func (v *View) push(start int64, c *Pane) {
 		for _, w := range v.windows {
 			if w.Slide() == length {
 				w.Push(start, c)
+				v.record(length, start, c)
 			}
 		}
 	})

@@ -97,9 +97,11 @@ func (s *Sliding[T]) At(end int64, head *T, out *Accumulator[T]) {
 }
 
 // Revise adds c to the pane that starts at start, which has been pushed or left
-// out before, and rebuilds the block that holds it. A pane older than the
-// previous block is in no window any more.
-func (s *Sliding[T]) Revise(start int64, c *T) {
+// out before, and rebuilds the block that holds it; end is that of the last pane
+// that was pushed or left out. A pane older than the previous block is in no window
+// any more.
+func (s *Sliding[T]) Revise(start, end int64, c *T) {
+	s.enter(Floor(end-s.slide, s.length))
 	switch block := Floor(start, s.length); block {
 	case s.block:
 		s.panes[s.index(start)] = s.plus(s.panes[s.index(start)], c)

@@ -41,6 +41,19 @@ func (t *Tiers[T]) Head(length int64, out *Accumulator[T]) {
 	}
 }
 
+// Filling returns what is known of the pane of each tier that is being filled, nil if
+// nothing. The caller must not change it.
+func (t *Tiers[T]) Filling() []*T {
+	out := make([]*T, len(t.filling))
+	for i := range t.filling {
+		out[i] = t.filling[i].Content()
+	}
+	return out
+}
+
+// Fill makes c what is known of the pane of tier i that is being filled.
+func (t *Tiers[T]) Fill(i int, c *T) { t.filling[i] = Accumulator[T]{content: c} }
+
 // Revise adds c to the wider panes that are being filled and hold the base pane
 // at start, next being the start of the first base pane that was not pushed. It
 // returns the length of the widest tier whose pane that holds start is full, so

@@ -192,7 +192,7 @@ func TestReviseEqualsInTime(t *testing.T) {
 		for _, i := range late {
 			c := &trace{sum: 1000}
 			if full := tiers.Revise(i*pane, n*pane, c); slide <= full {
-				s.Revise(Floor(i*pane, slide), c)
+				s.Revise(Floor(i*pane, slide), Floor(n*pane, slide), c)
 			}
 		}
 		now := n * pane
@@ -238,7 +238,7 @@ func TestContentsAreNotChanged(t *testing.T) {
 			}
 		})
 		if i%7 == 0 && i > 3 {
-			s.Revise((i-3)*pane, c)
+			s.Revise((i-3)*pane, (i+1)*pane, c)
 		}
 	}
 	for i, c := range pushed {

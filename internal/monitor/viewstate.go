@@ -1,0 +1,170 @@
+package monitor
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/streammon/streammon/internal/sketch"
+	"github.com/streammon/streammon/internal/window"
+)
+
+// viewVersion is the version of a view's binary form, its first byte.
+const viewVersion = 1
+
+// Entry is a pane of a tier as it was pushed into the windows that slide by it, or what
+// was added to that pane later. It never changes.
+type Entry struct {
+	Length, Start int64
+	Content       *Pane
+}
+
+// Journal makes the view keep the entries of its windows for TakeEntries.
+func (v *View) Journal() { v.journal = true }
+
+// TakeEntries returns the entries since the last call, in order.
+func (v *View) TakeEntries() []Entry {
+	entries := v.entries
+	v.entries = nil
+	return entries
+}
+
+// record notes an entry, once for all windows with one slide.
+func (v *View) record(length, start int64, c *Pane) {
+	if !v.journal || c == nil {
+		return
+	}
+	if n := len(v.entries); n > 0 && v.entries[n-1] == (Entry{length, start, c}) {
+		return
+	}
+	v.entries = append(v.entries, Entry{length, start, c})
+}
+
+// Horizon returns the start before which entries of the tier are in no window any more, nor
+// were one block ago.
+func (v *View) Horizon(length int64) int64 {
+	horizon := int64(window.EndOfTime)
+	for _, w := range v.windows {
+		if w.Slide() == length && v.next != window.NoTime {
+			horizon = min(horizon, window.Floor(v.next, w.Length())-2*w.Length())
+		}
+	}
+	if horizon == window.EndOfTime {
+		return window.NoTime
+	}
+	return horizon
+}
+
+// AppendBinary appends the binary form of the view without its entries: how far it is, the
+// tiers' panes that are being filled, and the lanes' panes that wait to be merged.
+func (v *View) AppendBinary(b []byte) []byte {
+	b = binary.AppendVarint(append(b, viewVersion), v.group.Pane)
+	for _, t := range [...]int64{v.first, v.next, v.last} {
+		b = binary.AppendVarint(b, t)
+	}
+	filling := v.tiers.Filling()
+	b = binary.AppendUvarint(b, uint64(len(filling)))
+	for _, c := range filling {
+		b = appendBlock(b, c)
+	}
+	b = binary.AppendUvarint(b, uint64(len(v.pending)))
+	for _, start := range slices.Sorted(maps.Keys(v.pending)) {
+		b = binary.AppendVarint(b, start)
+		b = binary.AppendUvarint(b, uint64(len(v.pending[start])))
+		for _, c := range v.pending[start] {
+			b = appendBlock(b, c)
+		}
+	}
+	return b
+}
+
+// appendBlock appends a pane as a block, an empty one if it is nil.
+func appendBlock(b []byte, p *Pane) []byte {
+	start := len(b)
+	b = sketch.BeginBlock(b)
+	if p != nil {
+		b = p.AppendBinary(b)
+	}
+	return sketch.EndBlock(b, start)
+}
+
+// ReadView reads a view of so many lanes, or as many as it had, from its binary form and
+// from its entries, which are ordered by start, those of one tier and start as they were
+// taken. It fails with ErrShape if its panes have another length than the group's.
+func (g *Group) ReadView(b []byte, lanes int, entries []Entry, lost func(model, feature string)) (*View, error) {
+	d := sketch.NewDecoder(b)
+	v := NewView(g, lanes)
+	d.Begin(viewVersion)
+	if pane := d.Varint(); d.Err() == nil && pane != g.Pane {
+		return nil, fmt.Errorf("read view: %w", ErrShape)
+	}
+	v.first, v.next, v.last = d.Varint(), d.Varint(), d.Varint()
+	tiers := len(v.tiers.Filling())
+	if n := d.Length(4); d.Err() == nil && n != tiers {
+		return nil, fmt.Errorf("read view: %d tiers, want %d", n, tiers)
+	}
+	for i := range tiers {
+		if c := g.readBlock(d, lost); c != nil {
+			v.tiers.Fill(i, c)
+		}
+	}
+	for range d.Length(2) {
+		start := d.Varint()
+		slots := make([]*Pane, d.Length(4))
+		for i := range slots {
+			slots[i] = g.readBlock(d, lost)
+		}
+		v.pending[start] = slots
+	}
+	if err := finish(d, "view"); err != nil {
+		return nil, err
+	}
+	for _, slots := range v.pending {
+		v.lanes = max(v.lanes, len(slots))
+	}
+	v.Grow(v.lanes)
+	return v, v.replay(entries)
+}
+
+// readBlock reads what appendBlock wrote.
+func (g *Group) readBlock(d *sketch.Decoder, lost func(model, feature string)) *Pane {
+	block := d.Block()
+	if len(block) == 0 {
+		return nil
+	}
+	p, err := g.ReadPane(block, lost)
+	if err != nil {
+		d.Fail(err)
+		return nil
+	}
+	return p
+}
+
+// replay pushes entries into the windows; of one tier and start they are added up first.
+func (v *View) replay(entries []Entry) error {
+	for _, w := range v.windows {
+		var sum window.Accumulator[Pane]
+		at := int64(window.NoTime)
+		for _, e := range entries {
+			if e.Length != w.Slide() {
+				continue
+			}
+			if e.Start < at {
+				return errors.New("read view: entries out of order")
+			}
+			if e.Start != at {
+				if c := sum.Take(); c != nil {
+					w.Push(at, c)
+				}
+				at = e.Start
+			}
+			sum.Add(e.Content, v.merger)
+		}
+		if c := sum.Take(); c != nil {
+			w.Push(at, c)
+		}
+	}
+	return nil
+}
