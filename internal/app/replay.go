@@ -214,7 +214,7 @@ func (l *replayLane) step() error {
 		if err := l.read(s); err != nil {
 			return err
 		}
-		s.intake.Take(l.batch)
+		s.intake.Take(l.batch, 0)
 		if s.ended {
 			s.intake.Finish()
 		}

@@ -154,8 +154,9 @@ func (p *partition) take(b *consumer.Batch) {
 			}
 			p.messages = append(p.messages, m)
 		}
-		p.intake.Take(p.messages)
+		p.intake.Take(p.messages, p.offset+int64(len(p.messages)))
 	}
+	p.intake.Take(nil, b.Next) // what follows the last message is not for us
 }
 
 // done reports whether all partitions were read to their declared ends.

@@ -86,7 +86,7 @@ func (g *Group) readPane(d *sketch.Decoder, lost func(model, feature string)) *P
 	p.gap = d.Byte() == 1
 	for range d.Length(5) {
 		name, block := d.Text(), d.Block()
-		i := slices.IndexFunc(g.Models, func(m *Model) bool { return m.Name == name })
+		i := g.Find(name)
 		if i < 0 || d.Err() != nil {
 			continue
 		}
@@ -212,7 +212,7 @@ func (g *Group) ReadShard(b []byte, lost func(model, feature string)) (*Shard, e
 	s.readOpen(d, lost)
 	for range d.Length(5) {
 		name, block := d.Text(), d.Block()
-		if i := slices.IndexFunc(g.Models, func(m *Model) bool { return m.Name == name }); i >= 0 {
+		if i := g.Find(name); i >= 0 {
 			in := sketch.NewDecoder(block)
 			s.readModel(in, i)
 			if err := finish(in, "model "+name); err != nil {

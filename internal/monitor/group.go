@@ -7,6 +7,7 @@ import (
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/profile"
 	"github.com/streammon/streammon/internal/sketch"
+	"github.com/streammon/streammon/internal/window"
 )
 
 // Limits of the versions of a model.
@@ -113,6 +114,20 @@ type Model struct {
 
 // layouts of a version: of all its traffic, and of a segment.
 type layouts struct{ full, compact *profile.Layout }
+
+// Find returns the index of the model of this name, -1 if there is none.
+func (g *Group) Find(model string) int {
+	return slices.IndexFunc(g.Models, func(m *Model) bool { return m.Name == model })
+}
+
+// Slides returns by how much the windows slide, each once.
+func (g *Group) Slides() (slides []int64) {
+	for _, w := range g.Windows {
+		slides = append(slides, window.Slide(w.Length, g.Pane))
+	}
+	slices.Sort(slides)
+	return slices.Compact(slides)
+}
 
 // NewModel returns a model of a group with the given schema.
 func NewModel(c ModelConfig, schema *event.Schema) *Model {

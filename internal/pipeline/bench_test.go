@@ -169,7 +169,7 @@ func BenchmarkObserve(b *testing.B) {
 			s := newSource(c.step)
 			b.ReportAllocs()
 			for b.Loop() {
-				in.Take(s.next(batch))
+				in.Take(s.next(batch), 0)
 				g.Lane(0).shard.TakeSealed()
 			}
 			perEvent(b)
@@ -199,13 +199,13 @@ func BenchmarkSlide(b *testing.B) {
 		}
 	}
 	for range panes {
-		in.Take(s.next(events))
+		in.Take(s.next(events), 0)
 		slide()
 	}
 	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
-		in.Take(s.next(events))
+		in.Take(s.next(events), 0)
 		b.StartTimer()
 		slide()
 	}
@@ -227,11 +227,11 @@ func BenchmarkPaneMemory(b *testing.B) {
 		return m.HeapAlloc
 	}
 	for b.Loop() {
-		in.Take(s.next(4000)) // fills the workspaces
+		in.Take(s.next(4000), 0) // fills the workspaces
 		g.Lane(0).shard.TakeSealed()
 		before := heap()
 		for range panes {
-			in.Take(s.next(1000))
+			in.Take(s.next(1000), 0)
 		}
 		after := heap()
 		b.ReportMetric(float64(after-before)/panes/(numbers+categories), "bytes/feature-pane")
@@ -249,8 +249,8 @@ func TestNoAllocationWithinAPane(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := newSource(time.Microsecond)
-		in.Take(s.next(5000)) // more than two columns
-		if n := testing.AllocsPerRun(100, func() { in.Take(s.next(batch)) }); n > 0 {
+		in.Take(s.next(5000), 0) // more than two columns
+		if n := testing.AllocsPerRun(100, func() { in.Take(s.next(batch), 0) }); n > 0 {
 			t.Errorf("%v allocations in %d events; segments: %v", n, batch, segmented)
 		}
 	}

@@ -23,8 +23,9 @@ type Lane struct {
 	group *Group
 	index int
 
-	mu    sync.Mutex
-	shard *monitor.Shard
+	mu     sync.Mutex
+	shard  *monitor.Shard
+	sealed []monitor.SealedPane // and not delivered yet
 
 	// Guarded by the group's mutex.
 	frontier   int64 // of what was delivered to the views
@@ -126,7 +127,8 @@ type Progress struct {
 // that this completes.
 func (l *Lane) Deliver(p Progress) error {
 	l.mu.Lock()
-	sealed := l.shard.TakeSealed()
+	sealed := append(l.sealed, l.shard.TakeSealed()...)
+	l.sealed = nil
 	frontier, watermark := l.shard.Frontier(), l.shard.Watermark(event.Prediction)
 	if p.Done {
 		// For the results only: the shard itself stays as it is.

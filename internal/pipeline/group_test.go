@@ -49,7 +49,7 @@ func (c *clockGroup) take(lane int, caughtUp bool, seconds ...int) {
 	for _, s := range seconds {
 		batch = append(batch, Message{Value: fmt.Appendf(nil, `{"time":%q,"features":{"x":1}}`, noon.Add(time.Duration(s)*time.Second).Format(time.RFC3339))})
 	}
-	c.intakes[lane].Take(batch)
+	c.intakes[lane].Take(batch, 0)
 	if err := c.Lane(lane).Deliver(Progress{Records: len(batch), CaughtUp: caughtUp, Now: c.now}); err != nil {
 		c.t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestRowWithItsLabel(t *testing.T) {
 		{Value: []byte(`{"id":"2","time":"2026-11-22T12:00:01Z","label":"a","label_time":"2026-11-22T13:00:00Z"}`)},
 		{Value: []byte(`{"id":"3","time":"2026-11-22T12:00:02Z","label":"a","label_time":"never"}`)},
 		{Value: []byte(`{"id":"4","time":"2026-11-22T12:00:03Z","label":null,"label_time":"2026-11-22T13:00:00Z"}`)},
-	})
+	}, 4)
 	if l := in.Ledger(); !l.Balanced() || l.Consumed != 5 || l.Accepted != 4 || l.Rejected[event.Time] != 1 {
 		t.Errorf("before the end: %+v", l)
 	}
@@ -207,7 +207,7 @@ func TestSeveralGroupsInOneFile(t *testing.T) {
 	in.Take([]Message{
 		{Value: []byte(`{"time":"2026-11-22T12:00:00Z","model":"a"}`)}, {Value: []byte(`{"time":"2026-11-22T12:00:00Z","model":"b2"}`)},
 		{Value: []byte(`{"time":"2026-11-22T12:00:00Z","model":"c"}`)}, {Value: []byte(`{"time":"2026-11-22T12:00:00Z"}`)}, {Value: []byte(`{`)},
-	})
+	}, 5)
 	l := in.Ledger()
 	if l.Accepted != 2 || l.Rejected[event.Model] != 1 || l.Rejected[event.Envelope] != 1 || l.Rejected[event.Syntax] != 1 || !l.Balanced() {
 		t.Errorf("%+v", l)

@@ -23,6 +23,7 @@ type Intake struct {
 
 	mu     sync.Mutex
 	ledger event.Ledger
+	next   int64 // offset of the next message
 }
 
 // route is a group that a message may belong to.
@@ -71,14 +72,15 @@ type Message struct {
 	RecordTime int64
 }
 
-// Take decodes and applies messages, in order. What can be wrong with one is
-// counted; no message ends the intake.
-func (in *Intake) Take(messages []Message) {
+// Take decodes and applies messages, in order; next is the offset of the message after
+// them. What can be wrong with one is counted; no message ends the intake.
+func (in *Intake) Take(messages []Message, next int64) {
 	in.lock()
 	defer in.unlock()
 	for i := range messages {
 		in.message(i, &messages[i])
 	}
+	in.next = next
 }
 
 // Finish applies the labels that wait for their time, after the last message.

@@ -91,7 +91,7 @@ func runLanes(t *testing.T, setup oracle.Setup, lanes [][]oracle.Message) (resul
 			for _, m := range messages[at[i]:end] {
 				batch = append(batch, Message{m.Value, m.RecordTime})
 			}
-			intakes[i].Take(batch)
+			intakes[i].Take(batch, 0)
 			at[i] = end
 			done := end == len(messages)
 			if done {
