@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streammon/streammon/internal/app"
+	"github.com/streammon/streammon/internal/event"
 )
 
 func newInit() *cobra.Command {
@@ -36,10 +37,18 @@ passes check.`,
 					return fmt.Errorf("%s is there already: --force overwrites it", output)
 				}
 			}
-			data, err := app.Init(cmd.Context(), o)
+			r, err := app.Init(cmd.Context(), o)
 			if err != nil {
 				return err
 			}
+			data := r.Config
+			fmt.Fprintf(cmd.ErrOrStderr(), "of %d messages %d would be accepted", r.Messages, r.Accepted())
+			for reason, n := range r.Rejected {
+				if n > 0 {
+					fmt.Fprintf(cmd.ErrOrStderr(), ", %d rejected: %s", n, event.Reason(reason))
+				}
+			}
+			fmt.Fprintln(cmd.ErrOrStderr())
 			if output == "-" {
 				_, err = cmd.OutOrStdout().Write(data)
 				return err

@@ -13,7 +13,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/streammon/streammon/internal/config"
 	"github.com/streammon/streammon/internal/consumer"
+	"github.com/streammon/streammon/internal/decode"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/input"
 )
@@ -46,9 +48,25 @@ var envelopeFields = []field{
 	{"status", "status", []string{"status", "status_code"}},
 }
 
+// InitReport is a first config, and what would become of the sampled messages with it.
+type InitReport struct {
+	Config   []byte
+	Messages int
+	Rejected [event.Reasons]uint64
+}
+
+// Accepted returns the number of sampled messages that would be accepted.
+func (r *InitReport) Accepted() int {
+	n := r.Messages
+	for _, c := range r.Rejected {
+		n -= int(c)
+	}
+	return n
+}
+
 // Init samples a topic and returns a commented config for it, with what was found
-// about its fields and features.
-func Init(ctx context.Context, o InitOptions) ([]byte, error) {
+// about its fields and features. The config passes the check.
+func Init(ctx context.Context, o InitOptions) (*InitReport, error) {
 	cc := consumer.Config{Brokers: o.Brokers, ReadCommitted: true}
 	records, err := consumer.Sample(ctx, cc, o.Topic, o.Rows)
 	if err != nil {
@@ -58,7 +76,53 @@ func Init(ctx context.Context, o InitOptions) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sample topic %s: %w", o.Topic, err)
 	}
-	return s.config(o), nil
+	r := &InitReport{Messages: len(records)}
+	var c *config.Config
+	if r.Config, c, err = s.checked(o); err != nil {
+		return nil, fmt.Errorf("sample topic %s: %w", o.Topic, err)
+	}
+	return r, r.count(c, records)
+}
+
+// count decodes the messages as the config says.
+func (r *InitReport) count(c *config.Config, records []consumer.Record) error {
+	groups, err := buildGroups(c)
+	if err != nil {
+		return err
+	}
+	d, err := decode.New(groups[0].decode)
+	if err != nil {
+		return err
+	}
+	var ev event.Event
+	for _, m := range records {
+		if reason := d.Decode(m.Value, &ev); reason != event.Accepted {
+			r.Rejected[reason]++
+		}
+	}
+	return nil
+}
+
+// checked returns a config that passes the check: what it does not allow, such as a
+// feature's name, is left out with the reason.
+func (s *sample) checked(o InitOptions) ([]byte, *config.Config, error) {
+	var violations config.Violations
+	for range 5 {
+		data := s.config(o)
+		c, err := config.Parse("streammon.yaml", data)
+		if err == nil {
+			return data, c, nil
+		}
+		if !errors.As(err, &violations) {
+			return nil, nil, err
+		}
+		for _, v := range violations {
+			if fix := s.fixes[v.Line]; fix != nil {
+				fix(v.Message)
+			}
+		}
+	}
+	return nil, nil, fmt.Errorf("no config for it passes the check: %w", violations)
 }
 
 // sample is what a number of messages look like.
@@ -72,6 +136,9 @@ type sample struct {
 	value    bool
 	segments []string
 	features []input.Inferred
+	base     string // the object of the features, "" for the message itself
+	// fixes says for lines of the config how to do without what they have.
+	fixes map[int]func(why string)
 }
 
 func newSample(records []consumer.Record) (*sample, error) {
@@ -130,9 +197,9 @@ func (s *sample) findFields(objects []map[string]any) (used []string) {
 }
 
 func (s *sample) inferFeatures(objects []map[string]any, used []string) error {
-	nested := present(objects, "features")
-	if !nested {
-		s.mapping = append(s.mapping, `features: "$"`)
+	s.base = featuresObject(objects, used)
+	if s.base != "features" {
+		s.mapping = append(s.mapping, "features: "+strconv.Quote(strings.TrimSuffix("$."+s.base, ".")))
 	}
 	i := 0
 	inferred, _, err := input.Infer(func() (input.Record, error) {
@@ -141,8 +208,8 @@ func (s *sample) inferFeatures(objects []map[string]any, used []string) error {
 		}
 		row := objects[i]
 		i++
-		if nested {
-			row, _ = row["features"].(map[string]any)
+		if s.base != "" {
+			row, _ = at(row, s.base).(map[string]any)
 		}
 		b, err := json.Marshal(row)
 		return input.Record{Value: b, Line: int64(i)}, err
@@ -150,10 +217,13 @@ func (s *sample) inferFeatures(objects []map[string]any, used []string) error {
 	if err != nil {
 		return err
 	}
-	texts := false
+	texts, taken := false, 0
 	for _, f := range inferred {
-		if !nested && slices.Contains(used, f.Name) {
+		if s.base == "" && slices.Contains(used, f.Name) {
 			continue
+		}
+		if taken++; !f.Skip && taken > maxInitFeatures {
+			f.Skip, f.Reason = true, "there are so many"
 		}
 		s.features = append(s.features, f)
 		texts = texts || f.Quoted && !f.Skip && f.Type == event.Numeric
@@ -165,6 +235,41 @@ func (s *sample) inferFeatures(objects []map[string]any, used []string) error {
 		return errors.New("no field looks like a feature")
 	}
 	return nil
+}
+
+// featuresObject returns the path of the object that holds the features: "features" if it is
+// there, else the one with the most members that are no objects; "" is the message.
+func featuresObject(objects []map[string]any, used []string) string {
+	if _, ok := find(objects, "features").(map[string]any); ok {
+		return "features"
+	}
+	members := map[string]map[string]bool{}
+	var count func(o map[string]any, path string, depth int)
+	count = func(o map[string]any, path string, depth int) {
+		for name, v := range o {
+			inner, nested := v.(map[string]any)
+			switch {
+			case path == "" && slices.Contains(used, name) || strings.ContainsAny(name, ".[]'\"$"):
+			case nested && depth < 3:
+				count(inner, strings.TrimPrefix(path+"."+name, "."), depth+1)
+			case !nested:
+				if members[path] == nil {
+					members[path] = map[string]bool{}
+				}
+				members[path][name] = true
+			}
+		}
+	}
+	for _, o := range objects[:min(len(objects), 100)] {
+		count(o, "", 0)
+	}
+	best := ""
+	for _, path := range slices.Sorted(maps.Keys(members)) {
+		if len(members[path]) > len(members[best]) {
+			best = path
+		}
+	}
+	return best
 }
 
 func present(objects []map[string]any, path string) bool { return find(objects, path) != nil }
@@ -192,7 +297,7 @@ func at(object map[string]any, path string) any {
 func values(objects []map[string]any, path string) []string {
 	counts := map[string]int{}
 	for _, o := range objects {
-		if v := at(o, path); v != nil {
+		if v := at(o, path); v != nil && v != "" {
 			counts[fmt.Sprint(v)]++
 		}
 	}
@@ -208,45 +313,68 @@ func (s *sample) config(o InitOptions) []byte {
 	for i, broker := range o.Brokers {
 		brokers[i] = strconv.Quote(broker)
 	}
-	model := o.Model
-	if n := len(s.models); n > 0 {
-		model = s.models[n-1]
-	}
-	if model == "" {
-		model = o.Topic
-	}
+	s.fixes = map[int]func(string){}
 	fmt.Fprintf(&b, "# Written from %d messages of %s", s.rows, o.Topic)
 	if s.broken > 0 {
 		fmt.Fprintf(&b, " (%d more are not JSON objects)", s.broken)
 	}
 	fmt.Fprintf(&b, ". Check it with: streammon check FILE\nkafka:\n  brokers: [%s]\n  group: streammon\nwindows: [5m, 1h, 24h]\nallowed_lateness: 30s\nmodels:\n", strings.Join(brokers, ", "))
-	if n := len(s.models); n > 1 {
-		fmt.Fprintf(&b, "  # Events of other models are rejected until these are listed too: %s\n", strconv.QuoteToASCII(strings.Join(s.models[:n-1], ", ")))
+	models := slices.Clone(s.models)
+	if slices.Reverse(models); len(models) == 0 {
+		models = []string{cmp.Or(o.Model, o.Topic)}
 	}
-	fmt.Fprintf(&b, "  - name: %s\n    topics: {predictions: %s}\n", strconv.Quote(model), strconv.Quote(o.Topic))
+	for _, m := range models[:min(len(models), maxInitModels)] {
+		s.writeModel(&b, m, o.Topic)
+	}
+	if len(models) > maxInitModels {
+		fmt.Fprintf(&b, "  # Events of other models are rejected until these are listed too: %s\n", strconv.QuoteToASCII(strings.Join(models[maxInitModels:], ", ")))
+	}
+	return b.Bytes()
+}
+
+// maxInitFeatures is how many features are written; a config may have 1,000 with outputs.
+const maxInitFeatures = 990
+
+// maxInitModels is how many models are written; of more it says the names.
+const maxInitModels = 8
+
+// fixable says how to do without what the next line has.
+func (s *sample) fixable(b *bytes.Buffer, fix func(why string)) {
+	s.fixes[bytes.Count(b.Bytes(), []byte("\n"))+1] = fix
+}
+
+func (s *sample) writeModel(b *bytes.Buffer, model, topic string) {
+	s.fixable(b, func(string) {
+		s.models = slices.DeleteFunc(s.models, func(m string) bool { return m == model })
+	})
+	fmt.Fprintf(b, "  - name: %s\n    topics: {predictions: %s}\n", strconv.Quote(model), strconv.Quote(topic))
 	b.WriteString("    # What windows are compared with; make it from training data, then uncomment:\n    #   streammon profile build --config.file=FILE --input=train.csv --output=reference.profile.json\n    # reference: reference.profile.json\n")
-	s.writeTask(&b)
+	s.writeTask(b)
 	if len(s.mapping) > 0 {
 		b.WriteString("    # Where the messages differ from the default envelope.\n    mapping:\n")
 		for _, line := range s.mapping {
-			fmt.Fprintf(&b, "      %s\n", line)
+			fmt.Fprintf(b, "      %s\n", line)
 		}
 	}
 	b.WriteString("    features:\n")
-	for _, f := range s.features {
+	for i := range s.features {
+		f := &s.features[i]
+		s.fixable(b, func(why string) { f.Skip, f.Reason = true, why })
 		line := fmt.Sprintf("%s: %s", strconv.Quote(f.Name), f.Type)
 		if f.Skip {
 			line = "# " + line + " (left out: " + f.Reason + ")"
 		}
-		fmt.Fprintf(&b, "      %s\n", line)
+		fmt.Fprintf(b, "      %s\n", line)
 	}
 	if len(s.segments) > 0 {
 		b.WriteString("    # Values come from the reference, or list them: {name: country, values: [DE, FR]}\n    segments:\n")
 		for _, name := range s.segments {
-			fmt.Fprintf(&b, "      - %s\n", strconv.Quote(name))
+			s.fixable(b, func(string) {
+				s.segments = slices.DeleteFunc(s.segments, func(n string) bool { return n == name })
+			})
+			fmt.Fprintf(b, "      - %s\n", strconv.Quote(name))
 		}
 	}
-	return b.Bytes()
 }
 
 func (s *sample) writeTask(b *bytes.Buffer) {
@@ -256,7 +384,11 @@ func (s *sample) writeTask(b *bytes.Buffer) {
 	case len(s.labels) > 2:
 		fmt.Fprintf(b, "    task: multiclass # the sample has %d labels\n", len(s.labels))
 	case len(s.labels) > 0:
-		fmt.Fprintf(b, "    task: binary # or multiclass\n    positive: %s # the rarest label of the sample; is it the positive one?\n", strconv.Quote(s.labels[0]))
+		label := s.labels[0]
+		s.fixes[bytes.Count(b.Bytes(), []byte("\n"))+2] = func(string) {
+			s.labels = slices.DeleteFunc(s.labels, func(l string) bool { return l == label })
+		}
+		fmt.Fprintf(b, "    task: binary # or multiclass\n    positive: %s # the rarest label of the sample; is it the positive one?\n", strconv.Quote(label))
 	case s.score:
 		b.WriteString("    task: binary # the sample has scores and no labels\n    # positive: the label of the positive class\n")
 	default:

@@ -310,10 +310,14 @@ func TestInit(t *testing.T) {
 		{topic, []string{`name: "fraud"`, `"amount": numeric`, `"merchant": categorical`, "task: binary", `- "country"`}},
 		{flat, []string{`id: "$.request_id"`, `time: "$.ts"`, `prediction_score: "$.probability"`, `features: "$"`, `"amount": numeric`, `"shop": categorical`}},
 	} {
-		data, err := Init(t.Context(), InitOptions{Brokers: b.Bootstrap, Topic: c.topic, Rows: 400})
+		r, err := Init(t.Context(), InitOptions{Brokers: b.Bootstrap, Topic: c.topic, Rows: 400})
 		if err != nil {
 			t.Fatal(err)
 		}
+		if r.Messages != 400 || r.Accepted() != 400 {
+			t.Errorf("%d of %d messages would be accepted", r.Accepted(), r.Messages)
+		}
+		data := r.Config
 		for _, w := range c.want {
 			if !bytes.Contains(data, []byte(w)) {
 				t.Errorf("no %s in\n%s", w, data)
