@@ -1,17 +1,13 @@
 package app
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/streammon/streammon/internal/config"
 	"github.com/streammon/streammon/internal/consumer"
-	"github.com/streammon/streammon/internal/event"
 )
 
 // consumerConfig says what to read: the topics of all groups, from where the start
@@ -76,101 +72,4 @@ func connection(c *config.Config) (consumer.Config, error) {
 		}
 	}
 	return cc, nil
-}
-
-// deadLetters writes rejected messages to a topic, as the owner of the group. The
-// lanes wait when it falls behind, so that none is lost while the process lives.
-type deadLetters struct {
-	writer *consumer.Writer
-	owner  func() bool
-	logger *slog.Logger
-	queue  chan consumer.DeadLetter
-	ended  chan struct{}
-
-	mu    sync.Mutex
-	count map[partitionKey]uint64
-}
-
-func newDeadLetters(w *consumer.Writer, owner func() bool, l *slog.Logger) *deadLetters {
-	return &deadLetters{writer: w, owner: owner, logger: l, queue: make(chan consumer.DeadLetter, 1000), ended: make(chan struct{}), count: map[partitionKey]uint64{}}
-}
-
-func (d *deadLetters) add(k partitionKey, offset int64, message []byte, reason event.Reason) {
-	if !d.owner() {
-		return // the owner writes it
-	}
-	payload := append([]byte(nil), message[:min(len(message), maxDeadLetter)]...)
-	select {
-	case d.queue <- consumer.DeadLetter{Topic: k.topic, Partition: k.index, Offset: offset, Reason: reason.String(), Payload: payload}:
-	case <-d.ended:
-	}
-}
-
-// maxDeadLetter caps the payload of a dead letter.
-const maxDeadLetter = 64 << 10
-
-// letterBatch is how many letters are written at a time at most.
-const letterBatch = 500
-
-// run writes until the context ends, and then what is queued, for a second at most.
-func (d *deadLetters) run(ctx context.Context) error {
-	defer d.writer.Close()
-	defer close(d.ended)
-	for {
-		select {
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-			defer cancel()
-			for len(d.queue) > 0 && last.Err() == nil {
-				d.write(last, d.gather(nil))
-			}
-			return nil
-		case l := <-d.queue:
-			d.write(ctx, d.gather([]consumer.DeadLetter{l}))
-		}
-	}
-}
-
-// gather adds what is queued, without waiting.
-func (d *deadLetters) gather(letters []consumer.DeadLetter) []consumer.DeadLetter {
-	for len(letters) < letterBatch {
-		select {
-		case l := <-d.queue:
-			letters = append(letters, l)
-		default:
-			return letters
-		}
-	}
-	return letters
-}
-
-// write retries until the letters are stored or the context ends.
-func (d *deadLetters) write(ctx context.Context, letters []consumer.DeadLetter) {
-	for failures := 0; ctx.Err() == nil; failures++ {
-		err := d.writer.Write(ctx, letters...)
-		if err == nil {
-			d.mu.Lock()
-			for _, l := range letters {
-				d.count[partitionKey{l.Topic, l.Partition}]++
-			}
-			d.mu.Unlock()
-			return
-		}
-		if failures == 0 {
-			d.logger.Error("cannot write dead letters; reading waits for it", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
-	}
-}
-
-func (d *deadLetters) written(k partitionKey) uint64 {
-	if d == nil {
-		return 0
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.count[k]
 }

@@ -89,7 +89,7 @@ func newRunner(ctx context.Context, c *config.Config, models []*modelGroup, o Ru
 		return nil, err
 	}
 	if c.Kafka.DeadLetterTopic != "" {
-		r.deadLetters = newDeadLetters(consumer.NewWriter(cc, c.Kafka.DeadLetterTopic), r.consumer.Owner, o.Logger)
+		r.deadLetters = newDeadLetters(consumer.NewWriter(cc, c.Kafka.DeadLetterTopic), r.consumer, o.UntilEnd, o.Logger)
 	}
 	r.exporter = exporter.New(r.board, exporter.Options{
 		MaxSeries: c.MaxSeries, Version: o.Build.Version, Revision: o.Build.Revision, GoVersion: o.Build.GoVersion,

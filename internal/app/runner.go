@@ -57,7 +57,8 @@ type partition struct {
 	lane     *pipeline.Lane
 	intake   *pipeline.Intake
 	messages []pipeline.Message
-	offset   int64 // of the message that is being taken; for dead letters
+	offset   int64 // of the first message that is being taken, and the records; for dead letters
+	records  []consumer.Record
 
 	mu      sync.Mutex
 	lag     int64
@@ -99,7 +100,9 @@ func (r *runner) partition(name string, index int) (*partition, error) {
 	}
 	if r.deadLetters != nil {
 		p.intake.Rejected = func(i int, message []byte, reason event.Reason, _ error) {
-			r.deadLetters.add(k, p.offset+int64(i), message, reason)
+			r.deadLetters.add(consumer.DeadLetter{
+				Topic: k.topic, Partition: k.index, Offset: p.offset + int64(i), Reason: reason.String(), Key: p.records[i].Key, Payload: message,
+			})
 		}
 	}
 	r.partitions[k] = p
@@ -122,7 +125,7 @@ func (r *runner) HandleBatch(ctx context.Context, b *consumer.Batch) error {
 	if b.Done {
 		p.intake.Finish()
 	}
-	r.consumer.Commit(b.Topic, b.Partition, b.Next)
+	r.consumer.Commit(b.Topic, b.Partition, r.deadLetters.commitable(p.key, b.Next))
 	if !p.topic.delivers {
 		return nil
 	}
@@ -154,6 +157,7 @@ func (p *partition) take(b *consumer.Batch) {
 			}
 			p.messages = append(p.messages, m)
 		}
+		p.records = b.Records[i-len(p.messages) : i]
 		p.intake.Take(p.messages, p.offset+int64(len(p.messages)))
 	}
 	p.intake.Take(nil, b.Next) // what follows the last message is not for us

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -136,4 +137,31 @@ func (c *Consumer) Status() Status {
 // group is told about every CommitInterval and at the end of Run, by the owner only.
 func (c *Consumer) Commit(topic string, partition int, next int64) {
 	c.membership.commit(topic, partition, next)
+}
+
+// Committed returns the offsets that the group has committed, by topic and partition;
+// partitions without one are left out.
+func (c *Consumer) Committed(ctx context.Context, topics map[string][]int) (map[string]map[int]int64, error) {
+	s := newCluster(&c.cfg, nil)
+	defer s.close()
+	r, err := s.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: c.cfg.Group, Topics: topics})
+	if err == nil {
+		err = r.Error
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fetch committed offsets: %w", err)
+	}
+	out := map[string]map[int]int64{}
+	for topic, partitions := range r.Topics {
+		out[topic] = map[int]int64{}
+		for _, p := range partitions {
+			if p.Error != nil {
+				return nil, fmt.Errorf("fetch committed offset of %s/%d: %w", topic, p.Partition, p.Error)
+			}
+			if p.CommittedOffset >= 0 {
+				out[topic][p.Partition] = p.CommittedOffset
+			}
+		}
+	}
+	return out, nil
 }

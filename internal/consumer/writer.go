@@ -21,6 +21,8 @@ type DeadLetter struct {
 	Reason    string
 	Key       []byte
 	Payload   []byte
+	// Size of the message in bytes, if the payload is not all of it.
+	Size int
 }
 
 // Writer writes dead letters to a topic and waits until all in-sync replicas have
@@ -68,10 +70,9 @@ func (d *DeadLetter) message() kafka.Message {
 	if len(d.Key) > 0 && len(d.Key) <= MaxDeadLetter {
 		headers = append(headers, kafka.Header{Key: "key", Value: d.Key})
 	}
-	payload := d.Payload
-	if len(payload) > MaxDeadLetter {
-		payload = payload[:MaxDeadLetter]
-		headers = append(headers, kafka.Header{Key: "size", Value: []byte(strconv.Itoa(len(d.Payload)))})
+	payload := d.Payload[:min(len(d.Payload), MaxDeadLetter)]
+	if size := max(d.Size, len(d.Payload)); size > len(payload) {
+		headers = append(headers, kafka.Header{Key: "size", Value: []byte(strconv.Itoa(size))})
 	}
 	return kafka.Message{Key: []byte(d.Topic + "/" + partition + "/" + offset), Value: payload, Headers: headers}
 }
