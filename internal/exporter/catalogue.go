@@ -40,7 +40,7 @@ var metrics = []metric{
 	{name: "window_complete", help: "1 if the window lies within what was read without a gap and no partition lags behind, else 0.", labels: windowLabels},
 	{name: "requests_per_second", help: "Predictions in the window over its length.", labels: windowLabels},
 	{name: "error_ratio", help: "Share of the window's requests that failed, from 0 to 1.", labels: windowLabels},
-	{name: "latency_seconds", help: "Quantile q of the latency of the window's requests.", labels: quantileLabels},
+	{name: "latency_seconds", help: "Quantile q of the latency of the window's requests: at least a share q took no longer, within 1.1 %.", labels: quantileLabels},
 	{name: "feature_missing_ratio", help: "Share of the window's answered requests without a value of the feature, from 0 to 1.", labels: featureLabels},
 	{name: "feature_invalid_ratio", help: "Share of the window's answered requests with a value of the wrong type or not finite, from 0 to 1.", labels: featureLabels},
 	{name: "feature_out_of_range_ratio", help: "Share of the numeric values outside the reference's minimum and maximum, from 0 to 1.", labels: featureLabels},

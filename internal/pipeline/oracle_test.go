@@ -247,8 +247,8 @@ func (c *comparison) window(got *monitor.Result, want *oracle.Window) {
 	c.check((len(got.Service.Latency) == 0) == (len(want.Latencies) == 0), "%d latency quantiles of %d latencies", len(got.Service.Latency), len(want.Latencies))
 	for _, q := range got.Service.Latency {
 		p, _ := strconv.ParseFloat(q.Q, 64)
-		// The value of rank floor(p(n-1)), within half a bucket of 2^(1/32).
-		exact := want.Latencies[int(p*float64(len(want.Latencies)-1))]
+		// Within half a bucket of 2^(1/32).
+		exact := oracle.Quantile(want.Latencies, p)
 		c.check(math.Abs(float64(q.Value)-exact) <= 0.011*exact+1e-12, "latency %s is %g, want %g", q.Q, float64(q.Value), exact)
 	}
 	c.check(len(got.Features) == len(want.Features), "%d features, want %d", len(got.Features), len(want.Features))

@@ -179,13 +179,14 @@ func (h *ExpHistogram) at(d float64) float64 {
 	return min(max(h.center+d, -math.MaxFloat64), math.MaxFloat64)
 }
 
-// Quantile returns the middle of the bucket that holds the value of rank ⌊q·(n−1)⌋,
-// with q in [0, 1]; NaN if there is no value or q is NaN.
+// Quantile returns the middle of the bucket that holds the smallest value that at least a
+// share q of all do not exceed (the one of rank ⌈q·n⌉, counted from 1), with q in [0, 1];
+// NaN if there is no value or q is NaN.
 func (h *ExpHistogram) Quantile(q float64) float64 {
 	if h.count == 0 || math.IsNaN(q) {
 		return math.NaN()
 	}
-	rank := uint64(min(max(q, 0), 1) * float64(h.count-1))
+	rank := max(uint64(math.Ceil(min(max(q, 0), 1)*float64(h.count))), 1) - 1
 	found, seen := math.NaN(), uint64(0)
 	h.Each(func(lower, upper float64, c uint64) {
 		if seen <= rank && rank < seen+c {
