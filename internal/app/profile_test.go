@@ -75,3 +75,19 @@ models: [{name: a, topics: {predictions: p}, task: none, features: {x: categoric
 		t.Errorf("%v, rejected %v", err, s.Rejected)
 	}
 }
+
+// TestProfileWithoutAnswers: training data need not have what the model answers.
+func TestProfileWithoutAnswers(t *testing.T) {
+	c := parseConfig(t, `kafka: {brokers: ["localhost:1"]}
+windows: [1m]
+models: [{name: a, topics: {predictions: p}, task: binary, positive: x, features: {x: numeric}}]
+`)
+	name := writeLines(t, `{"features":{"x":1},"prediction":{"score":0.5}}`, `{"features":{"x":2}}`)
+	r, _, err := BuildProfile(t.Context(), c, ProfileOptions{Inputs: []string{name}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Find("x") == nil || r.Find(event.PredictionScore) == nil || r.Find(event.PredictionLabel) != nil {
+		t.Errorf("%d features", len(r.Features))
+	}
+}

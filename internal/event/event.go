@@ -74,6 +74,11 @@ const (
 	PredictionValue = "prediction.value"
 )
 
+// IsOutput reports whether a feature of this name is what a model answered.
+func IsOutput(name string) bool {
+	return name == PredictionScore || name == PredictionLabel || name == PredictionValue
+}
+
 // Other is the name under which versions, segment values and the like are
 // counted that have no place of their own.
 const Other = "__other__"

@@ -96,7 +96,9 @@ func (b *Builder) value(i int, v *event.Value) {
 func (b *Builder) Rows() uint64 { return b.rows }
 
 // Build returns the reference. It fails if there is no row, or a feature without
-// a single valid value: a reference of nothing would call nothing drift.
+// a single valid value: a reference of nothing would call nothing drift. What the model
+// answers may be missing, since not all data and not all models have scores and labels; it
+// is then not part of the reference.
 func (b *Builder) Build(p Provenance) (*Reference, error) {
 	if b.rows == 0 {
 		return nil, fmt.Errorf("build profile: no rows")
@@ -112,6 +114,9 @@ func (b *Builder) Build(p Provenance) (*Reference, error) {
 			buildNumeric(&feature, b.columns[i], w)
 		} else {
 			buildCategorical(&feature, b.counts[i])
+		}
+		if feature.Count == 0 && feature.Invalid == 0 && event.IsOutput(f.Name) {
+			continue
 		}
 		if feature.Count == 0 {
 			return nil, fmt.Errorf("build profile: feature %q has no valid value in %d rows (%d missing, %d invalid)", f.Name, b.rows, b.missing[i], b.invalid[i])
