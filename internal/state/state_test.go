@@ -1,0 +1,302 @@
+package state
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
+	"pgregory.net/rapid"
+)
+
+type fataler interface {
+	Helper()
+	Fatal(...any)
+}
+
+func mustOpen(t fataler, dir string) *Store {
+	t.Helper()
+	s, aside, err := Open(dir, "test")
+	if err != nil || aside != "" {
+		t.Fatal(err, aside)
+	}
+	return s
+}
+
+// render is a snapshot as text.
+func render(l *Snapshot) string {
+	out := fmt.Sprintf("%s %s %x", l.Group, l.Config, l.State)
+	for _, e := range l.Entries {
+		out += fmt.Sprintf("\n%d %d %d %x", e.View, e.Length, e.Start, e.Content)
+	}
+	return out
+}
+
+// model is what should be in the file.
+type model struct {
+	snapshot Snapshot
+	saved    bool
+}
+
+// save makes the next snapshot, with random entries and horizons that move on.
+func (m *model) save(draw func(n int, what string) int) Snapshot {
+	next := Snapshot{Group: "g", Config: fmt.Sprint(draw(3, "config")), State: make([]byte, draw(5000, "state"))}
+	for i := range next.State {
+		next.State[i] = byte(i * len(next.State))
+	}
+	kinds := []Kind{{0, 10}, {0, 60}, {1, 10}}[:1+draw(3, "kinds")]
+	for _, k := range kinds {
+		h := horizonOf(m.snapshot.Horizons, k)
+		if h == noHorizon || h == noMore {
+			h = -20
+		}
+		next.Horizons = append(next.Horizons, Horizon{k, h + int64(draw(4, "horizon"))})
+		for range draw(4, "entries") {
+			e := Entry{Kind: k, Start: int64(draw(60, "start") - 20), Content: bytes.Repeat([]byte{byte(draw(256, "byte"))}, draw(3000, "size"))}
+			next.Entries = append(next.Entries, e)
+		}
+	}
+	m.snapshot.Group, m.snapshot.Config, m.snapshot.State, m.snapshot.Horizons = next.Group, next.Config, next.State, next.Horizons
+	m.snapshot.Entries = append(slices.Clone(m.snapshot.Entries), next.Entries...)
+	m.snapshot.Entries = slices.DeleteFunc(m.snapshot.Entries, func(e Entry) bool {
+		return e.Start < horizonOf(next.Horizons, e.Kind) || horizonOf(next.Horizons, e.Kind) == noHorizon
+	})
+	slices.SortStableFunc(m.snapshot.Entries, func(a, b Entry) int {
+		return bytes.Compare(append(a.prefix(), be(a.Start)...), append(b.prefix(), be(b.Start)...))
+	})
+	m.saved = true
+	return next
+}
+
+func be(start int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(start)^1<<63) }
+
+// TestLoadIsWhatWasSaved, over many saves, and whenever it is opened again.
+func TestLoadIsWhatWasSaved(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		dir, err := os.MkdirTemp("", "state")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		s := mustOpen(t, dir)
+		if _, err := s.Load("g"); !errors.Is(err, ErrNone) {
+			t.Fatal(err)
+		}
+		var m model
+		draw := func(n int, what string) int { return rapid.IntRange(0, n-1).Draw(t, what) }
+		for range rapid.IntRange(1, 6).Draw(t, "saves") {
+			now := time.Unix(int64(draw(1000, "now")), 0)
+			if err := s.Save([]Snapshot{m.save(draw), {Group: "other", State: []byte("x")}}, now); err != nil {
+				t.Fatal(err)
+			}
+			if rapid.Bool().Draw(t, "open again") {
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+				s = mustOpen(t, dir)
+				l, err := s.Load("g")
+				if err != nil || !l.Saved.Equal(now) || l.DamagedSlots != 0 {
+					t.Fatal(l, err)
+				}
+				if d := cmp.Diff(render(&m.snapshot), render(&l.Snapshot)); d != "" {
+					t.Fatal(d)
+				}
+				if _, err := s.Load("other"); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// damagedCopy returns a folder with a copy of the store that f has changed.
+func damagedCopy(t *testing.T, data []byte, f func([]byte) []byte) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, file), f(bytes.Clone(data)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestDamage changes a store in many ways. What is loaded is one of the last two
+// snapshots, exactly, or nothing; and saving goes on.
+func TestDamage(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	draw := func(n int, _ string) int { return r.IntN(n) }
+	dir := t.TempDir()
+	s := mustOpen(t, dir)
+	var m model
+	for i := range 12 {
+		if err := s.Save([]Snapshot{m.save(draw)}, time.Unix(int64(i), 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	older1, err := s.load2()
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := map[string]bool{render(&m.snapshot): true, older1: true}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const page = 4096
+	damages := map[string]func([]byte) []byte{
+		"empty":    func([]byte) []byte { return nil },
+		"one byte": func(b []byte) []byte { return b[:1] },
+		"half":     func(b []byte) []byte { return b[:len(b)/2] },
+		"text":     func([]byte) []byte { return []byte(strings.Repeat("no store\n", 5000)) },
+		"zeros":    func(b []byte) []byte { return make([]byte, len(b)) },
+	}
+	for i := range len(data) / page {
+		damages[fmt.Sprintf("page %d zeroed", i)] = func(b []byte) []byte { clear(b[i*page : (i+1)*page]); return b }
+		damages[fmt.Sprintf("cut after page %d", i)] = func(b []byte) []byte { return b[:(i+1)*page] }
+		damages[fmt.Sprintf("page %d is the next", i)] = func(b []byte) []byte { copy(b[i*page:], b[min(i+1, len(b)/page-1)*page:][:page]); return b }
+	}
+	for i := range 300 {
+		at, bit := r.IntN(len(data)), byte(1)<<r.IntN(8)
+		damages[fmt.Sprintf("bit %d", i)] = func(b []byte) []byte { b[at] ^= bit; return b }
+	}
+	lost, older, asides := 0, 0, 0
+	for what, f := range damages {
+		dir := damagedCopy(t, data, f)
+		s, aside, err := Open(dir, "test")
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		if aside != "" {
+			asides++
+		}
+		l, err := s.Load("g")
+		switch {
+		case err == nil && !allowed[render(&l.Snapshot)]:
+			t.Errorf("%s: loaded what was never saved", what)
+		case err == nil && l.DamagedSlots > 0:
+			older++
+		case err != nil:
+			lost++
+			if !errors.Is(err, ErrNone) && !errors.Is(err, ErrDamaged) {
+				t.Errorf("%s: %v", what, err)
+			}
+			if s.Reset("g") != nil {
+				setAside(t, what, s)
+			}
+		}
+		next := []Snapshot{{Group: "g", State: []byte("next")}}
+		if s.Save(next, time.Now()) != nil {
+			setAside(t, what, s)
+			if err := s.Save(next, time.Now()); err != nil {
+				t.Errorf("%s: saving to a new file: %v", what, err)
+			}
+		}
+		_ = s.Close()
+	}
+	t.Logf("of %d damages %d set the file aside, %d lost the group, %d took the older slot", len(damages), asides, lost, older)
+	if asides == 0 || lost == 0 || older == 0 {
+		t.Error("a kind of damage was not met")
+	}
+}
+
+func setAside(t *testing.T, what string, s *Store) {
+	if aside, err := s.SetAside(); err != nil || aside == "" {
+		t.Errorf("%s: %v", what, err)
+	}
+}
+
+// load2 is the older snapshot, as text.
+func (s *Store) load2() (string, error) {
+	var out string
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		group := tx.Bucket(groupsBucket).Bucket([]byte("g"))
+		sl, err := readSlot(group.Get(slotKeys[(s.slots["g"].sequence-1)%2]))
+		if err != nil {
+			return err
+		}
+		entries, err := readEntries(group.Bucket(entryBucket), sl)
+		out = render(&Snapshot{Group: "g", Config: sl.config, State: sl.state, Entries: entries})
+		return err
+	})
+	return out, err
+}
+
+func TestLocked(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir)
+	if _, _, err := Open(dir, "test"); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("a second process: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := mustOpen(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNewerFormat is refused, and the file stays as it is.
+func TestNewerFormat(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir)
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket(metaBucket).Put(formatKey, binary.BigEndian.AppendUint32(nil, Format+1))
+	})
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Open(dir, "test"); !errors.Is(err, ErrNewer) {
+		t.Errorf("got %v", err)
+	}
+	after, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file was touched (%v)", err)
+	}
+}
+
+func TestFolderInItsPlace(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, file, "inner"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s, aside, err := Open(dir, "test")
+	if err != nil || aside == "" {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(aside, "inner")); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNoFolder cannot be made below a file: that is no damage, and nothing is moved.
+func TestNoFolder(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "plain")
+	if err := os.WriteFile(name, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, aside, err := Open(name, "test"); err == nil || aside != "" {
+		t.Errorf("opened below a file: %v", err)
+	}
+}
