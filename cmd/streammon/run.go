@@ -44,6 +44,9 @@ windows final, writes the ledger and exits.`,
 			}
 			out := newOutput(cmd, results)
 			out.prompt = !o.UntilEnd
+			if err := out.open(); err != nil {
+				return err
+			}
 			if results != "" {
 				o.Results = out
 			}

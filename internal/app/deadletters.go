@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -11,7 +12,8 @@ import (
 )
 
 // deadLetters writes rejected messages to a topic, as the owner of the group. The lanes
-// wait when it falls behind, so that none is lost while the process lives. A
+// wait when it falls behind, but not while writing fails: letters that have no place
+// are dropped then, and counted. A
 // member that is not the owner, or not yet, holds its newest letters back; when it becomes the
 // owner it writes those from the offsets on that the group has committed, which is
 // how far the owner before had written.
@@ -27,14 +29,16 @@ type deadLetters struct {
 	count   map[partitionKey]uint64
 	waiting map[partitionKey][]int64 // offsets of letters that are not written yet
 	held    []consumer.DeadLetter
-	size    int // of what is held, in bytes
-	dropped bool
+	size    int       // of what is held, in bytes
+	failing bool      // the last write failed
+	since   time.Time // when the write under way began; zero if there is none
+	lost    map[partitionKey]uint64
 }
 
 func newDeadLetters(w *consumer.Writer, c *consumer.Consumer, untilEnd bool, l *slog.Logger) *deadLetters {
 	d := &deadLetters{
 		writer: w, owner: c.Owner, committed: c.Committed, logger: l, queue: make(chan consumer.DeadLetter, 1000), ended: make(chan struct{}),
-		count: map[partitionKey]uint64{}, waiting: map[partitionKey][]int64{},
+		count: map[partitionKey]uint64{}, waiting: map[partitionKey][]int64{}, lost: map[partitionKey]uint64{},
 	}
 	if untilEnd { // a job writes all it rejects
 		d.owner = func() bool { return true }
@@ -61,12 +65,50 @@ func (d *deadLetters) add(l consumer.DeadLetter) {
 		return
 	}
 	k := keyOf(&l)
+	if d.stuck() && len(d.queue) == cap(d.queue) {
+		d.lost[k]++
+		d.mu.Unlock()
+		return
+	}
 	d.waiting[k] = append(d.waiting[k], l.Offset)
 	d.mu.Unlock()
 	select {
 	case d.queue <- l:
-	case <-d.ended:
+		return
+	default:
 	}
+	for {
+		select {
+		case d.queue <- l:
+			return
+		case <-d.ended:
+			return
+		case <-time.After(heldEvery):
+			if d.giveUp(k, l.Offset) {
+				return
+			}
+		}
+	}
+}
+
+// slowWrite is how long a write may take before the lanes wait no more.
+const slowWrite = 2 * time.Second
+
+// stuck reports whether letters are not written at present.
+func (d *deadLetters) stuck() bool {
+	return d.failing || !d.since.IsZero() && time.Since(d.since) > slowWrite
+}
+
+// giveUp drops a letter that found no place, if writing fails.
+func (d *deadLetters) giveUp(k partitionKey, offset int64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.stuck() {
+		return false
+	}
+	d.waiting[k] = slices.DeleteFunc(d.waiting[k], func(o int64) bool { return o == offset })
+	d.lost[k]++
+	return true
 }
 
 func keyOf(l *consumer.DeadLetter) partitionKey { return partitionKey{l.Topic, l.Partition} }
@@ -76,12 +118,11 @@ func (d *deadLetters) hold(l consumer.DeadLetter) {
 	d.size += len(l.Payload)
 	for len(d.held) > maxHeld || d.size > maxHeldBytes {
 		d.size -= len(d.held[0].Payload)
+		if d.owner() { // else the owner writes it
+			d.lost[keyOf(&d.held[0])]++
+		}
 		d.held[0] = consumer.DeadLetter{}
 		d.held = d.held[1:]
-		if d.owner() && !d.dropped {
-			d.logger.Error("too many dead letters came before they could be written; the oldest are lost")
-			d.dropped = true
-		}
 	}
 }
 
@@ -201,19 +242,72 @@ func (d *deadLetters) gather(letters []consumer.DeadLetter) []consumer.DeadLette
 // write retries until the letters are stored or the context ends.
 func (d *deadLetters) write(ctx context.Context, letters []consumer.DeadLetter) {
 	for failures := 0; ctx.Err() == nil; failures++ {
+		d.began(time.Now())
 		err := d.writer.Write(ctx, letters...)
+		if errors.Is(err, consumer.ErrTooLarge) {
+			d.writeSmall(ctx, letters)
+			d.ranOut(false)
+			return
+		}
+		d.ranOut(err != nil)
 		if err == nil {
 			d.wrote(letters)
 			return
 		}
 		if failures == 0 {
-			d.logger.Error("cannot write dead letters; reading waits for it", "error", err)
+			d.logger.Error("cannot write dead letters; those for which there is no room are dropped", "error", err)
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Second):
 		}
 	}
+}
+
+// smallLetter is how much is kept of the payload of a letter that the topic does not take.
+const smallLetter = 256
+
+// writeSmall writes letters one by one, with less of their payloads where they are too
+// large for the topic, and drops those that are still too large.
+func (d *deadLetters) writeSmall(ctx context.Context, letters []consumer.DeadLetter) {
+	for _, l := range letters {
+		err := d.writer.Write(ctx, l)
+		if errors.Is(err, consumer.ErrTooLarge) {
+			l.Payload, l.Key = l.Payload[:min(len(l.Payload), smallLetter)], nil
+			err = d.writer.Write(ctx, l)
+		}
+		one := []consumer.DeadLetter{l}
+		switch {
+		case err == nil:
+			d.wrote(one)
+		case errors.Is(err, consumer.ErrTooLarge):
+			d.logger.Error("the dead-letter topic does not take even a small letter; it is dropped", "error", err)
+			d.giveAway(&l)
+		default:
+			d.write(ctx, one)
+		}
+	}
+}
+
+func (d *deadLetters) began(now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.since = now
+}
+
+func (d *deadLetters) ranOut(failed bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.failing, d.since = failed, time.Time{}
+}
+
+// giveAway counts a letter as lost.
+func (d *deadLetters) giveAway(l *consumer.DeadLetter) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k := keyOf(l)
+	d.lost[k]++
+	d.waiting[k] = d.waiting[k][1:]
 }
 
 func (d *deadLetters) wrote(letters []consumer.DeadLetter) {
@@ -226,12 +320,12 @@ func (d *deadLetters) wrote(letters []consumer.DeadLetter) {
 	}
 }
 
-// written returns how many letters of the partition were written.
-func (d *deadLetters) written(k partitionKey) uint64 {
+// account returns how many letters of the partition were written and how many lost.
+func (d *deadLetters) account(k partitionKey) (written, lost uint64) {
 	if d == nil {
-		return 0
+		return 0, 0
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.count[k]
+	return d.count[k], d.lost[k]
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -92,6 +93,31 @@ func TestLettersOfATakeOver(t *testing.T) {
 			if got[k] == nil {
 				t.Fatalf("%d letters, none of %s", len(got), k)
 			}
+		}
+	})
+}
+
+// TestLettersThatCannotBeWritten: neither a topic that is not there nor a letter that is too
+// large for it stops the lanes; what is dropped is counted.
+func TestLettersThatCannotBeWritten(t *testing.T) {
+	testkafka.Each(t, func(t *testing.T, b testkafka.Broker) {
+		topic := b.CreateTopic(t, 2, nil)
+		absent := startRun(t, parseConfig(t, runConfig(b, topic, ", dead_letter_topic: "+testkafka.Name(t))))
+		records, _ := brokenMessages(topic, 4000)
+		testkafka.Produce(t, b.Client(t), records...)
+		s := absent.await(t, "all messages", 40*time.Second, func(s *monitor.Snapshot) bool { return s.Ledger.Consumed == 4000 })
+		if !s.Ledger.Balanced() {
+			t.Errorf("%+v", s.Ledger)
+		}
+
+		topic, dead := b.CreateTopic(t, 1, nil), b.CreateTopic(t, 1, map[string]string{"max.message.bytes": "1000"})
+		small := startRun(t, parseConfig(t, runConfig(b, topic, ", dead_letter_topic: "+dead)))
+		large := append([]byte("{large "), bytes.Repeat([]byte("x"), 3000)...)
+		testkafka.Produce(t, b.Client(t), &kgo.Record{Topic: topic, Value: []byte("{a")}, &kgo.Record{Topic: topic, Value: large}, &kgo.Record{Topic: topic, Value: []byte("{b")})
+		small.await(t, "the letters", 30*time.Second, func(s *monitor.Snapshot) bool { return letters(s) == 3 })
+		got := readLetters(t, b, dead, 3)
+		if l := got[topic+"/0/1"]; b.Version != "fake" && (l["size"] != fmt.Sprint(len(large)) || len(l["payload"]) != smallLetter) {
+			t.Errorf("the large one has %d bytes: %v", len(l["payload"]), l)
 		}
 	})
 }

@@ -45,6 +45,9 @@ func Run(ctx context.Context, c *config.Config, o RunOptions) error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if err := web.Check(o.WebConfigFile); err != nil {
+		return err
+	}
 	for _, w := range c.Warnings() {
 		o.Logger.Warn(w)
 	}

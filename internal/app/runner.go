@@ -219,9 +219,10 @@ func (p *partition) status(d *deadLetters) monitor.PartitionStatus {
 	l := p.intake.Ledger()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	written, lost := d.account(p.key)
 	s := monitor.PartitionStatus{
 		Topic: p.key.topic, Partition: p.key.index, Consumed: l.Consumed, Rejected: l.Rejected,
-		Lag: p.lag, Gap: p.gap, Skipped: p.skipped, DeadLetters: d.written(p.key),
+		Lag: p.lag, Gap: p.gap, Skipped: p.skipped, DeadLetters: written, LostLetters: lost,
 	}
 	if w := p.lane.KindWatermark(p.topic.kind); w != window.NoTime {
 		s.Watermark = w

@@ -58,6 +58,7 @@ type boundConn struct {
 	unbind func() bool
 }
 
+// Close closes the connection.
 func (c boundConn) Close() error {
 	c.unbind()
 	return c.Conn.Close()

@@ -127,6 +127,7 @@ func readTopic(ctx context.Context, cfg Config, t Topic, f handlerFunc) error {
 // handlerFunc is a Handler that needs no context.
 type handlerFunc func(*Batch) error
 
+// HandleBatch calls the function.
 func (f handlerFunc) HandleBatch(_ context.Context, b *Batch) error { return f(b) }
 
 // partitions returns the number of a topic's partitions, or the true cause why it

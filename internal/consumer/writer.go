@@ -40,20 +40,28 @@ func NewWriter(cfg Config, topic string) *Writer {
 	return &Writer{cluster: c, writer: &kafka.Writer{
 		Addr: c.addr, Topic: topic, Transport: c.transport,
 		RequiredAcks: kafka.RequireAll, // the default acknowledges nothing
-		BatchTimeout: 5 * time.Millisecond, MaxAttempts: 20, Balancer: &kafka.Hash{},
+		BatchTimeout: 5 * time.Millisecond, MaxAttempts: 3, Balancer: &kafka.Hash{},
 		WriteTimeout: requestTimeout, ReadTimeout: requestTimeout,
 	}}
 }
 
-// Write returns when the letters are stored, or the first error. A letter may then
-// be stored twice: the headers topic, partition and offset identify it, as does its
-// key topic/partition/offset. Payloads are cut at MaxDeadLetter bytes.
+// ErrTooLarge is the failure of writing a letter that is larger than the topic allows.
+var ErrTooLarge = errors.New("too large for the topic")
+
+// Write returns when the letters are stored, or the first error; ErrTooLarge if one of
+// them is. A letter may then be stored twice: the headers topic, partition and offset
+// identify it, as does its key topic/partition/offset. Payloads are cut at MaxDeadLetter
+// bytes.
 func (w *Writer) Write(ctx context.Context, letters ...DeadLetter) error {
 	messages := make([]kafka.Message, len(letters))
 	for i := range letters {
 		messages[i] = letters[i].message()
 	}
 	if err := firstError(w.writer.WriteMessages(ctx, messages...)); err != nil {
+		var local kafka.MessageTooLargeError
+		if errors.Is(err, kafka.MessageSizeTooLarge) || errors.As(err, &local) {
+			err = fmt.Errorf("%w: %w", ErrTooLarge, err)
+		}
 		return fmt.Errorf("write dead letters to %s: %w", w.writer.Topic, err)
 	}
 	return nil

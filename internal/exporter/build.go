@@ -128,8 +128,8 @@ func (e *Exporter) partitions(ps []monitor.PartitionStatus) (out []sample) {
 		out = append(out, e.sample(name, value, labels...))
 	}
 	type account struct {
-		rejected [event.Reasons]uint64
-		letters  uint64
+		rejected      [event.Reasons]uint64
+		letters, lost uint64
 	}
 	topics := map[string]*account{}
 	var order []string
@@ -152,6 +152,7 @@ func (e *Exporter) partitions(ps []monitor.PartitionStatus) (out []sample) {
 			order = append(order, topic)
 		}
 		a.letters += p.DeadLetters
+		a.lost += p.LostLetters
 		for r, n := range p.Rejected {
 			a.rejected[r] += n
 		}
@@ -161,6 +162,7 @@ func (e *Exporter) partitions(ps []monitor.PartitionStatus) (out []sample) {
 			add("rejected_messages_total", float64(topics[topic].rejected[r]), topic, r.String())
 		}
 		add("dead_letters_total", float64(topics[topic].letters), topic)
+		add("dead_letters_dropped_total", float64(topics[topic].lost), topic)
 	}
 	return out
 }

@@ -67,6 +67,7 @@ var metrics = []metric{
 	{name: "offset_gap_messages_total", help: "Messages that retention took away before they were read.", kind: counter, labels: partitionLabels},
 	{name: "skipped_batches_total", help: "Batches of messages that could not be read.", kind: counter, labels: partitionLabels},
 	{name: "dead_letters_total", help: "Rejected messages that were written to the dead-letter topic.", kind: counter, labels: []string{"topic"}},
+	{name: "dead_letters_dropped_total", help: "Rejected messages that were not written to the dead-letter topic, because writing failed.", kind: counter, labels: []string{"topic"}},
 	{name: "reference_info", help: "References in force; the value is 1.", labels: []string{"model", "version", "fingerprint"}},
 	{name: "exporting", help: "1 while this member of the group exports the models' figures, else 0."},
 	{name: "series", help: "Series exported by the last scrape, without those of the process."},

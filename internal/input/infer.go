@@ -48,7 +48,7 @@ type column struct {
 //
 //   - numeric, if at least 99 % of the values are finite numbers (or texts of such),
 //     and they are not integers of at most ten distinct values, which are taken for
-//     categories;
+//     categories; or if at least half are numbers and some have a fraction;
 //   - categorical, if they are texts, booleans or such codes;
 //   - left out, if it is empty, holds times, nested values, or a text or integer of its own in
 //     nearly each row, as ids do.
@@ -159,7 +159,7 @@ func (c *column) classify(text string) {
 	switch {
 	case err == nil && !math.IsInf(x, 0) && !math.IsNaN(x) && !strings.ContainsAny(text, "xX_"):
 		c.numbers++
-		if x == math.Trunc(x) {
+		if x == math.Trunc(x) && math.Abs(x) <= 1<<53 {
 			c.integers++
 		}
 	case isTime(text):
@@ -198,6 +198,8 @@ func (c *column) judge(rows int) Inferred {
 		c.Type, c.Reason = event.Categorical, fmt.Sprintf("integers of %d values", c.Distinct)
 	case most(c.numbers):
 		c.Type, c.Reason = event.Numeric, "numbers"
+	case c.numbers > c.integers && c.numbers*2 >= n: // fractions are no categories
+		c.Type, c.Reason = event.Numeric, "mostly numbers"
 	case unique:
 		skip("a text of its own in each row, as ids have")
 	default:

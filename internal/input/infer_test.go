@@ -51,7 +51,8 @@ func TestInfer(t *testing.T) {
 		{"ids", "user_id,userId,paid,note", func(i int) string { return fmt.Sprintf("%d,%d,%d,text %d", i, i, 7*i, i) }, "user_id: -; userId: -; paid: numeric; note: -"},
 		{"times", "a,b", func(i int) string { return fmt.Sprintf("2013-04-01T00:00:%02dZ,2013-04-%02d", i%60, 1+i%30) }, "a: -; b: -"},
 		{"one odd value in 200", "a", func(i int) string { return strings.Repeat("x", 1-min(i, 1)) + strings.Repeat("1.5", min(i, 1)) }, "a: numeric"},
-		{"five odd values in 200", "a", func(i int) string { return []string{"x", "1.5"}[min(i/5, 1)] }, "a: categorical"},
+		{"five odd values in 200", "a,b", func(i int) string { return []string{"x,x", "1.5,77"}[min(i/5, 1)] }, "a: numeric; b: categorical"},
+		{"large numbers", "a", func(int) string { return "1e300" }, "a: numeric"},
 		{"missing values", "a,b", func(i int) string { return []string{",x", "1.5,"}[i%2] }, "b: categorical; a: numeric"},
 		{"infinities and hex", "a,b", func(i int) string { return fmt.Sprintf("%s,0x%x", []string{"inf", "nan"}[i%2], i%16) }, "a: categorical; b: categorical"},
 	} {

@@ -89,7 +89,7 @@ func checkFooter(r io.ReaderAt, size int64) error {
 }
 
 // checkCodecs refuses LZ4: up to v0.32.0 the library may keep the buffer that it did not
-// decompress into (parquet-go issue 608), and read rubbish.
+// decompress into (its bug 608), and read rubbish.
 func checkCodecs(m *format.FileMetaData) error {
 	for _, g := range m.RowGroups {
 		for _, c := range g.Columns {

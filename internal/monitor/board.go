@@ -58,6 +58,8 @@ type PartitionStatus struct {
 	Gap uint64
 	// DeadLetters is the number of messages written to the dead-letter topic.
 	DeadLetters uint64
+	// LostLetters is the number of those that were dropped, because writing failed.
+	LostLetters uint64
 	// Skipped is the number of batches that could not be read.
 	Skipped uint64
 }

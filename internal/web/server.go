@@ -19,6 +19,17 @@ type Config struct {
 	Logger     *slog.Logger
 }
 
+// Check reports what is wrong with a file of TLS and users; none is right.
+func Check(configFile string) error {
+	if configFile == "" {
+		return nil
+	}
+	if err := toolkit.Validate(configFile); err != nil {
+		return fmt.Errorf("web config %s: %w", configFile, err)
+	}
+	return nil
+}
+
 // shutdownTime is how long requests under way may take when the server ends.
 const shutdownTime = 2 * time.Second
 

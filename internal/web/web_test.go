@@ -262,6 +262,15 @@ func TestUsersOfTheWebConfig(t *testing.T) {
 }
 
 func TestBrokenWebConfig(t *testing.T) {
+	broken := filepath.Join(t.TempDir(), "web.yml")
+	if err := os.WriteFile(broken, []byte("basic_auth_users:\n  ops: plain text\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, ok := range map[string]bool{"": true, broken: false, broken + ".not": false} {
+		if err := Check(file); (err == nil) != ok {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
 	_, stop := serve(t, handlerOf(nil), filepath.Join(t.TempDir(), "absent.yml"))
 	if err := stop(); err == nil || !strings.Contains(err.Error(), "absent.yml") {
 		t.Errorf("got %v", err)
