@@ -86,7 +86,7 @@ func produce(t *testing.T, ts *testscript.TestScript, args []string) {
 func await(ts *testscript.TestScript, _ bool, args []string) {
 	want := regexp.MustCompile("(?m)" + args[1])
 	var last string
-	for end := time.Now().Add(40 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		r, err := http.Get(args[0])
 		if err != nil {
 			last = err.Error()
