@@ -332,13 +332,25 @@ func TestInit(t *testing.T) {
 	}
 }
 
+// unusedPort returns a port that is free, and that the system gives to nobody by itself.
+func unusedPort(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		port := 20_000 + rand.IntN(10_000)
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("no port is free")
+	return 0
+}
+
 // TestBrokerComesLater starts before there is a broker: the monitor says what it waits
 // for, and goes on once the broker is there. A run to the end fails instead.
 func TestBrokerComesLater(t *testing.T) {
-	l := listen(t)
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	b := testkafka.Broker{Version: "fake", Bootstrap: []string{l.Addr().String()}}
+	port := unusedPort(t)
+	b := testkafka.Broker{Version: "fake", Bootstrap: []string{fmt.Sprintf("127.0.0.1:%d", port)}}
 	c := parseConfig(t, runConfig(b, "later", ""))
 	if err := Run(t.Context(), c, RunOptions{Listener: listen(t), UntilEnd: true}); err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("a run to the end: %v", err)
