@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
@@ -34,12 +35,15 @@ func TestScripts(t *testing.T) {
 			_, b := testkafka.Fake(t)
 			e.Values["broker"] = b
 			e.Setenv("BROKER", b.Bootstrap[0])
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				return err
+			// A port that the system gives to nobody by itself.
+			for range 100 {
+				port := strconv.Itoa(20_000 + rand.IntN(10_000))
+				if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+					e.Setenv("PORT", port)
+					return l.Close()
+				}
 			}
-			e.Setenv("PORT", strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
-			return l.Close()
+			return errors.New("no port is free")
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "produce": func(ts *testscript.TestScript, _ bool, args []string) { produce(t, ts, args) },
