@@ -39,7 +39,10 @@ streammon has noticed.`,
 			if o.Scenario, ok = demo.Find(scenario); !ok {
 				return usagef("--scenario %q is not one of: %s", scenario, strings.Join(names, ", "))
 			}
-			if o.Rate <= 0 || o.Rate > 5000 {
+			if o.Duration < 0 {
+				return usagef("--duration %s is negative", o.Duration)
+			}
+			if !(o.Rate > 0 && o.Rate <= 5000) {
 				return usagef("--rate %g is not in (0, 5000]", o.Rate)
 			}
 			o.Logger = slog.New(slog.DiscardHandler)

@@ -21,7 +21,9 @@ func newRun() *cobra.Command {
 		Long: `run reads the config's topics, keeps the windows and serves /metrics, pages and a JSON
 API until it is interrupted. SIGTERM and Ctrl-C end it in good order.
 
---results also writes each window that became final as a JSON line, as replay does.
+--results also writes each window that became final as a JSON line, as replay does. A
+window is final when the events of every partition have passed its end; a partition that
+stays silent while others go on ends the results, and says so in the log.
 With --until-end it reads each partition to the end that it had at the start, makes all
 windows final, writes the ledger and exits.`,
 		Example: `  streammon run --config.file=streammon.yaml --web.listen-address=:9108

@@ -74,6 +74,13 @@ func (r *runner) addTopics(m *modelGroup, g *pipeline.Group) {
 	}
 }
 
+// gaveUp says that there are no more final results.
+func (r *runner) gaveUp(topic string) func(lane int) {
+	return func(lane int) {
+		r.logger.Error("results end here: they are final only when every partition goes on, and this one has been silent for too long; gauges go on", "topic", topic, "partition", lane)
+	}
+}
+
 // onPartitions makes the lanes before the first message of any.
 func (r *runner) onPartitions(name string, n int) {
 	r.mu.Lock()

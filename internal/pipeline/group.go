@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,6 +61,10 @@ type Group struct {
 	held     bool  // a lane was passed by
 	idle     idleClock
 	caughtUp bool // all lanes were read to the end once
+
+	// GaveUp, if set, is told of the lane because of which there are no more final
+	// results; see maxWaiting. It must not call the group.
+	GaveUp func(lane int)
 }
 
 // idleClock moves the frontier on while all lanes are idle.
@@ -159,14 +165,26 @@ func (l *Lane) Deliver(p Progress) error {
 }
 
 func (g *Group) finalize() error {
-	frontier := int64(window.EndOfTime)
-	for _, l := range g.lanes {
-		frontier = min(frontier, l.frontier)
+	slowest := slices.MinFunc(g.lanes, func(a, b *Lane) int { return cmp.Compare(a.frontier, b.frontier) })
+	frontier := slowest.frontier
+	if g.final.Pending() > maxWaiting && slowest.caughtUp && !slowest.done {
+		g.final = nil
+		g.sink.stop()
+		g.merged.Broadcast()
+		if g.GaveUp != nil {
+			g.GaveUp(slowest.index)
+		}
+		return nil
 	}
 	g.final.Advance(frontier, func(_ int64, results []*monitor.Result) { g.sink.add(results) })
 	g.merged.Broadcast()
 	return g.sink.advance(g.slot, frontier)
 }
+
+// maxWaiting is how many panes may wait for a lane that is read to its end and silent.
+// Final results would wait with them for ever, and memory has an end: then there are no
+// more final results, and the gauges go on.
+const maxWaiting = 5 * maxPending
 
 // maxPending is how many panes may wait for a slower lane before the faster ones
 // stop reading.

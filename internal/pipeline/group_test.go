@@ -189,6 +189,34 @@ func TestRowWithItsLabel(t *testing.T) {
 	}
 }
 
+// TestSilentLaneEndsTheResults: panes do not pile up for ever behind a lane that is read
+// to its end and has no events; the gauges go on.
+func TestSilentLaneEndsTheResults(t *testing.T) {
+	results, gaveUp := 0, -1
+	sink := NewSequencer(1, func(*monitor.Result) error { results++; return nil })
+	g := NewGroup(plainGroup(), decode.Options{}, sink, 0, true)
+	g.GaveUp = func(lane int) { gaveUp = lane }
+	g.Grow(2)
+	c := &clockGroup{Group: g, t: t, now: noon}
+	for i := range 2 {
+		in, err := NewIntake([]*Lane{g.Lane(i)}, event.Prediction, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.intakes = append(c.intakes, in)
+	}
+	c.take(1, true, 0, 60)
+	for s := 0; s < 10*(maxWaiting+200); s += 10 {
+		c.take(0, true, s)
+	}
+	if gaveUp != 1 || results == 0 || g.final != nil {
+		t.Errorf("gave up lane %d after %d results", gaveUp, results)
+	}
+	if got, _ := g.Show(noon.Add(time.Hour)); len(got) == 0 {
+		t.Error("nothing is shown any more")
+	}
+}
+
 // TestSeveralGroupsInOneFile routes the messages of a file to the groups of their models.
 func TestSeveralGroupsInOneFile(t *testing.T) {
 	var lanes []*Lane

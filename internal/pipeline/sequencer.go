@@ -15,6 +15,14 @@ type Sequencer struct {
 	emit     func(*monitor.Result) error
 	waiting  []*monitor.Result
 	progress []int64 // by group: all windows that end at or before are here
+	stopped  bool
+}
+
+// stop ends all results: one group has given up, and the order waits for each.
+func (s *Sequencer) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped, s.waiting = true, nil
 }
 
 // NewSequencer returns a sequencer of so many groups. An error of emit is returned
@@ -30,7 +38,9 @@ func NewSequencer(groups int, emit func(*monitor.Result) error) *Sequencer {
 func (s *Sequencer) add(results []*monitor.Result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiting = append(s.waiting, results...)
+	if !s.stopped {
+		s.waiting = append(s.waiting, results...)
+	}
 }
 
 func (s *Sequencer) advance(group int, frontier int64) error {
