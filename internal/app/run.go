@@ -79,7 +79,9 @@ func newRunner(ctx context.Context, c *config.Config, models []*modelGroup, o Ru
 	}
 	for i, m := range models {
 		g := pipeline.NewGroup(m.monitor, m.decode, r.sink, i, true)
-		g.GaveUp = r.gaveUp(m.predictions)
+		if !o.UntilEnd {
+			g.GaveUp = r.gaveUp(m.predictions)
+		}
 		r.groups = append(r.groups, g)
 		r.addTopics(m, g)
 	}

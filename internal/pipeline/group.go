@@ -62,8 +62,9 @@ type Group struct {
 	idle     idleClock
 	caughtUp bool // all lanes were read to the end once
 
-	// GaveUp, if set, is told of the lane because of which there are no more final
-	// results; see maxWaiting. It must not call the group.
+	// GaveUp is told of the lane because of which there are no more final results; see
+	// maxWaiting. It must not call the group. If it is nil, results wait for ever, as they
+	// must where lanes have ends.
 	GaveUp func(lane int)
 }
 
@@ -161,19 +162,17 @@ func (l *Lane) Deliver(p Progress) error {
 		return nil
 	}
 	g.final.Deliver(l.index, sealed)
-	return g.finalize()
+	return g.finalize(p.Now)
 }
 
-func (g *Group) finalize() error {
+func (g *Group) finalize(now time.Time) error {
 	slowest := slices.MinFunc(g.lanes, func(a, b *Lane) int { return cmp.Compare(a.frontier, b.frontier) })
 	frontier := slowest.frontier
-	if g.final.Pending() > maxWaiting && slowest.caughtUp && !slowest.done {
+	if g.GaveUp != nil && g.final.Pending() > maxWaiting && !slowest.done && slowest.idle(now) {
 		g.final = nil
 		g.sink.stop()
 		g.merged.Broadcast()
-		if g.GaveUp != nil {
-			g.GaveUp(slowest.index)
-		}
+		g.GaveUp(slowest.index)
 		return nil
 	}
 	g.final.Advance(frontier, func(_ int64, results []*monitor.Result) { g.sink.add(results) })

@@ -209,6 +209,12 @@ func TestSilentLaneEndsTheResults(t *testing.T) {
 	for s := 0; s < 10*(maxWaiting+200); s += 10 {
 		c.take(0, true, s)
 	}
+	if gaveUp >= 0 {
+		t.Fatal("gave up a lane that was not silent for long")
+	}
+	c.now = c.now.Add(idleAfter + time.Second)
+	c.take(1, true) // a fetch that finds nothing
+	c.take(0, true, 10*(maxWaiting+200))
 	if gaveUp != 1 || results == 0 || g.final != nil {
 		t.Errorf("gave up lane %d after %d results", gaveUp, results)
 	}
