@@ -44,7 +44,7 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane) []*Result
 				r := &Result{
 					Model: m.Name, Version: version.name, Segment: m.segments[j], Window: w.Name, Length: w.Length,
 					Start: time.Unix(0, start).UTC(), End: time.Unix(0, end).UTC(),
-					Complete: start >= v.first && !p.gap, Events: s.events, Service: assessService(s, end-start),
+					Complete: start >= max(v.first, v.from[i]) && !p.gap, Events: s.events, Service: assessService(s, end-start),
 				}
 				v.assessFeatures(r, m, s)
 				dst = append(dst, r)

@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
+	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/sketch"
 )
 
@@ -153,10 +153,11 @@ type setReader struct {
 func (r setReader) ReadBinary(b []byte) ([]byte, error) { return r.s.features.ReadBinary(b, r.lost) }
 
 // AppendBinary appends the binary form of the shard: a function of the lane's log so far.
-// Panes that are sealed are not part of it; take them first.
+// Panes that are sealed and ids are not part of it; take them first.
 func (s *Shard) AppendBinary(b []byte) []byte {
 	b = append(b, shardVersion)
 	b = binary.AppendVarint(b, s.group.Pane)
+	b = binary.AppendVarint(b, s.group.Deduplicate)
 	for i := range s.watermarks {
 		b = binary.AppendVarint(b, s.watermarks[i].Largest())
 	}
@@ -174,10 +175,55 @@ func (s *Shard) AppendBinary(b []byte) []byte {
 		b = s.appendModel(sketch.BeginBlock(b), i)
 		b = sketch.EndBlock(b, start)
 	}
-	for i := range s.recent {
-		b = s.recent[i].appendBinary(b)
-	}
 	return b
+}
+
+// Journal makes the shard keep the ids it remembers for TakeIDs.
+func (s *Shard) Journal() {
+	for i := range s.recent {
+		s.recent[i].journal = true
+	}
+}
+
+// TakeIDs returns the ids of events of one kind that were remembered since the last call,
+// in any order, and the start of a bucket before which none is needed any more; all is set to
+// get all that are.
+func (s *Shard) TakeIDs(k event.Kind, all bool) (ids []SeenID, horizon int64) {
+	r := &s.recent[k]
+	if all {
+		r.all()
+	}
+	ids, r.fresh = r.fresh, nil
+	return ids, r.horizon()
+}
+
+// RememberIDs makes the shard remember ids that TakeIDs gave, of whatever span.
+func (s *Shard) RememberIDs(k event.Kind, ids []SeenID) {
+	r := &s.recent[k]
+	if r.span <= 0 {
+		return
+	}
+	journal := r.journal
+	r.journal = journal && s.storedSpan != r.span // buckets of another length are stored anew
+	for _, id := range ids {
+		r.remember(id.Hash, id.Time)
+	}
+	r.journal = journal
+}
+
+// Freeze returns a copy of the shard for AppendBinary, which does not change and may be
+// read by another goroutine while this one goes on. It has no remembered ids, and costs
+// little: what is large is copied when it changes.
+func (s *Shard) Freeze() *Shard {
+	c := *s
+	c.open = s.open.With((*Pane).freeze)
+	c.models = slices.Clone(s.models)
+	c.versions = slices.Clone(s.versions)
+	for i := range c.versions {
+		c.versions[i].live = slices.Clone(c.versions[i].live)
+	}
+	c.recent, c.sealed, c.work = [2]recent{}, nil, nil
+	return &c
 }
 
 func (s *Shard) appendModel(b []byte, i int) []byte {
@@ -205,6 +251,7 @@ func (g *Group) ReadShard(b []byte, lost func(model, feature string)) (*Shard, e
 	if pane := d.Varint(); d.Err() == nil && pane != g.Pane {
 		return nil, fmt.Errorf("read shard: %w", ErrShape)
 	}
+	s.storedSpan = d.Varint()
 	for i := range s.watermarks {
 		s.watermarks[i].Observe(d.Varint())
 	}
@@ -219,9 +266,6 @@ func (g *Group) ReadShard(b []byte, lost func(model, feature string)) (*Shard, e
 				d.Fail(err)
 			}
 		}
-	}
-	for i := range s.recent {
-		s.recent[i].read(d)
 	}
 	return s, finish(d, "shard")
 }
@@ -255,34 +299,5 @@ func (s *Shard) readModel(d *sketch.Decoder, i int) {
 	}
 	if len(s.versions[i].live) > MaxLiveVersions {
 		d.Fail(errors.New("too many versions"))
-	}
-}
-
-// appendBinary appends the span, and the ids by time and hash, so that equal states have
-// equal bytes.
-func (r *recent) appendBinary(b []byte) []byte {
-	b = binary.AppendVarint(b, r.span)
-	n := 0
-	for _, bucket := range r.buckets {
-		n += len(bucket)
-	}
-	b = binary.AppendUvarint(b, uint64(n))
-	for _, start := range slices.Sorted(maps.Keys(r.buckets)) {
-		bucket := r.buckets[start]
-		for _, hash := range slices.Sorted(maps.Keys(bucket)) {
-			b = binary.AppendVarint(binary.LittleEndian.AppendUint64(b, hash), bucket[hash])
-		}
-	}
-	return b
-}
-
-// read takes over the ids, whatever span they were remembered for.
-func (r *recent) read(d *sketch.Decoder) {
-	d.Varint()
-	for range d.Length(9) {
-		hash, at := d.Uint64(), d.Varint()
-		if r.span > 0 && d.Err() == nil {
-			r.remember(hash, at)
-		}
 	}
 }

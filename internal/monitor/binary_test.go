@@ -81,15 +81,26 @@ func TestRestoredShardGoesOn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := storedGroup(1)
 		plain, restored := NewShard(g), NewShard(g)
+		restored.Journal()
+		var ids [2][]SeenID
+		var frozen []frozenShard
 		now := base
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
 			now += rapid.SampledFrom([]int64{0, 1, 7, 40, 4000}).Draw(t, "gap") * second
 			ev := drawEvent(t, now)
 			if rapid.IntRange(0, 3).Draw(t, "restore") == 0 {
 				stored := restored.AppendBinary(nil)
+				for k := range ids {
+					fresh, horizon := restored.TakeIDs(event.Kind(k), false)
+					ids[k] = slices.DeleteFunc(append(ids[k], fresh...), func(id SeenID) bool { return id.Bucket < horizon })
+				}
 				var err error
 				if restored, err = g.ReadShard(stored, noLoss(t)); err != nil {
 					t.Fatal(err)
+				}
+				restored.Journal()
+				for k := range ids {
+					restored.RememberIDs(event.Kind(k), ids[k])
 				}
 				if again := restored.AppendBinary(nil); !bytes.Equal(again, stored) {
 					t.Fatalf("stored %x\nagain  %x", stored, again)
@@ -99,6 +110,10 @@ func TestRestoredShardGoesOn(t *testing.T) {
 				plain.Gap()
 				restored.Gap()
 			}
+			if rapid.IntRange(0, 3).Draw(t, "freeze") == 0 {
+				f := restored.Freeze()
+				frozen = append(frozen, frozenShard{f, f.AppendBinary(nil)})
+			}
 			a, why := plain.Apply(ev)
 			if b, because := restored.Apply(ev); a != b || why != because {
 				t.Fatalf("%v %v, restored %v %v", a, why, b, because)
@@ -106,10 +121,21 @@ func TestRestoredShardGoesOn(t *testing.T) {
 			comparePanes(t, g, plain.TakeSealed(), restored.TakeSealed())
 		}
 		comparePanes(t, g, plain.CopyOpen(1<<62), restored.CopyOpen(1<<62))
+		for _, f := range frozen {
+			if now := f.shard.AppendBinary(nil); !bytes.Equal(now, f.was) {
+				t.Fatalf("a frozen shard was\n%x\nand is\n%x", f.was, now)
+			}
+		}
 		if a, b := fmt.Sprint(plain.Models()), fmt.Sprint(restored.Models()); a != b {
 			t.Fatalf("%s, restored %s", a, b)
 		}
 	})
+}
+
+// frozenShard is one at a moment, and what its bytes were then.
+type frozenShard struct {
+	shard *Shard
+	was   []byte
 }
 
 // comparePanes compares panes by their bytes, and reads each again.

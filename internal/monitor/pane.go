@@ -27,6 +27,8 @@ type version struct {
 
 // series is what is known of one model, version and segment.
 type series struct {
+	// frozen: a snapshot holds it, so that it is copied before it changes.
+	frozen         bool
 	events, failed uint64
 	latency        sketch.ExpHistogram // of seconds
 	features       profile.Set
@@ -66,10 +68,36 @@ func (p *Pane) version(model int, name string) *version {
 }
 
 func (p *Pane) at(v *version, m *Model, i int) *series {
-	if v.series[i] == nil {
+	switch s := v.series[i]; {
+	case s == nil:
 		v.series[i] = newSeries(m.layout(v.name, i))
+	case s.frozen:
+		v.series[i] = s.clone()
 	}
 	return v.series[i]
+}
+
+func (s *series) clone() *series {
+	return &series{events: s.events, failed: s.failed, latency: s.latency.Clone(), features: s.features.Clone()}
+}
+
+// freeze returns a copy of the pane that never changes. It shares the series until the
+// pane changes them.
+func (p *Pane) freeze() *Pane {
+	c := &Pane{group: p.group, gap: p.gap, models: make([][]version, len(p.models))}
+	for i, versions := range p.models {
+		c.models[i] = slices.Clone(versions)
+		for k := range c.models[i] {
+			v := &c.models[i][k]
+			v.series = slices.Clone(v.series)
+			for _, s := range v.series {
+				if s != nil {
+					s.frozen = true
+				}
+			}
+		}
+	}
+	return c
 }
 
 func (s *series) observe(ev *event.Event, w *profile.Workspace) {
@@ -86,11 +114,12 @@ func (s *series) observe(ev *event.Event, w *profile.Workspace) {
 
 // seal folds all columns.
 func (p *Pane) seal(w *profile.Workspace) {
-	for _, versions := range p.models {
-		for _, v := range versions {
-			for _, s := range v.series {
+	for i, versions := range p.models {
+		for k := range versions {
+			v := &versions[k]
+			for j, s := range v.series {
 				if s != nil {
-					s.features.Seal(w)
+					p.at(v, p.group.Models[i], j).features.Seal(w)
 				}
 			}
 		}
@@ -135,7 +164,7 @@ func (m merger) Clone(p *Pane) *Pane {
 			v.series = slices.Clone(v.series)
 			for j, s := range v.series {
 				if s != nil {
-					v.series[j] = &series{events: s.events, failed: s.failed, latency: s.latency.Clone(), features: s.features.Clone()}
+					v.series[j] = s.clone()
 				}
 			}
 		}

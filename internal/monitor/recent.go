@@ -12,6 +12,15 @@ import (
 type recent struct {
 	span    int64
 	buckets map[int64]map[uint64]int64
+	journal bool
+	fresh   []SeenID // since the last snapshot
+}
+
+// SeenID is an id that is remembered: its hash and its time, and the start of its bucket.
+type SeenID struct {
+	Bucket int64
+	Hash   uint64
+	Time   int64
 }
 
 func newRecent(span int64) recent {
@@ -42,6 +51,28 @@ func (r *recent) remember(hash uint64, t int64) {
 		r.buckets[at] = bucket
 	}
 	bucket[hash] = t
+	if r.journal {
+		r.fresh = append(r.fresh, SeenID{at, hash, t})
+	}
+}
+
+// all makes all that is remembered fresh again.
+func (r *recent) all() {
+	r.fresh = nil
+	for start, bucket := range r.buckets {
+		for hash, t := range bucket {
+			r.fresh = append(r.fresh, SeenID{start, hash, t})
+		}
+	}
+}
+
+// horizon is the start before which nothing is remembered any more.
+func (r *recent) horizon() int64 {
+	oldest := int64(window.EndOfTime)
+	for start := range r.buckets {
+		oldest = min(oldest, start)
+	}
+	return oldest
 }
 
 // forget drops the buckets that no event after the given time can look at.

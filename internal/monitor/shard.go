@@ -29,6 +29,7 @@ type Shard struct {
 	models     []ModelStatus
 	sealed     []SealedPane
 	gap        bool
+	storedSpan int64 // of the ids where the shard comes from
 }
 
 // SealedPane is a pane of one lane that will never change.

@@ -26,8 +26,10 @@ type View struct {
 	last    int64 // end of the last pane with content that was merged
 	keep    int64 // how long after last something can be in a window or a tier
 
+	from    []int64 // by window: what came before was not kept; NoTime is none
 	journal bool
 	entries []Entry
+	kept    map[int64]int64 // by slide: the start of the first entry that was given to TakeEntries
 }
 
 // NewView returns a view of so many lanes of a group.
@@ -35,11 +37,12 @@ func NewView(g *Group, lanes int) *View {
 	m := merger{profile.NewWorkspace()}
 	v := &View{
 		group: g, lanes: lanes, merger: m, pending: map[int64][]*Pane{}, tiers: window.NewTiers[Pane](g.Pane, m),
-		first: window.NoTime, next: window.NoTime, last: window.NoTime,
+		first: window.NoTime, next: window.NoTime, last: window.NoTime, kept: map[int64]int64{},
 	}
 	lengths := window.TierLengths(g.Pane)
 	for _, w := range g.Windows {
 		v.windows = append(v.windows, window.NewSliding[Pane](w.Length, window.Slide(w.Length, g.Pane), m))
+		v.from = append(v.from, window.NoTime)
 		v.keep = max(v.keep, w.Length)
 	}
 	v.keep += 2 * lengths[len(lengths)-1]

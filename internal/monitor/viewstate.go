@@ -31,6 +31,45 @@ func (v *View) TakeEntries() []Entry {
 	return entries
 }
 
+// DropEntries says that all entries that were taken are lost: what is stored from now on
+// holds the windows from here on only.
+func (v *View) DropEntries() {
+	v.entries = nil
+	for _, w := range v.windows {
+		if v.next != window.NoTime {
+			v.kept[w.Slide()] = window.Floor(v.next, w.Slide())
+		}
+	}
+}
+
+// Freeze returns a copy of the view for AppendBinary, which does not change and may be read
+// by another goroutine while this one goes on. It has no entries, and costs little.
+func (v *View) Freeze() *FrozenView {
+	f := &FrozenView{
+		pane: v.group.Pane, first: v.first, next: v.next, last: v.last, filling: v.tiers.Filling(),
+		kept: map[int64]int64{}, pending: maps.Clone(v.pending),
+	}
+	for start, slots := range f.pending {
+		f.pending[start] = slices.Clone(slots)
+	}
+	for _, slide := range v.group.Slides() {
+		kept, ok := v.kept[slide]
+		if !ok {
+			kept = window.NoTime
+		}
+		f.kept[slide] = max(kept, v.Horizon(slide))
+	}
+	return f
+}
+
+// FrozenView is a view at one moment, without its windows.
+type FrozenView struct {
+	pane, first, next, last int64
+	filling                 []*Pane
+	pending                 map[int64][]*Pane
+	kept                    map[int64]int64
+}
+
 // record notes an entry, once for all windows with one slide.
 func (v *View) record(length, start int64, c *Pane) {
 	if !v.journal || c == nil {
@@ -57,16 +96,20 @@ func (v *View) Horizon(length int64) int64 {
 	return horizon
 }
 
-// AppendBinary appends the binary form of the view without its entries: how far it is, the
-// tiers' panes that are being filled, and the lanes' panes that wait to be merged.
-func (v *View) AppendBinary(b []byte) []byte {
-	b = binary.AppendVarint(append(b, viewVersion), v.group.Pane)
+// AppendBinary appends the binary form of the view without its entries: how far it is, from
+// where on there are entries, the tiers' panes that are being filled, and the lanes' panes
+// that wait to be merged.
+func (v *FrozenView) AppendBinary(b []byte) []byte {
+	b = binary.AppendVarint(append(b, viewVersion), v.pane)
 	for _, t := range [...]int64{v.first, v.next, v.last} {
 		b = binary.AppendVarint(b, t)
 	}
-	filling := v.tiers.Filling()
-	b = binary.AppendUvarint(b, uint64(len(filling)))
-	for _, c := range filling {
+	b = binary.AppendUvarint(b, uint64(len(v.kept)))
+	for _, slide := range slices.Sorted(maps.Keys(v.kept)) {
+		b = binary.AppendVarint(binary.AppendVarint(b, slide), v.kept[slide])
+	}
+	b = binary.AppendUvarint(b, uint64(len(v.filling)))
+	for _, c := range v.filling {
 		b = appendBlock(b, c)
 	}
 	b = binary.AppendUvarint(b, uint64(len(v.pending)))
@@ -101,6 +144,21 @@ func (g *Group) ReadView(b []byte, lanes int, entries []Entry, lost func(model, 
 		return nil, fmt.Errorf("read view: %w", ErrShape)
 	}
 	v.first, v.next, v.last = d.Varint(), d.Varint(), d.Varint()
+	for range d.Length(2) {
+		slide := d.Varint()
+		v.kept[slide] = d.Varint()
+	}
+	for i, w := range v.windows {
+		kept, ok := v.kept[w.Slide()]
+		if !ok { // a new window
+			kept = window.NoTime
+			if v.next != window.NoTime {
+				kept = window.Floor(v.next, w.Slide())
+			}
+			v.kept[w.Slide()] = kept
+		}
+		v.from[i] = kept
+	}
 	tiers := len(v.tiers.Filling())
 	if n := d.Length(4); d.Err() == nil && n != tiers {
 		return nil, fmt.Errorf("read view: %d tiers, want %d", n, tiers)

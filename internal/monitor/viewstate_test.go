@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"testing"
@@ -15,6 +16,12 @@ import (
 type shelf struct {
 	group   *Group
 	entries []storedEntry
+}
+
+// frozenView is a view at a moment, and what its bytes were then.
+type frozenView struct {
+	view *FrozenView
+	was  []byte
 }
 
 type storedEntry struct {
@@ -37,7 +44,8 @@ func (s *shelf) restore(t *rapid.T, v *View, lanes int) *View {
 		}
 		entries = append(entries, Entry{e.length, e.start, p})
 	}
-	again, err := s.group.ReadView(v.AppendBinary(nil), lanes, entries, noLoss(t))
+	stored := v.Freeze().AppendBinary(nil)
+	again, err := s.group.ReadView(stored, lanes, entries, noLoss(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +76,7 @@ func TestRestoredViewsGoOn(t *testing.T) {
 		}
 		plain, restored := newPair(g, n), newPair(g, n)
 		now, shown := base, int64(window.NoTime)
+		var frozen []frozenView
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			lane := rapid.IntRange(0, n-1).Draw(t, "lane")
 			now += rapid.SampledFrom([]int64{0, 1, 7, 40, 400, 4000, 50_000}).Draw(t, "gap") * second
@@ -76,12 +85,23 @@ func TestRestoredViewsGoOn(t *testing.T) {
 			frontiers[lane] = shards[lane].Frontier()
 			// What is shown may pass lanes by.
 			shown = max(shown, frontiers[rapid.IntRange(0, n-1).Draw(t, "shown")])
+			if rapid.Bool().Draw(t, "freeze") {
+				for _, v := range []*View{plain.final, plain.shown} {
+					f := v.Freeze()
+					frozen = append(frozen, frozenView{f, f.AppendBinary(nil)})
+				}
+			}
 			if rapid.Bool().Draw(t, "restore") {
 				restored.restore(t)
 			}
 			a, b := plain.step(lane, sealed, slices.Min(frontiers), shown), restored.step(lane, sealed, slices.Min(frontiers), shown)
 			if a != b {
 				t.Fatalf("%s\nrestored\n%s", a, b)
+			}
+		}
+		for _, f := range frozen {
+			if !bytes.Equal(f.view.AppendBinary(nil), f.was) {
+				t.Fatal("a frozen view changed")
 			}
 		}
 	})
@@ -122,19 +142,19 @@ func FuzzReadView(f *testing.F) {
 	g := storedGroup(1)
 	g.Windows = append(g.Windows, Window{"1h", int64(time.Hour)})
 	v, s := NewView(g, 2), NewShard(g)
-	f.Add(v.AppendBinary(nil))
+	f.Add(v.Freeze().AppendBinary(nil))
 	for i := range 30 {
 		s.Apply(prediction(base+int64(i)*9*second, "1", float64(i), "DE"))
 		v.Deliver(i%2, s.TakeSealed())
 	}
 	v.Advance(base+100*second, nil)
-	f.Add(v.AppendBinary(nil))
+	f.Add(v.Freeze().AppendBinary(nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		v, err := g.ReadView(data, 2, nil, func(string, string) {})
 		if err != nil {
 			return
 		}
-		if _, err := g.ReadView(v.AppendBinary(nil), 2, nil, noLoss(t)); err != nil {
+		if _, err := g.ReadView(v.Freeze().AppendBinary(nil), 2, nil, noLoss(t)); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -27,7 +27,8 @@ type Lane struct {
 
 	mu     sync.Mutex
 	shard  *monitor.Shard
-	sealed []monitor.SealedPane // and not delivered yet
+	sealed []monitor.SealedPane  // and not delivered yet
+	base   []monitor.ModelStatus // the accounts as they were restored; nil if there were none
 
 	// Guarded by the group's mutex.
 	frontier   int64 // of what was delivered to the views
@@ -38,17 +39,11 @@ type Lane struct {
 	lastRecord time.Time // that arrived
 }
 
-// Gap marks that messages of the lane were lost before they were read.
-func (l *Lane) Gap() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.shard.Gap()
-}
-
 // Group merges the lanes of one group of models.
 type Group struct {
 	monitor *monitor.Group
 	decode  decode.Options
+	journal bool
 
 	mu       sync.Mutex
 	merged   sync.Cond // lanes that are far ahead wait for it
@@ -95,9 +90,11 @@ func (g *Group) Grow(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for len(g.lanes) < n {
-		g.lanes = append(g.lanes, &Lane{
-			group: g, index: len(g.lanes), shard: monitor.NewShard(g.monitor), frontier: window.NoTime, watermark: window.NoTime,
-		})
+		l := &Lane{group: g, index: len(g.lanes), shard: monitor.NewShard(g.monitor), frontier: window.NoTime, watermark: window.NoTime}
+		if g.journal {
+			l.shard.Journal()
+		}
+		g.lanes = append(g.lanes, l)
 	}
 	for _, v := range []*monitor.View{g.final, g.shown} {
 		if v != nil {
@@ -235,7 +232,7 @@ func (g *Group) CaughtUp() bool {
 }
 
 // Show returns the results of all windows as they are to be shown at the given
-// wall-clock time, and the accounts of the models.
+// wall-clock time, and the accounts of the models since the process began.
 func (g *Group) Show(now time.Time) ([]*monitor.Result, []monitor.ModelStatus) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -247,7 +244,7 @@ func (g *Group) Show(now time.Time) ([]*monitor.Result, []monitor.ModelStatus) {
 		if g.frontier != window.NoTime {
 			open = append(open, l.shard.CopyOpen(g.frontier)...)
 		}
-		models = addModels(models, l.shard.Models())
+		models = addModels(models, l.models())
 		l.mu.Unlock()
 	}
 	if len(g.lanes) == 0 {
@@ -263,6 +260,17 @@ func (g *Group) Show(now time.Time) ([]*monitor.Result, []monitor.ModelStatus) {
 		}
 	}
 	return results, models
+}
+
+// models returns the accounts without what was restored.
+func (l *Lane) models() []monitor.ModelStatus {
+	models := slices.Clone(l.shard.Models())
+	for i, b := range l.base {
+		models[i].Accepted -= b.Accepted
+		models[i].Late -= b.Late
+		models[i].Duplicate -= b.Duplicate
+	}
+	return models
 }
 
 func addModels(sum, lane []monitor.ModelStatus) []monitor.ModelStatus {

@@ -141,7 +141,7 @@ func TestUnreachableLaneIsNotIdle(t *testing.T) {
 func TestSequencerPutsGroupsInOrder(t *testing.T) {
 	var got []string
 	fail := errors.New("full")
-	s := NewSequencer(2, func(r *monitor.Result) error {
+	s := NewSequencer(2, func(r *monitor.Result, _ []byte) error {
 		if r.Model == "z" {
 			return fail
 		}
@@ -193,7 +193,7 @@ func TestRowWithItsLabel(t *testing.T) {
 // to its end and has no events; the gauges go on.
 func TestSilentLaneEndsTheResults(t *testing.T) {
 	results, gaveUp := 0, -1
-	sink := NewSequencer(1, func(*monitor.Result) error { results++; return nil })
+	sink := NewSequencer(1, func(*monitor.Result, []byte) error { results++; return nil })
 	g := NewGroup(plainGroup(), decode.Options{}, sink, 0, true)
 	g.GaveUp = func(lane int) { gaveUp = lane }
 	g.Grow(2)

@@ -21,9 +21,23 @@ type Intake struct {
 	// given, and why.
 	Rejected func(index int, message []byte, reason event.Reason, detail error)
 
-	mu     sync.Mutex
-	ledger event.Ledger
-	next   int64 // offset of the next message
+	mu      sync.Mutex
+	ledger  event.Ledger
+	offsets Offsets
+}
+
+// Offsets is the account of a partition's offsets, beside the ledger of its messages. While
+// its log stays the same, Next − First = Messages + Skipped + Gap.
+type Offsets struct {
+	// Log identifies what is read: the topic's id; zero if it is unknown.
+	Log [16]byte
+	// First is the offset at which reading began, Next that of the next message; both
+	// are -1 before anything was read.
+	First, Next int64
+	Messages    uint64
+	Skipped     uint64 // that hold no message for us
+	Gap         uint64 // that retention took away unread
+	Restarts    uint64 // how often the log was made anew
 }
 
 // route is a group that a message may belong to.
@@ -38,7 +52,7 @@ type route struct {
 // model. adapt, if not nil, fits a group's way of decoding
 // to the input.
 func NewIntake(lanes []*Lane, kind event.Kind, adapt func(decode.Options) (decode.Options, error)) (*Intake, error) {
-	in := &Intake{}
+	in := &Intake{offsets: Offsets{First: -1, Next: -1}}
 	for _, l := range lanes {
 		o := l.group.decode
 		o.DefaultKind = kind
@@ -65,6 +79,46 @@ func (in *Intake) Ledger() event.Ledger {
 	return in.ledger
 }
 
+// Offsets returns the account of the offsets so far.
+func (in *Intake) Offsets() Offsets {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.offsets
+}
+
+// Arrival is where a batch begins, and what was lost before it.
+type Arrival struct {
+	Log     [16]byte
+	First   int64
+	Gap     int64 // offsets that retention took away
+	Lost    bool  // messages of the batch cannot be read
+	Restart bool  // the log was made anew
+}
+
+// Arrive begins a batch. Where messages were lost, windows that hold the place are not complete.
+func (in *Intake) Arrive(a Arrival) {
+	in.lock()
+	defer in.unlock()
+	o := &in.offsets
+	if o.Next < 0 {
+		o.First, o.Next = a.First-a.Gap, a.First-a.Gap
+	}
+	o.Log = a.Log
+	if a.Restart {
+		o.First, o.Next = a.First, a.First
+		o.Restarts++
+	}
+	if a.Gap > 0 {
+		o.Gap += uint64(a.Gap)
+		o.Next = a.First
+	}
+	if a.Gap > 0 || a.Lost || a.Restart {
+		for _, r := range in.routes {
+			r.lane.shard.Gap()
+		}
+	}
+}
+
 // Message is what an intake takes in. RecordTime is in nanoseconds since the Unix
 // epoch, 0 or less if there is none.
 type Message struct {
@@ -72,15 +126,20 @@ type Message struct {
 	RecordTime int64
 }
 
-// Take decodes and applies messages, in order; next is the offset of the message after
-// them. What can be wrong with one is counted; no message ends the intake.
+// Take decodes and applies messages, in order; next is the offset that follows them and
+// what is skipped, of no meaning where nothing has arrived. What can be wrong with a message is
+// counted; none ends the intake.
 func (in *Intake) Take(messages []Message, next int64) {
 	in.lock()
 	defer in.unlock()
 	for i := range messages {
 		in.message(i, &messages[i])
 	}
-	in.next = next
+	if o := &in.offsets; o.Next >= 0 {
+		o.Messages += uint64(len(messages))
+		o.Skipped += uint64(max(next-o.Next-int64(len(messages)), 0))
+		o.Next = next
+	}
 }
 
 // Finish applies the labels that wait for their time, after the last message.

@@ -70,7 +70,7 @@ func compareLog(t *testing.T, seed int) {
 // runLanes makes the setup's group and takes the lanes in, chunk by chunk in turn.
 func runLanes(t *testing.T, setup oracle.Setup, lanes [][]oracle.Message) (results []*monitor.Result, ledger event.Ledger) {
 	t.Helper()
-	sink := NewSequencer(1, func(r *monitor.Result) error { results = append(results, r); return nil })
+	sink := NewSequencer(1, func(r *monitor.Result, _ []byte) error { results = append(results, r); return nil })
 	g := NewGroup(oracleGroup(t, setup), decode.Options{}, sink, 0, false)
 	g.Grow(len(lanes))
 	intakes, at := make([]*Intake, len(lanes)), make([]int, len(lanes))

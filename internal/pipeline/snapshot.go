@@ -1,9 +1,12 @@
 package pipeline
 
 import (
+	"container/heap"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/monitor"
@@ -15,6 +18,7 @@ import (
 const (
 	groupVersion  = 1
 	intakeVersion = 1
+	idsVersion    = 1
 )
 
 // Part is a topic partition that is being read.
@@ -24,115 +28,282 @@ type Part struct {
 	Intake *Intake
 }
 
+// Kinds of entry: the panes in the windows that are shown and in the final ones, and
+// the ids that lanes remember.
+const (
+	viewShown = iota
+	viewFinal
+	entryIDs
+)
+
+// Kind tells entries apart that have horizons of their own. Length is that of the panes in
+// nanoseconds; of ids it is twice the number of the lane, plus the kind of event.
+type Kind struct {
+	View   uint8
+	Length int64
+}
+
+// Entry is a part of a group's state that never changes.
+type Entry struct {
+	Kind
+	Start   int64
+	Content []byte
+}
+
+// Horizon is the start before which entries of a kind are not needed any more.
+type Horizon struct {
+	Kind
+	Start int64
+}
+
 // Snapshot is a group at one moment: what its lanes have taken in, up to which offsets,
 // and what the views have made of it. From it, and from all entries of snapshots before
 // it, the group goes on as if nothing had happened.
 type Snapshot struct {
 	// State is the binary form of all but the entries.
 	State []byte
-	// Entries are those of the views since the snapshot before.
+	// Entries are those since the snapshot before.
 	Entries []Entry
-	// Horizons are the starts before which entries are not needed any more.
+	// Horizons are of all kinds that there are.
 	Horizons []Horizon
 }
 
-// Kinds of view.
-const (
-	ViewShown = iota
-	ViewFinal
-)
-
-// Entry is an entry of one of the group's views.
-type Entry struct {
-	View int
-	monitor.Entry
-}
-
-// Horizon is the start before which entries of a view's tier are not needed any more.
-type Horizon struct {
-	View          int
-	Length, Start int64
-}
-
-// Journal makes the views keep their entries for snapshots; it comes before the first
-// message.
+// Journal makes the group keep what snapshots need; it comes before the first message.
 func (g *Group) Journal() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.journal = true
 	for _, v := range g.views() {
 		if v != nil {
 			v.Journal()
 		}
 	}
-}
-
-// Snapshot returns the group's state now, with that of the partitions that are read into
-// it. Each lane stands still while its part is written, and no lane delivers meanwhile.
-func (g *Group) Snapshot(parts []Part) Snapshot {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	var s Snapshot
-	b := binary.AppendUvarint([]byte{groupVersion}, uint64(len(g.lanes)))
 	for _, l := range g.lanes {
-		start := len(b)
-		b = sketch.EndBlock(l.appendBinary(sketch.BeginBlock(b), parts), start)
+		l.shard.Journal()
 	}
-	b = binary.AppendVarint(b, g.frontier)
-	for kind, v := range g.views() {
-		start := len(b)
-		b = sketch.BeginBlock(b)
-		if v != nil {
-			b = v.AppendBinary(b)
-			for _, e := range v.TakeEntries() {
-				s.Entries = append(s.Entries, Entry{kind, e})
-			}
-			for _, length := range g.monitor.Slides() {
-				s.Horizons = append(s.Horizons, Horizon{kind, length, v.Horizon(length)})
-			}
-		}
-		b = sketch.EndBlock(b, start)
-	}
-	s.State = b
-	return s
 }
 
 func (g *Group) views() [2]*monitor.View {
-	return [2]*monitor.View{ViewShown: g.shown, ViewFinal: g.final}
+	return [2]*monitor.View{viewShown: g.shown, viewFinal: g.final}
 }
 
-// appendBinary writes the partitions of the lane, its shard, and what it has sealed and
-// not delivered.
-func (l *Lane) appendBinary(b []byte, parts []Part) []byte {
-	var own []Part
-	for _, p := range parts {
-		if p.Intake.routes[0].lane == l {
-			own = append(own, p)
-			p.Intake.mu.Lock()
-			defer p.Intake.mu.Unlock()
+// Cut is several groups at one and the same moment.
+type Cut struct {
+	groups  []*groupCut
+	results []byte
+}
+
+// groupCut is a group at one moment, in parts that do not change any more.
+type groupCut struct {
+	group    *Group
+	lanes    []laneCut
+	frontier int64
+	views    [2]*monitor.FrozenView
+	entries  []freshEntry
+	horizons []Horizon
+}
+
+type laneCut struct {
+	parts  []partCut
+	sealed []monitor.SealedPane
+	shard  *monitor.Shard
+}
+
+type partCut struct {
+	topic string
+	index int
+	state []byte
+}
+
+// freshEntry is an entry before it is encoded.
+type freshEntry struct {
+	Kind
+	start  int64
+	encode func(b []byte) []byte
+}
+
+// TakeCut stops the groups and their sequencer, which may be nil, notes what they are and
+// calls mark, and lets them go on. It costs little, since what is large is shared
+// until it changes; Snapshots does the rest. anew gives all that later cuts build on, as far as
+// memory has it: for a store that has lost what it had.
+func TakeCut(groups []*Group, parts []Part, sink *Sequencer, anew bool, mark func()) *Cut {
+	for _, g := range groups {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+	}
+	var locked []sync.Locker
+	defer func() {
+		for _, l := range locked {
+			l.Unlock()
+		}
+	}()
+	lock := func(l sync.Locker) {
+		l.Lock()
+		locked = append(locked, l)
+	}
+	c := &Cut{}
+	for _, p := range parts { // an intake locks its own mutex before its lanes'
+		lock(&p.Intake.mu)
+	}
+	for _, g := range groups {
+		for _, l := range g.lanes {
+			lock(&l.mu)
 		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b = binary.AppendUvarint(b, uint64(len(own)))
-	for _, p := range own {
-		b = binary.AppendUvarint(sketch.AppendText(b, p.Topic), uint64(p.Index))
-		start := len(b)
-		b = sketch.EndBlock(p.Intake.appendBinary(sketch.BeginBlock(b)), start)
+	if sink != nil {
+		lock(&sink.mu)
+		c.results = sink.appendBinary(nil)
 	}
-	l.sealed = append(l.sealed, l.shard.TakeSealed()...)
-	b = binary.AppendUvarint(b, uint64(len(l.sealed)))
-	for _, p := range l.sealed {
-		b = binary.AppendVarint(b, p.Start)
-		start := len(b)
-		b = sketch.EndBlock(p.Content.AppendBinary(sketch.BeginBlock(b)), start)
+	for _, g := range groups {
+		c.groups = append(c.groups, g.cut(parts, anew))
 	}
-	return l.shard.AppendBinary(b)
+	mark()
+	return c
 }
 
-// appendBinary writes the offset of the next message, the ledger, and the labels that wait
-// for their time.
+func (g *Group) cut(parts []Part, anew bool) *groupCut {
+	c := &groupCut{group: g, frontier: g.frontier}
+	for _, l := range g.lanes {
+		c.lanes = append(c.lanes, l.cut(parts))
+		c.addIDs(l, anew)
+	}
+	for kind, v := range g.views() {
+		if v == nil {
+			continue
+		}
+		if anew {
+			v.DropEntries()
+		}
+		c.views[kind] = v.Freeze()
+		for _, e := range v.TakeEntries() {
+			c.entries = append(c.entries, freshEntry{Kind{uint8(kind), e.Length}, e.Start, e.Content.AppendBinary})
+		}
+		for _, length := range g.monitor.Slides() {
+			c.horizons = append(c.horizons, Horizon{Kind{uint8(kind), length}, v.Horizon(length)})
+		}
+	}
+	return c
+}
+
+func (l *Lane) cut(parts []Part) (c laneCut) {
+	for _, p := range parts {
+		if p.Intake.routes[0].lane == l && p.Intake.offsets.Next >= 0 {
+			c.parts = append(c.parts, partCut{p.Topic, p.Index, p.Intake.appendBinary(nil)})
+		}
+	}
+	l.sealed = append(l.sealed, l.shard.TakeSealed()...)
+	c.sealed = slices.Clone(l.sealed)
+	c.shard = l.shard.Freeze()
+	return c
+}
+
+// addIDs makes an entry of the ids of each bucket.
+func (c *groupCut) addIDs(l *Lane, anew bool) {
+	for _, k := range [...]event.Kind{event.Prediction, event.Label} {
+		ids, horizon := l.shard.TakeIDs(k, anew)
+		kind := Kind{entryIDs, int64(2*l.index) + int64(k)}
+		c.horizons = append(c.horizons, Horizon{kind, horizon})
+		buckets := map[int64][]monitor.SeenID{}
+		for _, id := range ids {
+			buckets[id.Bucket] = append(buckets[id.Bucket], id)
+		}
+		for start, ids := range buckets {
+			c.entries = append(c.entries, freshEntry{kind, start, func(b []byte) []byte { return appendIDs(b, ids) }})
+		}
+	}
+}
+
+func appendIDs(b []byte, ids []monitor.SeenID) []byte {
+	b = append(b, idsVersion)
+	for _, id := range ids {
+		b = binary.AppendVarint(binary.LittleEndian.AppendUint64(b, id.Hash), id.Time)
+	}
+	return b
+}
+
+func readIDs(b []byte) ([]monitor.SeenID, error) {
+	d := sketch.NewDecoder(b)
+	d.Begin(idsVersion)
+	var ids []monitor.SeenID
+	for {
+		rest, err := d.End("ids")
+		if err != nil || len(rest) == 0 {
+			return ids, err
+		}
+		ids = append(ids, monitor.SeenID{Hash: d.Uint64(), Time: d.Varint()})
+	}
+}
+
+// Snapshots encodes the cut: a snapshot a group, and the results that wait. It takes
+// time, and holds nobody up.
+func (c *Cut) Snapshots() (snapshots []Snapshot, results []byte) {
+	for _, g := range c.groups {
+		snapshots = append(snapshots, g.snapshot())
+	}
+	return snapshots, c.results
+}
+
+// Follow puts the entries of a cut that was not stored before those of this one.
+func (c *Cut) Follow(lost *Cut) {
+	for i, g := range c.groups {
+		var still []freshEntry
+		for _, e := range lost.groups[i].entries {
+			if !slices.ContainsFunc(g.horizons, func(h Horizon) bool { return h.Kind == e.Kind && e.start < h.Start }) {
+				still = append(still, e)
+			}
+		}
+		g.entries = append(still, g.entries...)
+	}
+}
+
+func (c *groupCut) snapshot() Snapshot {
+	s := Snapshot{Horizons: c.horizons}
+	b := binary.AppendUvarint([]byte{groupVersion}, uint64(len(c.lanes)))
+	for i := range c.lanes {
+		b = appendBlock(b, c.lanes[i].appendBinary)
+	}
+	b = binary.AppendVarint(b, c.frontier)
+	for _, v := range c.views {
+		b = appendBlock(b, func(b []byte) []byte {
+			if v == nil {
+				return b
+			}
+			return v.AppendBinary(b)
+		})
+	}
+	s.State = b
+	for _, e := range c.entries {
+		s.Entries = append(s.Entries, Entry{e.Kind, e.start, e.encode(nil)})
+	}
+	return s
+}
+
+func appendBlock(b []byte, content func([]byte) []byte) []byte {
+	start := len(b)
+	return sketch.EndBlock(content(sketch.BeginBlock(b)), start)
+}
+
+// appendBinary writes the partitions of the lane, what it has sealed and not delivered, and
+// its shard.
+func (c *laneCut) appendBinary(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(len(c.parts)))
+	for _, p := range c.parts {
+		b = binary.AppendUvarint(sketch.AppendText(b, p.topic), uint64(p.index))
+		b = appendBlock(b, func(b []byte) []byte { return append(b, p.state...) })
+	}
+	b = binary.AppendUvarint(b, uint64(len(c.sealed)))
+	for _, p := range c.sealed {
+		b = appendBlock(binary.AppendVarint(b, p.Start), p.Content.AppendBinary)
+	}
+	return c.shard.AppendBinary(b)
+}
+
+// appendBinary writes the accounts, and the labels that wait for their time.
 func (in *Intake) appendBinary(b []byte) []byte {
-	b = binary.AppendVarint(append(b, intakeVersion), in.next)
-	l := &in.ledger
-	for _, n := range [...]uint64{l.Consumed, l.Accepted, l.Late, l.Duplicate} {
+	o, l := &in.offsets, &in.ledger
+	b = append(append(b, intakeVersion), o.Log[:]...)
+	b = binary.AppendVarint(binary.AppendVarint(b, o.First), o.Next)
+	for _, n := range [...]uint64{o.Messages, o.Skipped, o.Gap, o.Restarts, l.Consumed, l.Accepted, l.Late, l.Duplicate} {
 		b = binary.AppendUvarint(b, n)
 	}
 	b = binary.AppendUvarint(b, uint64(len(l.Rejected)))
@@ -152,13 +323,71 @@ func (in *Intake) appendBinary(b []byte) []byte {
 type PartState struct {
 	Topic string
 	Index int
-	// Next is the offset of the next message.
-	Next  int64
-	state []byte
+	Offsets
+	Ledger event.Ledger
+	labels []byte // that wait
+}
+
+// ReadParts returns the partitions that a snapshot has.
+func ReadParts(state []byte) ([]PartState, error) {
+	d := sketch.NewDecoder(state)
+	d.Begin(groupVersion)
+	var parts []PartState
+	for range d.Length(4) {
+		in := sketch.NewDecoder(d.Block())
+		parts = append(parts, readParts(in)...)
+		d.Fail(in.Err())
+	}
+	_, err := d.End("group")
+	return parts, err
+}
+
+// readParts reads the partitions of a lane.
+func readParts(d *sketch.Decoder) (parts []PartState) {
+	for range d.Length(6) {
+		p := PartState{Topic: d.Text(), Index: int(d.Count())}
+		in := sketch.NewDecoder(d.Block())
+		p.read(in)
+		d.Fail(in.Err())
+		parts = append(parts, p)
+	}
+	return parts
+}
+
+// read reads what Intake.appendBinary wrote, but for the labels.
+func (p *PartState) read(d *sketch.Decoder) {
+	d.Begin(intakeVersion)
+	copy(p.Log[:], d.Bytes(len(p.Log)))
+	p.First, p.Next = d.Varint(), d.Varint()
+	l := &p.Ledger
+	for _, n := range [...]*uint64{&p.Messages, &p.Skipped, &p.Gap, &p.Restarts, &l.Consumed, &l.Accepted, &l.Late, &l.Duplicate} {
+		*n = d.Count()
+	}
+	for i := range d.Length(1) {
+		if n := d.Count(); i < len(l.Rejected) {
+			l.Rejected[i] = n
+		} else {
+			d.Fail(errors.New("an unknown reason"))
+		}
+	}
+	rest, err := d.End("partition")
+	if err == nil && p.Next < 0 {
+		d.Fail(errors.New("a partition without an offset"))
+	}
+	p.labels = rest
+}
+
+// RestoreResults makes a sequencer that has taken nothing have the results that waited in a
+// cut.
+func (s *Sequencer) RestoreResults(results []byte) error {
+	if len(results) == 0 {
+		return nil
+	}
+	return s.restore(results)
 }
 
 // Restore makes the group what it was at a snapshot: state is its binary form, and entries
-// are all that are left of it and of the snapshots before it, ordered by view, tier and
+// are all that are left of it and of the snapshots before it, ordered by kind and
 // start, else as they were taken. It returns the partitions to go on with, for
 // NewIntake and Intake.Restore. lost is called for what is forgotten because the reference of a
 // feature has other bins. The group must be new; if it fails, or panes have another
@@ -184,37 +413,59 @@ func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature 
 		if v == nil || len(block) == 0 || d.Err() != nil {
 			continue
 		}
-		var own []monitor.Entry
-		for _, e := range entries {
-			if e.View == kind {
-				own = append(own, e.Entry)
-			}
-		}
-		restored, err := g.monitor.ReadView(block, len(g.lanes), own, lost)
-		if err != nil {
+		if err := g.restoreView(v, uint8(kind), block, entries, lost); err != nil {
 			return nil, fmt.Errorf("restore: %w", err)
 		}
-		*v = *restored
-		v.Journal()
 	}
 	rest, err := d.End("group")
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("restore: %d bytes follow", len(rest))
 	}
-	return parts, err
+	return parts, errors.Join(err, g.restoreIDs(entries))
+}
+
+func (g *Group) restoreView(v *monitor.View, kind uint8, block []byte, entries []Entry, lost func(model, feature string)) error {
+	var own []monitor.Entry
+	for _, e := range entries {
+		if e.View != kind {
+			continue
+		}
+		p, err := g.monitor.ReadPane(e.Content, lost)
+		if err != nil {
+			return err
+		}
+		own = append(own, monitor.Entry{Length: e.Length, Start: e.Start, Content: p})
+	}
+	restored, err := g.monitor.ReadView(block, len(g.lanes), own, lost)
+	if err != nil {
+		return err
+	}
+	*v = *restored
+	if g.journal {
+		v.Journal()
+	}
+	return nil
+}
+
+func (g *Group) restoreIDs(entries []Entry) error {
+	for _, e := range entries {
+		if e.View != entryIDs {
+			continue
+		}
+		ids, err := readIDs(e.Content)
+		if err != nil {
+			return fmt.Errorf("restore: %w", err)
+		}
+		if lane := int(e.Length / 2); lane < len(g.lanes) {
+			g.lanes[lane].shard.RememberIDs(event.Kind(e.Length%2), ids)
+		}
+	}
+	return nil
 }
 
 func (l *Lane) restore(b []byte, lost func(model, feature string)) ([]PartState, error) {
 	d := sketch.NewDecoder(b)
-	var parts []PartState
-	for range d.Length(6) {
-		p := PartState{Topic: d.Text(), Index: int(d.Count()), state: d.Block()}
-		in := sketch.NewDecoder(p.state)
-		in.Begin(intakeVersion)
-		p.Next = in.Varint()
-		parts = append(parts, p)
-		d.Fail(in.Err())
-	}
+	parts := readParts(d)
 	for range d.Length(5) {
 		start := d.Varint()
 		p, err := l.group.monitor.ReadPane(d.Block(), lost)
@@ -228,6 +479,10 @@ func (l *Lane) restore(b []byte, lost func(model, feature string)) ([]PartState,
 	if l.shard, err = l.group.monitor.ReadShard(rest, lost); err != nil {
 		return nil, err
 	}
+	if l.group.journal {
+		l.shard.Journal()
+	}
+	l.base = slices.Clone(l.shard.Models())
 	l.frontier, l.watermark = l.shard.Frontier(), l.shard.Watermark(event.Prediction)
 	if len(l.sealed) > 0 {
 		l.frontier = window.NoTime // until these are delivered
@@ -239,27 +494,18 @@ func (l *Lane) restore(b []byte, lost func(model, feature string)) ([]PartState,
 func (in *Intake) Restore(p PartState) error {
 	in.lock()
 	defer in.unlock()
-	d := sketch.NewDecoder(p.state)
-	d.Begin(intakeVersion)
-	in.next = d.Varint()
-	l := &in.ledger
-	l.Consumed, l.Accepted, l.Late, l.Duplicate = d.Count(), d.Count(), d.Count(), d.Count()
-	for i := range d.Length(1) {
-		if n := d.Count(); i < len(l.Rejected) {
-			l.Rejected[i] = n
-		} else {
-			d.Fail(errors.New("an unknown reason"))
-		}
-	}
+	in.offsets, in.ledger = p.Offsets, p.Ledger
+	d := sketch.NewDecoder(p.labels)
 	in.labels.count = d.Count()
 	lane := in.routes[0].lane
 	for range d.Length(4) {
 		w := &waitingLabel{lane: lane, event: event.Event{Kind: event.Label, Time: d.Varint()}, order: d.Count()}
 		w.event.ID = []byte(d.Text())
 		if w.event.Model = lane.group.monitor.Find(d.Text()); w.event.Model >= 0 {
-			in.labels.items = append(in.labels.items, w) // the order of a heap, as it was
+			in.labels.items = append(in.labels.items, w)
 		}
 	}
+	heap.Init(&in.labels) // some may have been left out
 	_, err := d.End("partition")
 	return err
 }

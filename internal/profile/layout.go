@@ -62,6 +62,7 @@ func NewLayout(specs []FeatureSpec, detailed bool) *Layout {
 type Workspace struct {
 	Sketch  *sketch.Workspace
 	columns [][]float64
+	lent    int
 }
 
 // NewWorkspace returns an empty workspace.
@@ -69,6 +70,7 @@ func NewWorkspace() *Workspace { return &Workspace{Sketch: sketch.NewWorkspace()
 
 // column returns an empty column, used before if possible.
 func (w *Workspace) column() []float64 {
+	w.lent++
 	if n := len(w.columns); n > 0 {
 		c := w.columns[n-1]
 		w.columns = w.columns[:n-1]
@@ -77,8 +79,11 @@ func (w *Workspace) column() []float64 {
 	return make([]float64, 0, 16)
 }
 
+// release takes a column back, or that of a copy in its place: never more than were lent,
+// or copies would pile up here.
 func (w *Workspace) release(c []float64) {
-	if cap(c) > 0 {
+	if cap(c) > 0 && w.lent > 0 {
+		w.lent--
 		w.columns = append(w.columns, c[:0])
 	}
 }

@@ -50,7 +50,7 @@ type Horizon struct {
 type Loaded struct {
 	Snapshot
 	Saved time.Time
-	// DamagedSlots is 1 if the older slot had to take the place of the newer.
+	// DamagedSlots is the number of the group's snapshots that are damaged, 0 or 1.
 	DamagedSlots int
 }
 
@@ -67,26 +67,76 @@ type slot struct {
 
 // Save writes the snapshots in one transaction. When it returns nil they are on the disk.
 func (s *Store) Save(snapshots []Snapshot, now time.Time) error {
+	if err := s.writable(); err != nil {
+		return fmt.Errorf("save state: %w", err)
+	}
 	saved := map[string]*slot{}
 	err := s.guard(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
+			if err := s.tidy(tx); err != nil {
+				return err
+			}
 			for i := range snapshots {
 				next, err := s.saveGroup(tx, &snapshots[i], now)
 				if err != nil {
-					return err
+					return fmt.Errorf("%s: %w", snapshots[i].Group, err)
 				}
 				saved[snapshots[i].Group] = next
 			}
-			return nil
+			return tx.Bucket(metaBucket).Put(buildKey, []byte(s.build))
 		})
 	})
-	if err != nil {
+	if s.stale = err != nil; s.stale { // it may have been written all the same
 		return fmt.Errorf("save state: %w", err)
 	}
+	s.sequence++
 	for name, next := range saved {
 		s.slots[name] = next
 	}
 	return nil
+}
+
+// tidy removes what is not part of the slots that the next save builds on: what a save left
+// that failed or was passed over, and groups that were neither loaded nor reset.
+func (s *Store) tidy(tx *bbolt.Tx) error {
+	if !s.stale {
+		return nil
+	}
+	groups := tx.Bucket(groupsBucket)
+	var unknown [][]byte
+	err := groups.ForEachBucket(func(name []byte) error {
+		known := s.slots[string(name)]
+		if known == nil {
+			unknown = append(unknown, bytes.Clone(name))
+			return nil
+		}
+		group := groups.Bucket(name)
+		for i, key := range slotKeys {
+			if value := group.Get(key); value != nil {
+				if sl, err := readSlot(value); err != nil || sl.sequence > known.sequence || sl.sequence%2 != uint64(i) {
+					if err := group.Delete(key); err != nil {
+						return err
+					}
+				}
+			}
+		}
+		entries := group.Bucket(entryBucket)
+		if entries == nil {
+			return nil
+		}
+		var later [][]byte
+		c := entries.Cursor()
+		for key, _ := c.First(); key != nil; key, _ = c.Next() {
+			if _, sequence, err := readKey(key); err != nil || sequence > known.sequence {
+				later = append(later, bytes.Clone(key))
+			}
+		}
+		return deleteAll(entries, later)
+	})
+	for _, name := range unknown {
+		err = errors.Join(err, groups.DeleteBucket(name))
+	}
+	return err
 }
 
 func (s *Store) saveGroup(tx *bbolt.Tx, snapshot *Snapshot, now time.Time) (*slot, error) {
@@ -101,12 +151,12 @@ func (s *Store) saveGroup(tx *bbolt.Tx, snapshot *Snapshot, now time.Time) (*slo
 	last := s.slots[snapshot.Group]
 	if last == nil {
 		if group.Get(slotKeys[0]) != nil || group.Get(slotKeys[1]) != nil {
-			return nil, fmt.Errorf("%s was saved before, and neither loaded nor reset", snapshot.Group)
+			return nil, errors.New("it was saved before, and neither loaded nor reset")
 		}
 		last = &slot{}
 	}
 	next := &slot{
-		sequence: last.sequence + 1, saved: now.UnixNano(), config: snapshot.Config, horizons: snapshot.Horizons,
+		sequence: s.sequence + 1, saved: now.UnixNano(), config: snapshot.Config, horizons: snapshot.Horizons,
 		entries: last.entries, sum: last.sum, state: snapshot.State,
 	}
 	for _, h := range last.horizons {
@@ -177,28 +227,44 @@ func horizonOf(hs []Horizon, k Kind) int64 {
 	return hs[i].Start
 }
 
-// Load returns the newest snapshot of a group that is whole. It fails with ErrNone, or
-// with ErrDamaged; then the group begins anew.
-func (s *Store) Load(group string) (l *Loaded, err error) {
+// Load returns the newest snapshots of the groups that are whole, those of one save if
+// there is one of which all are. A group that was never saved is left out; of one that is
+// there and of which no snapshot is whole, errs has the cause (ErrDamaged).
+func (s *Store) Load(groups []string) (loaded map[string]*Loaded, errs map[string]error, err error) {
+	loaded, errs = map[string]*Loaded{}, map[string]error{}
+	if s.db == nil {
+		return loaded, errs, nil
+	}
 	err = s.guard(func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
-			l, err = s.load(tx, group)
-			return err
+			if tx.Bucket(groupsBucket) == nil {
+				return nil
+			}
+			all := map[string]*candidates{}
+			for _, name := range groups {
+				if b := tx.Bucket(groupsBucket).Bucket([]byte(name)); b != nil {
+					all[name] = readGroup(b)
+				}
+			}
+			s.choose(all, loaded, errs)
+			return nil
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("load state of %s: %w", group, err)
+		return nil, nil, fmt.Errorf("load state: %w", err)
 	}
-	return l, nil
+	return loaded, errs, nil
 }
 
-func (s *Store) load(tx *bbolt.Tx, name string) (*Loaded, error) {
-	group := tx.Bucket(groupsBucket).Bucket([]byte(name))
-	if group == nil {
-		return nil, ErrNone
-	}
-	var slots []*slot
-	var errs []error
+// candidates are the whole snapshots of a group, the newest first.
+type candidates struct {
+	slots   []*slot
+	entries [][]Entry
+	damaged []error
+}
+
+func readGroup(group *bbolt.Bucket) *candidates {
+	c := &candidates{}
 	for i, key := range slotKeys {
 		value := group.Get(key)
 		if value == nil {
@@ -208,33 +274,86 @@ func (s *Store) load(tx *bbolt.Tx, name string) (*Loaded, error) {
 		if err == nil && sl.sequence%2 != uint64(i) {
 			err = errors.New("it is in the other's place")
 		}
+		var entries []Entry
+		if err == nil {
+			entries, err = readEntries(group.Bucket(entryBucket), sl)
+		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+			c.damaged = append(c.damaged, fmt.Errorf("%s: %w", key, err))
 			continue
 		}
-		slots = append(slots, sl)
+		c.slots, c.entries = append(c.slots, sl), append(c.entries, entries)
 	}
-	slices.SortFunc(slots, func(a, b *slot) int { return int(b.sequence) - int(a.sequence) })
-	for _, sl := range slots {
-		entries, err := readEntries(group.Bucket(entryBucket), sl)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("save %d: %w", sl.sequence, err))
+	if len(c.slots) == 2 && c.slots[0].sequence < c.slots[1].sequence {
+		slices.Reverse(c.slots)
+		slices.Reverse(c.entries)
+	}
+	return c
+}
+
+// at returns the index of the snapshot to take at a save, -1 if there is none. A group that took
+// no part in the last saves has its own last.
+func (c *candidates) at(sequence uint64) int {
+	if len(c.slots) > 0 && c.slots[0].sequence+1 < sequence {
+		return 0
+	}
+	return slices.IndexFunc(c.slots, func(sl *slot) bool { return sl.sequence == sequence })
+}
+
+func (s *Store) choose(all map[string]*candidates, loaded map[string]*Loaded, errs map[string]error) {
+	newest := uint64(0)
+	for _, c := range all {
+		for _, sl := range c.slots {
+			newest = max(newest, sl.sequence)
+		}
+	}
+	common := func(sequence uint64) bool {
+		for _, c := range all {
+			if len(c.slots) > 0 && c.at(sequence) < 0 && (len(c.damaged) > 0 || c.slots[0].sequence < sequence) {
+				return false
+			}
+		}
+		return true
+	}
+	chosen := newest
+	if !common(newest) && newest > 0 && common(newest-1) {
+		chosen = newest - 1
+	}
+	s.sequence = chosen
+	for name, c := range all {
+		i := c.at(chosen)
+		switch {
+		case i < 0 && chosen < newest && len(c.slots) > 0 && c.slots[0].sequence == newest && len(c.damaged) == 0:
+			s.stale = true // its first save was the one that is passed over
+			continue
+		case i < 0 && len(c.slots) > 0:
+			i = 0
+		case i < 0:
+			errs[name] = errors.Join(append(c.damaged, ErrDamaged)...)
 			continue
 		}
-		l := &Loaded{
-			Snapshot: Snapshot{Group: name, Config: sl.config, State: sl.state, Entries: entries, Horizons: sl.horizons},
-			Saved:    time.Unix(0, sl.saved), DamagedSlots: len(errs),
+		sl := c.slots[i]
+		damaged := len(c.damaged)
+		if i > 0 || damaged > 0 {
+			s.stale = true
+		}
+		loaded[name] = &Loaded{
+			Snapshot: Snapshot{Group: name, Config: sl.config, State: sl.state, Entries: c.entries[i], Horizons: sl.horizons},
+			Saved:    time.Unix(0, sl.saved), DamagedSlots: damaged,
 		}
 		kept := *sl
 		kept.state = nil
 		s.slots[name] = &kept
-		return l, nil
 	}
-	return nil, errors.Join(append(errs, ErrDamaged)...)
 }
 
 // Reset forgets a group: its next save is its first.
 func (s *Store) Reset(group string) error {
+	delete(s.slots, group)
+	if s.refused != nil {
+		s.stale = true // the next save does it
+		return nil
+	}
 	err := s.guard(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
 			b := tx.Bucket(groupsBucket)
@@ -247,7 +366,6 @@ func (s *Store) Reset(group string) error {
 	if err != nil {
 		return fmt.Errorf("reset state of %s: %w", group, err)
 	}
-	delete(s.slots, group)
 	return nil
 }
 

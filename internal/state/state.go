@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -36,8 +37,6 @@ var (
 	ErrNewer = errors.New("it was written by a newer version")
 	// ErrDamaged is the failure of loading a group of which no slot is whole.
 	ErrDamaged = errors.New("damaged")
-	// ErrNone is the failure of loading a group that was never saved.
-	ErrNone = errors.New("nothing was saved")
 )
 
 var (
@@ -50,76 +49,127 @@ var (
 	castagnoli   = crc32.MakeTable(crc32.Castagnoli)
 )
 
-// Store is an open file. Its methods may be called by any goroutine; Save by one at a time.
+// Store is a file that is open, or will be when the disk lets it. Its methods may be called
+// by any goroutine, one at a time.
 type Store struct {
-	db    *bbolt.DB
-	path  string
-	build string
-	slots map[string]*slot // the newest of each group, once it was loaded or saved
+	db       *bbolt.DB // nil: not open
+	path     string
+	build    string
+	slots    map[string]*slot // of each group that was loaded or saved
+	sequence uint64           // of the last save
+	// refused is why the file cannot be written, since it was opened; nil if it can.
+	refused error
+	// stale: what the file holds beyond slots is to be removed by the next save.
+	stale bool
 	// broken: the library panicked on damage, and may hold its locks for ever.
 	broken bool
 }
 
 // Open opens the store in a folder, which it makes if need be. A file that is damaged is
-// moved aside, and its new name returned; the store is then empty.
+// moved aside, and its new name returned; the store is then empty. Where the disk refuses to
+// write (it is full, read-only, or not permitted) the store can be loaded from if it can be
+// read; Refused says why, and each Save tries again.
 func Open(dir, build string) (s *Store, aside string, err error) {
+	s = &Store{path: filepath.Join(dir, file), build: build, slots: map[string]*slot{}}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, "", fmt.Errorf("open state: %w", err)
+		s.refused = err
+		if !refuses(err) {
+			return nil, "", fmt.Errorf("open state: %w", err)
+		}
+		return s, "", nil
 	}
-	path := filepath.Join(dir, file)
 	for range 2 {
-		s, err = open(path, build)
-		if err == nil || !errors.Is(err, ErrDamaged) {
+		err = s.open()
+		if !errors.Is(err, ErrDamaged) {
 			break
 		}
-		to := asideName(path)
-		if renamed := os.Rename(path, to); renamed != nil {
-			err = errors.Join(err, renamed)
+		if aside, err = moveAside(s.path); err != nil {
 			break
 		}
-		aside = to
+	}
+	if refuses(err) {
+		s.refused, err = err, s.openReadOnly()
 	}
 	if err != nil {
-		return nil, aside, fmt.Errorf("open state %s: %w", path, err)
+		return nil, aside, fmt.Errorf("open state %s: %w", s.path, err)
 	}
 	return s, aside, nil
 }
 
-func open(path, build string) (s *Store, err error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: it is no file", ErrDamaged)
-	}
-	s = &Store{path: path, build: build, slots: map[string]*slot{}}
-	err = s.guard(func() (err error) {
-		s.db, err = bbolt.Open(path, 0o644, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType})
-		return err
-	})
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, ErrLocked
-	case errors.Is(err, os.ErrPermission):
-		return nil, err
-	case isEnvironment(err):
-		return nil, err
-	case err != nil:
-		s.abandon()
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	if err := s.guard(s.begin); err != nil {
-		s.abandon()
-		if errors.Is(err, ErrNewer) || isEnvironment(err) {
-			return nil, err
+// Refused says why the file cannot be written; nil if it can.
+func (s *Store) Refused() error { return s.refused }
+
+// refuses reports whether the disk does not let us write, which may pass.
+func refuses(err error) bool {
+	for _, code := range [...]error{syscall.EROFS, syscall.EACCES, syscall.EPERM, syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ESTALE} {
+		if errors.Is(err, code) {
+			return true
 		}
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	return s, nil
+	return false
+}
+
+// open opens the file to write.
+func (s *Store) open() error {
+	info, err := os.Stat(s.path)
+	if err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%w: it is no file", ErrDamaged)
+	}
+	created := errors.Is(err, os.ErrNotExist)
+	err = s.openAs(&bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType})
+	if err == nil {
+		err = s.classify(s.guard(s.begin))
+	}
+	if err != nil {
+		s.abandon()
+		if created && refuses(err) {
+			_ = os.Remove(s.path) // a beginning without an end
+		}
+	}
+	return err
+}
+
+// openReadOnly opens the file for Load, if there is one that can be read.
+func (s *Store) openReadOnly() error {
+	err := s.openAs(&bbolt.Options{Timeout: time.Second, ReadOnly: true})
+	if err == nil {
+		err = s.classify(s.guard(s.checkFormat))
+	}
+	if errors.Is(err, ErrLocked) || errors.Is(err, ErrNewer) {
+		return err
+	}
+	if err != nil {
+		s.abandon()
+	}
+	return nil
+}
+
+func (s *Store) openAs(o *bbolt.Options) error {
+	return s.classify(s.guard(func() (err error) {
+		s.db, err = bbolt.Open(s.path, 0o644, o)
+		return err
+	}))
+}
+
+// classify tells damage from what the disk or another process does.
+func (s *Store) classify(err error) error {
+	switch {
+	case err == nil, refuses(err), errors.Is(err, ErrNewer), errors.Is(err, ErrDamaged):
+		return err
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return ErrLocked
+	case isEnvironment(err):
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
 // abandon closes a file that may be damaged.
 func (s *Store) abandon() {
 	if s.db != nil && !s.broken {
-		_ = s.guard(s.db.Close) // it is set aside
+		_ = s.guard(s.db.Close) // it is of no use
 	}
+	s.db, s.broken = nil, false
 }
 
 // isEnvironment reports whether the disk refused, and not what is on it.
@@ -145,55 +195,99 @@ func (s *Store) guard(f func() error) (err error) {
 	return f()
 }
 
-// begin checks the format, and writes it to a new file.
-func (s *Store) begin() error {
-	newer := false
-	err := s.db.View(func(tx *bbolt.Tx) error {
-		if meta := tx.Bucket(metaBucket); meta != nil {
-			v := meta.Get(formatKey)
-			if len(v) != 4 {
-				return errors.New("no format")
-			}
-			newer = binary.BigEndian.Uint32(v) > Format
+// checkFormat fails if the file was written by a newer version.
+func (s *Store) checkFormat() error {
+	return s.db.View(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket(metaBucket)
+		if meta == nil {
+			return nil
+		}
+		v := meta.Get(formatKey)
+		if len(v) != 4 || tx.Bucket(groupsBucket) == nil {
+			return errors.New("no format")
+		}
+		if n := binary.BigEndian.Uint32(v); n > Format {
+			return fmt.Errorf("%w (its format is %d, this version knows up to %d)", ErrNewer, n, Format)
 		}
 		return nil
 	})
-	if err != nil || newer {
-		return errors.Join(err, map[bool]error{true: ErrNewer}[newer])
+}
+
+// begin checks the format, and writes it to a new file.
+func (s *Store) begin() error {
+	if err := s.checkFormat(); err != nil {
+		return err
+	}
+	isNew := false
+	if err := s.db.View(func(tx *bbolt.Tx) error { isNew = tx.Bucket(metaBucket) == nil; return nil }); err != nil || !isNew {
+		return err
 	}
 	return s.db.Update(func(tx *bbolt.Tx) error {
-		meta, err := tx.CreateBucketIfNotExists(metaBucket)
+		meta, err := tx.CreateBucket(metaBucket)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.CreateBucketIfNotExists(groupsBucket); err != nil {
+		if _, err := tx.CreateBucket(groupsBucket); err != nil {
 			return err
 		}
-		return errors.Join(meta.Put(formatKey, binary.BigEndian.AppendUint32(nil, Format)), meta.Put(buildKey, []byte(s.build)))
+		return meta.Put(formatKey, binary.BigEndian.AppendUint32(nil, Format))
 	})
+}
+
+// writable opens the file to write if it is not.
+func (s *Store) writable() error {
+	if s.db != nil && s.refused == nil {
+		return nil
+	}
+	s.abandon()
+	if err := os.MkdirAll(filepath.Dir(s.path), 0o755); err != nil {
+		s.refused = err
+		return err
+	}
+	err := s.open()
+	s.stale = true
+	if s.refused = err; err != nil {
+		return err
+	}
+	return nil
 }
 
 // SetAside moves a damaged file aside and goes on with an empty one; it returns the new name
 // of the old one.
 func (s *Store) SetAside() (aside string, err error) {
-	aside = asideName(s.path)
-	if err := os.Rename(s.path, aside); err != nil {
-		return "", fmt.Errorf("set state aside: %w", err)
+	if aside, err = moveAside(s.path); err != nil {
+		return "", err
 	}
 	s.abandon()
-	next, err := open(s.path, s.build)
-	if err != nil {
+	s.slots = map[string]*slot{}
+	if err := s.open(); err != nil {
+		s.refused = err
 		return aside, fmt.Errorf("open state %s: %w", s.path, err)
 	}
-	*s = *next
 	return aside, nil
 }
 
-func asideName(path string) string { return fmt.Sprintf("%s.damaged-%d", path, time.Now().UnixNano()) }
+// keptAside is how many damaged files are kept.
+const keptAside = 3
+
+// moveAside renames a damaged file and removes the oldest ones from before.
+func moveAside(path string) (string, error) {
+	aside := fmt.Sprintf("%s.damaged-%d", path, time.Now().UnixNano())
+	if err := os.Rename(path, aside); err != nil {
+		return "", fmt.Errorf("set state aside: %w", err)
+	}
+	old, err := filepath.Glob(path + ".damaged-*")
+	for i := 0; err == nil && i < len(old)-keptAside; i++ {
+		if info, err := os.Lstat(old[i]); err == nil && info.Mode().IsRegular() {
+			_ = os.Remove(old[i])
+		}
+	}
+	return aside, nil
+}
 
 // Close closes the file. One that is broken stays open, and locked, while the process lives.
 func (s *Store) Close() error {
-	if s.broken {
+	if s.broken || s.db == nil {
 		return nil
 	}
 	if err := s.guard(s.db.Close); err != nil {

@@ -32,6 +32,20 @@ func mustOpen(t fataler, dir string) *Store {
 	return s
 }
 
+// load1 loads one group; it fails with errNone if it was never saved.
+func load1(s *Store, name string) (*Loaded, error) {
+	loaded, errs, err := s.Load([]string{name})
+	if err = errors.Join(err, errs[name]); err != nil {
+		return nil, err
+	}
+	if loaded[name] == nil {
+		return nil, errNone
+	}
+	return loaded[name], nil
+}
+
+var errNone = errors.New("nothing was saved")
+
 // render is a snapshot as text.
 func render(l *Snapshot) string {
 	out := fmt.Sprintf("%s %s %x", l.Group, l.Config, l.State)
@@ -88,7 +102,7 @@ func TestLoadIsWhatWasSaved(t *testing.T) {
 		}
 		defer os.RemoveAll(dir)
 		s := mustOpen(t, dir)
-		if _, err := s.Load("g"); !errors.Is(err, ErrNone) {
+		if _, err := load1(s, "g"); !errors.Is(err, errNone) {
 			t.Fatal(err)
 		}
 		var m model
@@ -103,14 +117,14 @@ func TestLoadIsWhatWasSaved(t *testing.T) {
 					t.Fatal(err)
 				}
 				s = mustOpen(t, dir)
-				l, err := s.Load("g")
+				l, err := load1(s, "g")
 				if err != nil || !l.Saved.Equal(now) || l.DamagedSlots != 0 {
 					t.Fatal(l, err)
 				}
 				if d := cmp.Diff(render(&m.snapshot), render(&l.Snapshot)); d != "" {
 					t.Fatal(d)
 				}
-				if _, err := s.Load("other"); err != nil {
+				if _, err := load1(s, "other"); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -184,7 +198,7 @@ func TestDamage(t *testing.T) {
 		if aside != "" {
 			asides++
 		}
-		l, err := s.Load("g")
+		l, err := load1(s, "g")
 		switch {
 		case err == nil && !allowed[render(&l.Snapshot)]:
 			t.Errorf("%s: loaded what was never saved", what)
@@ -192,7 +206,7 @@ func TestDamage(t *testing.T) {
 			older++
 		case err != nil:
 			lost++
-			if !errors.Is(err, ErrNone) && !errors.Is(err, ErrDamaged) {
+			if !errors.Is(err, errNone) && !errors.Is(err, ErrDamaged) {
 				t.Errorf("%s: %v", what, err)
 			}
 			if s.Reset("g") != nil {
@@ -299,4 +313,142 @@ func TestNoFolder(t *testing.T) {
 	if _, aside, err := Open(name, "test"); err == nil || aside != "" {
 		t.Errorf("opened below a file: %v", err)
 	}
+}
+
+// TestGroupsStayTogether damages the newest snapshot of one of two groups, or makes a save
+// fail, at any time: both are loaded as of one save, and what is saved then is whole.
+func TestGroupsStayTogether(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		dir, err := os.MkdirTemp("", "state")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		s := mustOpen(t, dir)
+		draw := func(n int, what string) int { return rapid.IntRange(0, n-1).Draw(t, what) }
+		names := []string{"a", "b"}
+		history := [][2]model{{}}
+		for range rapid.IntRange(1, 12).Draw(t, "steps") {
+			last := history[len(history)-1]
+			next := last
+			var snapshots []Snapshot
+			for i := range next {
+				snapshot := next[i].save(draw)
+				snapshot.Group, next[i].snapshot.Group = names[i], names[i]
+				snapshots = append(snapshots, snapshot)
+			}
+			switch what := draw(6, "what"); {
+			case what == 0: // fails after it has written
+				err := s.db.Update(func(tx *bbolt.Tx) error {
+					err := s.tidy(tx)
+					if err == nil {
+						_, err = s.saveGroup(tx, &snapshots[0], time.Now())
+					}
+					return err
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.stale = true // as Save leaves it
+				continue
+			default:
+				if err := s.Save(snapshots, time.Now()); err != nil {
+					t.Fatal(err)
+				}
+				history = append(history, next)
+			}
+			damaged := draw(4, "damage") == 0 && len(history) > 2
+			if damaged {
+				name := names[draw(2, "of")]
+				err := s.db.Update(func(tx *bbolt.Tx) error {
+					key := slotKeys[s.sequence%2]
+					b := tx.Bucket(groupsBucket).Bucket([]byte(name))
+					value := bytes.Clone(b.Get(key))
+					value[len(value)/2]++
+					return b.Put(key, value)
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				history = history[:len(history)-1]
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = mustOpen(t, dir)
+			loaded, errs, err := s.Load(names)
+			if err != nil || len(errs) > 0 {
+				t.Fatal(err, errs)
+			}
+			slots := 0
+			for i, name := range names {
+				l := loaded[name]
+				if l == nil {
+					t.Fatalf("%s is not there", name)
+				}
+				slots += l.DamagedSlots
+				if d := cmp.Diff(render(&history[len(history)-1][i].snapshot), render(&l.Snapshot)); d != "" {
+					t.Fatal(d)
+				}
+			}
+			if slots > 0 != damaged {
+				t.Fatalf("%d damaged slots", slots)
+			}
+			if damaged { // only one snapshot is left
+				history = [][2]model{history[len(history)-1]}
+			}
+		}
+		_ = s.Close()
+	})
+}
+
+// TestReadOnly: a store on a disk that refuses to write can be loaded from, and is saved to
+// when the disk lets it.
+func TestReadOnly(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Log("as root nothing is refused by permissions; see the fault tests of the program")
+	}
+	dir := t.TempDir()
+	s := mustOpen(t, dir)
+	if err := s.Save([]Snapshot{{Group: "g", State: []byte("1")}}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = &Store{path: filepath.Join(dir, file), build: "test", slots: map[string]*slot{}, refused: errors.New("refused")}
+	if err := s.openReadOnly(); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := load1(s, "g"); err != nil || string(l.State) != "1" {
+		t.Fatal(l, err)
+	}
+	if err := s.Save([]Snapshot{{Group: "g", State: []byte("2")}}, time.Now()); err != nil || s.Refused() != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, dir)
+	if l, err := load1(s, "g"); err != nil || string(l.State) != "2" {
+		t.Fatal(l, err)
+	}
+	_ = s.Close()
+
+	// One that could not even be read, when it was opened: what it had is replaced.
+	s = &Store{path: filepath.Join(dir, file), build: "test", slots: map[string]*slot{}, refused: errors.New("refused")}
+	if loaded, errs, err := s.Load([]string{"g"}); err != nil || len(loaded)+len(errs) > 0 {
+		t.Fatal(loaded, errs, err)
+	}
+	if err := s.Save([]Snapshot{{Group: "g", State: []byte("3")}}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, dir)
+	if l, err := load1(s, "g"); err != nil || string(l.State) != "3" {
+		t.Fatal(l, err)
+	}
+	_ = s.Close()
 }

@@ -45,6 +45,16 @@ func (o *Open[T]) Add(t int64, content *T) {
 	o.last = i
 }
 
+// With returns open panes with contents of their own: what copied makes of each.
+func (o *Open[T]) With(copied func(*T) *T) Open[T] {
+	c := *o
+	c.panes = slices.Clone(o.panes)
+	for i := range c.panes {
+		c.panes[i].Content = copied(c.panes[i].Content)
+	}
+	return c
+}
+
 // Seal removes the panes that end at or before the watermark and returns them in
 // order. The result is valid until the next call of Add.
 func (o *Open[T]) Seal(watermark int64) []Pane[T] {

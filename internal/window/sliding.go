@@ -33,6 +33,13 @@ func (a *Accumulator[T]) Add(c *T, m Merger[T]) {
 // and a later Add may.
 func (a *Accumulator[T]) Content() *T { return a.content }
 
+// Share returns what was merged, which will not change any more: a later Add copies it
+// first.
+func (a *Accumulator[T]) Share() *T {
+	a.owned = false
+	return a.content
+}
+
 // Take returns what was merged, nil if nothing, and empties the accumulator.
 func (a *Accumulator[T]) Take() *T {
 	c := a.content

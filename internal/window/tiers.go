@@ -42,11 +42,11 @@ func (t *Tiers[T]) Head(length int64, out *Accumulator[T]) {
 }
 
 // Filling returns what is known of the pane of each tier that is being filled, nil if
-// nothing. The caller must not change it.
+// nothing. It does not change any more.
 func (t *Tiers[T]) Filling() []*T {
 	out := make([]*T, len(t.filling))
 	for i := range t.filling {
-		out[i] = t.filling[i].Content()
+		out[i] = t.filling[i].Share()
 	}
 	return out
 }
