@@ -1,10 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"slices"
 
@@ -106,64 +103,6 @@ func checkFiles(format, flag, output string, read []string) error {
 		if in, err := os.Stat(name); err == nil && out.Mode().IsRegular() && os.SameFile(in, out) {
 			return usagef("--%s=%s would overwrite %s, which is read", flag, output, name)
 		}
-	}
-	return nil
-}
-
-// output is a file that is made when the first byte is written, so that a command that
-// fails before leaves what is there.
-type output struct {
-	name   string // "" writes nothing
-	prompt bool   // each write is to be seen at once
-	stdout io.Writer
-	file   *os.File
-	w      *bufio.Writer
-}
-
-func newOutput(cmd *cobra.Command, name string) *output {
-	return &output{name: name, stdout: cmd.OutOrStdout()}
-}
-
-// Write writes, buffered.
-func (o *output) Write(b []byte) (int, error) {
-	if o.w == nil {
-		if err := o.open(); err != nil {
-			return 0, err
-		}
-	}
-	n, err := o.w.Write(b)
-	if err == nil && o.prompt {
-		err = o.w.Flush()
-	}
-	return n, err
-}
-
-func (o *output) open() (err error) {
-	to := o.stdout
-	switch o.name {
-	case "-":
-	case "":
-		to = io.Discard
-	default:
-		if o.file, err = os.Create(o.name); err != nil {
-			return fmt.Errorf("open output: %w", err)
-		}
-		to = o.file
-	}
-	o.w = bufio.NewWriterSize(to, 1<<16)
-	return nil
-}
-
-// Close writes what is buffered.
-func (o *output) Close() (err error) {
-	if o.w != nil {
-		err = o.w.Flush()
-	}
-	if o.file != nil {
-		err = errors.Join(err, o.file.Close())
-	}
-	if err != nil {
-		return fmt.Errorf("write output: %w", err)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 
 	"github.com/prometheus/common/promslog"
 	"github.com/spf13/cobra"
@@ -46,7 +47,7 @@ windows final, writes the ledger and exits.`,
 			}
 			out := newOutput(cmd, results)
 			out.prompt = !o.UntilEnd
-			if err := out.open(); err != nil {
+			if _, err := out.Resume(math.MaxInt64); err != nil { // what is there stays until it is known how much of it is kept
 				return err
 			}
 			if results != "" {

@@ -54,14 +54,14 @@ func Replay(ctx context.Context, c *config.Config, o ReplayOptions) (event.Ledge
 		}
 	}
 	out := resultWriter{w: o.Results}
-	sink := pipeline.NewSequencer(len(models), func(r *monitor.Result) error {
+	sink := pipeline.NewSequencer(len(models), func(r *monitor.Result, line []byte) error {
 		if o.Result != nil {
 			o.Result(r)
 		}
 		if o.Results == nil {
 			return nil
 		}
-		return out.result(r)
+		return out.result(r, line)
 	})
 	groups := make([]*pipeline.Group, len(models))
 	for i, m := range models {

@@ -16,6 +16,7 @@ import (
 	"github.com/streammon/streammon/internal/exporter"
 	"github.com/streammon/streammon/internal/monitor"
 	"github.com/streammon/streammon/internal/pipeline"
+	"github.com/streammon/streammon/internal/state"
 	"github.com/streammon/streammon/internal/web"
 )
 
@@ -72,35 +73,111 @@ func newRunner(ctx context.Context, c *config.Config, models []*modelGroup, o Ru
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{logger: o.Logger, board: &monitor.Board{}, published: o.Published, topics: map[string]*topic{}, partitions: map[partitionKey]*partition{}}
+	r := &runner{
+		logger: o.Logger, board: &monitor.Board{}, published: o.Published, live: !o.UntilEnd,
+		topics: map[string]*topic{}, partitions: map[partitionKey]*partition{}, restored: map[string]int{},
+	}
 	if o.Results != nil {
 		r.results = &resultWriter{w: o.Results}
 		r.sink = pipeline.NewSequencer(len(models), r.results.result)
-	}
-	for i, m := range models {
-		g := pipeline.NewGroup(m.monitor, m.decode, r.sink, i, true)
-		if !o.UntilEnd {
-			g.GaveUp = r.gaveUp(m.predictions)
-		}
-		r.groups = append(r.groups, g)
-		r.addTopics(m, g)
 	}
 	if o.UntilEnd { // a job that should end says so; a service waits for its brokers
 		if err := consumer.Probe(ctx, cc); err != nil {
 			return nil, err
 		}
 	}
-	cc.UntilEnd, cc.Logger, cc.OnPartitions = o.UntilEnd, o.Logger, r.onPartitions
+	cc.UntilEnd, cc.Logger, cc.OnPartitions, cc.Positions = o.UntilEnd, o.Logger, r.onPartitions, r.position
 	if r.consumer, err = consumer.New(cc, r); err != nil {
 		return nil, err
 	}
 	if c.Kafka.DeadLetterTopic != "" {
 		r.deadLetters = newDeadLetters(consumer.NewWriter(cc, c.Kafka.DeadLetterTopic), r.consumer, o.UntilEnd, o.Logger)
 	}
+	if c.State.Dir != "" {
+		if r.keeper, err = openKeeper(c.State.Dir, c.State.SaveInterval, o.Build.Version, o.Logger); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.begin(models); err != nil {
+		return nil, errors.Join(err, r.keeper.close())
+	}
 	r.exporter = exporter.New(r.board, exporter.Options{
 		MaxSeries: c.MaxSeries, Version: o.Build.Version, Revision: o.Build.Revision, GoVersion: o.Build.GoVersion,
 	})
 	return r, nil
+}
+
+// begin makes the groups, new or as they were saved, and the results go on.
+func (r *runner) begin(models []*modelGroup) error {
+	k := r.keeper
+	var loaded map[string]*state.Loaded
+	if k != nil {
+		var err error
+		if loaded, err = k.load(models); err != nil {
+			return err
+		}
+		k.sink, k.results, k.parts = r.sink, r.results, r.parts
+	}
+	for i, m := range models {
+		g := r.newGroup(i, m)
+		r.addTopics(m, g)
+		if l := loaded[m.predictions]; l != nil {
+			parts, err := k.restore(g, k.configs[i], l)
+			if err != nil {
+				return err
+			}
+			if parts == nil {
+				g = r.newGroup(i, m)
+				r.addTopics(m, g)
+			}
+			if err := r.goOn(parts); err != nil {
+				return err
+			}
+		}
+		r.groups = append(r.groups, g)
+	}
+	if k != nil {
+		k.groups = r.groups
+	}
+	return r.resume(loaded[resultsName])
+}
+
+func (r *runner) newGroup(i int, m *modelGroup) *pipeline.Group {
+	g := pipeline.NewGroup(m.monitor, m.decode, r.sink, i, true)
+	if r.live {
+		g.GaveUp = r.gaveUp(m.predictions)
+	}
+	if r.keeper != nil {
+		g.Journal()
+	}
+	return g
+}
+
+// resume makes the results go on where they were when the state was saved.
+func (r *runner) resume(saved *state.Loaded) error {
+	if r.results == nil {
+		return nil
+	}
+	if saved == nil {
+		return r.results.resume(0)
+	}
+	name, length, waiting, err := readResults(saved.State)
+	if err == nil {
+		err = r.sink.RestoreResults(waiting)
+	}
+	if err != nil {
+		return err
+	}
+	if name != r.results.name() {
+		length = 0 // another file
+	}
+	if err := r.results.resume(length); err != nil {
+		return err
+	}
+	if missing := length - r.results.length; missing > 0 {
+		r.logger.Warn("the file of results is shorter than it was; what is missing is not written again", "bytes", missing)
+	}
+	return nil
 }
 
 // publishEvery is how often the board gets a new snapshot.
@@ -118,10 +195,18 @@ func (r *runner) run(ctx context.Context, o RunOptions) error {
 	})
 	defer stop()
 	g, gctx := errgroup.WithContext(ctx)
+	read := make(chan struct{})
 	g.Go(func() error {
 		defer cancel()
+		defer close(read)
 		return r.consumer.Run(gctx)
 	})
+	if r.keeper != nil {
+		g.Go(func() error {
+			r.keeper.run(gctx, read)
+			return nil
+		})
+	}
 	g.Go(func() error { return r.publishLoop(gctx) })
 	g.Go(func() error {
 		handler := web.NewHandler(r.board, r.exporter.Handler())

@@ -25,6 +25,8 @@ type runner struct {
 	exporter    *exporter.Exporter
 	consumer    *consumer.Consumer
 	deadLetters *deadLetters
+	keeper      *keeper // nil: nothing is kept
+	live        bool    // not until the end
 	groups      []*pipeline.Group
 	sink        *pipeline.Sequencer
 	results     *resultWriter
@@ -33,7 +35,10 @@ type runner struct {
 	mu         sync.Mutex
 	topics     map[string]*topic
 	partitions map[partitionKey]*partition
+	restored   map[string]int // by topic: how many partitions were saved
 	ready      bool
+
+	resultsFailed bool // and it was said; guarded by mu
 }
 
 // topic is a topic that is read, and what it holds.
@@ -59,11 +64,12 @@ type partition struct {
 	messages []pipeline.Message
 	offset   int64 // of the first message that is being taken, and the records; for dead letters
 	records  []consumer.Record
+	saved    *pipeline.PartState // as it was restored; nil if it was not
 
 	mu      sync.Mutex
 	lag     int64
-	gap     uint64
 	skipped uint64
+	read    bool // since the process began
 	done    bool
 }
 
@@ -116,6 +122,48 @@ func (r *runner) partition(name string, index int) (*partition, error) {
 	return p, nil
 }
 
+// goOn makes the partitions what they were when they were saved.
+func (r *runner) goOn(parts []pipeline.PartState) error {
+	for i := range parts {
+		saved := &parts[i]
+		if r.topics[saved.Topic] == nil {
+			r.logger.Warn("the saved state has a topic that the config has no more", "topic", saved.Topic, "partition", saved.Index)
+			continue
+		}
+		p, err := r.partition(saved.Topic, saved.Index)
+		if err != nil {
+			return err
+		}
+		if err := p.intake.Restore(*saved); err != nil {
+			return fmt.Errorf("restore %s/%d: %w", saved.Topic, saved.Index, err)
+		}
+		p.saved = saved
+		r.restored[saved.Topic] = max(r.restored[saved.Topic], saved.Index+1)
+	}
+	return nil
+}
+
+// position returns where to go on reading a partition. Of a topic that was saved, a
+// partition that was not is new, and all that it holds is.
+func (r *runner) position(topic string, index int) (consumer.Position, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.partitions[partitionKey{topic, index}]; p != nil && p.saved != nil {
+		return consumer.Position{Offset: p.saved.Next, TopicID: p.saved.Log}, true
+	}
+	n := r.restored[topic]
+	return consumer.Position{}, n > 0 && index >= n
+}
+
+// parts are the partitions for a snapshot.
+func (r *runner) parts() []pipeline.Part {
+	var parts []pipeline.Part
+	for _, p := range r.sorted() {
+		parts = append(parts, pipeline.Part{Topic: p.key.topic, Index: p.key.index, Intake: p.intake})
+	}
+	return parts
+}
+
 // HandleBatch takes in what was read of one partition.
 func (r *runner) HandleBatch(ctx context.Context, b *consumer.Batch) error {
 	p, err := r.partition(b.Topic, b.Partition)
@@ -123,23 +171,42 @@ func (r *runner) HandleBatch(ctx context.Context, b *consumer.Batch) error {
 		return err
 	}
 	p.account(b)
-	if b.Gap > 0 || b.Restarted || b.SkippedBatches > 0 {
-		p.lane.Gap()
+	lost := b.SkippedBatches > 0
+	if b.Gap > 0 || b.Restarted || lost {
 		r.logger.Warn("messages were lost before they were read; windows that hold the gap are not complete",
 			"topic", b.Topic, "partition", b.Partition, "offset", b.First, "retention_gap", b.Gap, "unreadable_batches", b.SkippedBatches, "topic_made_anew", b.Restarted)
 	}
+	p.intake.Arrive(pipeline.Arrival{Log: b.TopicID, First: b.First, Gap: b.Gap, Lost: lost, Restart: b.Restarted})
 	p.take(b)
 	if b.Done {
+		if r.keeper != nil {
+			r.keeper.ended.Store(true)
+		}
 		p.intake.Finish()
 	}
 	r.consumer.Commit(b.Topic, b.Partition, r.deadLetters.commitable(p.key, b.Next))
 	if !p.topic.delivers {
 		return nil
 	}
-	if err := p.lane.Deliver(pipeline.Progress{Records: len(b.Records), CaughtUp: b.CaughtUp, Done: b.Done, Now: time.Now()}); err != nil {
+	if err := r.delivered(p.lane.Deliver(pipeline.Progress{Records: len(b.Records), CaughtUp: b.CaughtUp, Done: b.Done, Now: time.Now()})); err != nil {
 		return err
 	}
 	p.lane.Wait(func() bool { return ctx.Err() != nil })
+	return nil
+}
+
+// delivered deals with results that could not be written: a job ends, a service goes on and
+// tries again.
+func (r *runner) delivered(err error) error {
+	if !r.live {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil && !r.resultsFailed {
+		r.logger.Error("results cannot be written, reading goes on; retrying", "err", err)
+	}
+	r.resultsFailed = err != nil
 	return nil
 }
 
@@ -147,7 +214,7 @@ func (p *partition) account(b *consumer.Batch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lag = b.End - b.Next
-	p.gap += uint64(b.Gap)
+	p.read = true
 	p.skipped += uint64(b.SkippedBatches)
 	p.done = b.Done
 }
@@ -176,7 +243,7 @@ func (r *runner) done() bool {
 	defer r.mu.Unlock()
 	for _, p := range r.partitions {
 		p.mu.Lock()
-		done := p.done
+		done := p.done || !p.read // one that was restored and is there no more
 		p.mu.Unlock()
 		if !done {
 			return false
@@ -215,7 +282,11 @@ func (r *runner) publish(now time.Time) {
 	for _, p := range r.sorted() {
 		s.Partitions = append(s.Partitions, p.status(r.deadLetters))
 	}
+	s.State = r.keeper.snapshot()
 	s.NotReady = r.notReady()
+	if s.State != nil && s.State.Error != "" && s.NotReady == "" {
+		s.NotReady = "the state is not saved: " + s.State.Error
+	}
 	r.board.Publish(s)
 	if r.published != nil {
 		r.published(s)
@@ -223,13 +294,17 @@ func (r *runner) publish(now time.Time) {
 }
 
 func (p *partition) status(d *deadLetters) monitor.PartitionStatus {
-	l := p.intake.Ledger()
+	l, o := p.intake.Ledger(), p.intake.Offsets()
+	if p.saved != nil {
+		l.Subtract(&p.saved.Ledger)
+		o.Gap -= p.saved.Gap
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	written, lost := d.account(p.key)
 	s := monitor.PartitionStatus{
 		Topic: p.key.topic, Partition: p.key.index, Consumed: l.Consumed, Rejected: l.Rejected,
-		Lag: p.lag, Gap: p.gap, Skipped: p.skipped, DeadLetters: written, LostLetters: lost,
+		Lag: p.lag, Gap: o.Gap, Skipped: p.skipped, DeadLetters: written, LostLetters: lost,
 	}
 	if w := p.lane.KindWatermark(p.topic.kind); w != window.NoTime {
 		s.Watermark = w

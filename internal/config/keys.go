@@ -7,7 +7,6 @@ import (
 
 // Notes on keys that are accepted for later versions.
 const (
-	noState       = "has no effect in this version: nothing is kept over a restart, windows are filled again from Kafka"
 	noJoin        = "in this version labels are read and counted, but not matched with predictions"
 	noCalibration = "has no effect in this version: verdicts are not calibrated yet"
 	noImportance  = "has no effect in this version: all features weigh the same"
@@ -35,7 +34,7 @@ const century = 36525 * day
 
 var topKeys = []field[Config]{
 	{key: "kafka", read: func(v value, c *Config) { v.kafka(&c.Kafka) }},
-	{key: "state", read: func(v value, c *Config) { object(v, stateKeys, &c.State) }, note: noState},
+	{key: "state", read: func(v value, c *Config) { object(v, stateKeys, &c.State) }},
 	{key: "windows", read: func(v value, c *Config) { v.windows(&c.Windows) }},
 	{key: "pane", read: func(v value, c *Config) { v.duration(&c.Pane, time.Second, time.Minute) }},
 	{key: "allowed_lateness", read: func(v value, c *Config) { v.duration(&c.AllowedLateness, 0, week) }},

@@ -15,7 +15,10 @@ type Record struct {
 type Batch struct {
 	Topic     string
 	Partition int
-	Records   []Record
+	// TopicID identifies the topic as it is now, and not one of that name before or later; zero
+	// if the brokers do not tell.
+	TopicID [16]byte
+	Records []Record
 
 	// First and Next bound the offsets that this batch accounts for:
 	// Next − First = len(Records) + Skipped.

@@ -35,6 +35,13 @@ type Topic struct {
 	Start Start
 }
 
+// Position is where reading goes on.
+type Position struct {
+	Offset int64
+	// TopicID is the id of the topic that it is in; zero if it is unknown.
+	TopicID [16]byte
+}
+
 // Config says what to read, from where and how. Brokers and Topics are required;
 // zero values of the rest mean the defaults that are given.
 type Config struct {
@@ -64,9 +71,9 @@ type Config struct {
 
 	Logger *slog.Logger // default: discard
 
-	// Positions gives the saved offset to go on from, if there is one. It is called
+	// Positions gives the saved position to go on from, if there is one. It is called
 	// by any goroutine. May be nil.
-	Positions func(topic string, partition int) (offset int64, ok bool)
+	Positions func(topic string, partition int) (Position, bool)
 	// OnPartitions is told the number of partitions of each topic before the first
 	// of them is read, and again whenever it has grown. It is never called
 	// concurrently. May be nil.

@@ -108,7 +108,7 @@ func TestStartPolicies(t *testing.T) {
 			t.Run(c.name, func(t *testing.T) {
 				cfg := quick(b, topic)
 				cfg.Topics[0].Start = c.start
-				cfg.Positions = func(string, int) (int64, bool) { return c.saved, c.saved >= 0 }
+				cfg.Positions = func(string, int) (Position, bool) { return Position{Offset: c.saved}, c.saved >= 0 }
 				r := start(t, cfg, newCollector())
 				last := r.got.waitCaughtUp(t, topic, 0)
 				if got := r.got.count(topic, 0); got != int(10-c.want) || last.Next != 10 {

@@ -120,8 +120,8 @@ func (p *partition) place(ctx context.Context) error {
 		p.target = end
 	}
 	if p.cfg.Positions != nil {
-		if saved, ok := p.cfg.Positions(p.topic, p.id); ok && saved >= 0 {
-			p.next = saved
+		if saved, ok := p.cfg.Positions(p.topic, p.id); ok && saved.Offset >= 0 {
+			p.next = saved.Offset
 			return nil
 		}
 	}

@@ -35,7 +35,7 @@ func TestEmptiedBatchAlone(t *testing.T) {
 	s := newScript(t)
 	s.append(rawBatch{base: 0, lastDelta: 999, producer: 7})
 	cfg := quick(s.broker, s.topic)
-	cfg.Positions = func(string, int) (int64, bool) { return 500, true }
+	cfg.Positions = func(string, int) (Position, bool) { return Position{Offset: 500}, true }
 	last := start(t, cfg, newCollector()).got.waitCaughtUp(t, s.topic, 0)
 	if last.First != 500 || last.Next != 1000 || last.Skipped != 500 {
 		t.Errorf("batch %+v", last)
@@ -51,7 +51,7 @@ func TestHolesAndEarlierStart(t *testing.T) {
 	}
 	s.append(b)
 	cfg := quick(s.broker, s.topic)
-	cfg.Positions = func(string, int) (int64, bool) { return 12, true }
+	cfg.Positions = func(string, int) (Position, bool) { return Position{Offset: 12}, true }
 	r := start(t, cfg, newCollector())
 	last := r.got.waitCaughtUp(t, s.topic, 0)
 	if got := r.got.values(s.topic, 0); !slices.Equal(got, []string{"15", "18"}) || last.Next != 20 {
@@ -184,7 +184,7 @@ func TestRetentionGap(t *testing.T) {
 		testkafka.Produce(t, b.Client(t), numbered(topic, 0, 0, 100)...)
 		b.DeleteRecords(t, topic, 0, 40)
 		cfg := quick(b, topic)
-		cfg.Positions = func(string, int) (int64, bool) { return 10, true }
+		cfg.Positions = func(string, int) (Position, bool) { return Position{Offset: 10}, true }
 		r := start(t, cfg, newCollector())
 		r.got.waitTotal(t, 60)
 		if lost := r.got.lost[partitionKey{topic, 0}]; lost != 30 {
@@ -201,7 +201,7 @@ func TestRetentionTookAll(t *testing.T) {
 		b.DeleteRecords(t, topic, 0, 100)
 		cfg := quick(b, topic)
 		cfg.UntilEnd = true
-		cfg.Positions = func(string, int) (int64, bool) { return 10, true }
+		cfg.Positions = func(string, int) (Position, bool) { return Position{Offset: 10}, true }
 		r := start(t, cfg, newCollector())
 		r.join(t)
 		key := partitionKey{topic, 0}
@@ -217,7 +217,7 @@ func TestTopicMadeAnew(t *testing.T) {
 		topic := b.CreateTopic(t, 1, nil)
 		testkafka.Produce(t, b.Client(t), numbered(topic, 0, 0, 5)...)
 		cfg := quick(b, topic)
-		cfg.Positions = func(string, int) (int64, bool) { return 1000, true }
+		cfg.Positions = func(string, int) (Position, bool) { return Position{Offset: 1000}, true }
 		c := newCollector()
 		r := start(t, cfg, c)
 		r.got.waitTotal(t, 5)

@@ -21,6 +21,17 @@ func (l *Ledger) Add(o *Ledger) {
 	}
 }
 
+// Subtract takes the counts of an earlier ledger away.
+func (l *Ledger) Subtract(o *Ledger) {
+	l.Consumed -= o.Consumed
+	l.Accepted -= o.Accepted
+	l.Late -= o.Late
+	l.Duplicate -= o.Duplicate
+	for i, n := range o.Rejected {
+		l.Rejected[i] -= n
+	}
+}
+
 // RejectedTotal returns the number of rejected messages, for all reasons.
 func (l *Ledger) RejectedTotal() uint64 {
 	var n uint64

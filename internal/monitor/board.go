@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/streammon/streammon/internal/event"
 )
@@ -21,12 +22,14 @@ type Snapshot struct {
 	Ledger event.Ledger
 	// Ready is empty, or says what readiness waits for.
 	NotReady string
+	// State is nil if no state is kept.
+	State *StateStatus
 	// Exporting is false while another member of the group exports the models'
 	// figures, or while this member's membership is in doubt.
 	Exporting bool
 }
 
-// ModelStatus is a model's own account.
+// ModelStatus is a model's own account, since the process began.
 type ModelStatus struct {
 	Model     string
 	Accepted  uint64
@@ -44,7 +47,8 @@ type ReferenceStatus struct {
 	Fingerprint string
 }
 
-// PartitionStatus is what is known of a partition that is read.
+// PartitionStatus is what is known of a partition that is read. Counts begin at 0 with the process,
+// as those of ModelStatus do; the Ledger of a Snapshot goes on over restarts.
 type PartitionStatus struct {
 	Topic     string
 	Partition int
@@ -62,6 +66,22 @@ type PartitionStatus struct {
 	LostLetters uint64
 	// Skipped is the number of batches that could not be read.
 	Skipped uint64
+}
+
+// StateStatus is what is known of the state that is kept on the disk.
+type StateStatus struct {
+	// LastSave is zero before the first; Interval is the time between saves now.
+	LastSave time.Time
+	Interval time.Duration
+	// Took is the time of the last save, Held the part of it that held reading up.
+	Took, Held time.Duration
+	Bytes      int // written by the last save
+	Saves      uint64
+	Failures   uint64
+	// Resets are the parts that had to begin anew since the process began, by reason.
+	Resets map[string]uint64
+	// Error is why the last save failed, empty if it did not.
+	Error string
 }
 
 // Board holds the newest snapshot. Publish and Load may be called by any

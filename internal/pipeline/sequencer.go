@@ -36,7 +36,7 @@ func (s *Sequencer) stop() {
 }
 
 // NewSequencer returns a sequencer of so many groups. An error of emit is returned
-// by the call that caused it and ends nothing by itself. Of a result that was restored emit gets the
+// by the call that caused it and ends nothing by itself: the result is emitted again. Of a result that was restored emit gets the
 // JSON line as well, and no more of the result than what orders it.
 func NewSequencer(groups int, emit func(r *monitor.Result, line []byte) error) *Sequencer {
 	s := &Sequencer{emit: emit, progress: make([]int64, groups)}
@@ -68,13 +68,14 @@ func (s *Sequencer) advance(group int, frontier int64) error {
 		slices.SortStableFunc(s.waiting, func(a, b waitingResult) int { return monitor.CompareResults(a.Result, b.Result) })
 	}
 	n := 0
-	for ; n < len(s.waiting) && s.waiting[n].End.UnixNano() <= through; n++ {
-		if err := s.emit(s.waiting[n].Result, s.waiting[n].line); err != nil {
-			return err
+	var err error
+	for err == nil && n < len(s.waiting) && s.waiting[n].End.UnixNano() <= through {
+		if err = s.emit(s.waiting[n].Result, s.waiting[n].line); err == nil {
+			n++
 		}
 	}
 	s.waiting = slices.Delete(s.waiting, 0, n)
-	return nil
+	return err
 }
 
 // sequencerVersion is the version of a sequencer's binary form, its first byte.

@@ -76,6 +76,7 @@ func (s *Store) Save(snapshots []Snapshot, now time.Time) error {
 			if err := s.tidy(tx); err != nil {
 				return err
 			}
+			Step("tidied")
 			for i := range snapshots {
 				next, err := s.saveGroup(tx, &snapshots[i], now)
 				if err != nil {
@@ -83,9 +84,11 @@ func (s *Store) Save(snapshots []Snapshot, now time.Time) error {
 				}
 				saved[snapshots[i].Group] = next
 			}
+			Step("written")
 			return tx.Bucket(metaBucket).Put(buildKey, []byte(s.build))
 		})
 	})
+	Step("committed")
 	if s.stale = err != nil; s.stale { // it may have been written all the same
 		return fmt.Errorf("save state: %w", err)
 	}

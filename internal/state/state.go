@@ -49,6 +49,10 @@ var (
 	castagnoli   = crc32.MakeTable(crc32.Castagnoli)
 )
 
+// Step is called before and after each step of a save, with its name; tests make a process
+// die there.
+var Step = func(name string) {}
+
 // Store is a file that is open, or will be when the disk lets it. Its methods may be called
 // by any goroutine, one at a time.
 type Store struct {

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/spf13/cobra"
+)
+
+// output is a file that is made when the first byte is written, so that a command that
+// fails before leaves what is there.
+type output struct {
+	name   string // "" writes nothing
+	prompt bool   // each write is to be seen at once
+	stdout io.Writer
+
+	mu   sync.Mutex
+	file *os.File
+	w    *bufio.Writer
+	size int64 // of the file, without what is buffered
+}
+
+func newOutput(cmd *cobra.Command, name string) *output {
+	return &output{name: name, stdout: cmd.OutOrStdout()}
+}
+
+// Write writes, buffered unless it is prompt. A prompt write that fails leaves nothing in a
+// file, and can be tried again.
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.w == nil {
+		if err := o.open(os.O_TRUNC); err != nil {
+			return 0, err
+		}
+	}
+	if !o.prompt || o.file == nil {
+		n, err := o.w.Write(b)
+		if err == nil && o.prompt {
+			err = o.w.Flush()
+		}
+		return n, err
+	}
+	if _, err := o.file.Write(b); err != nil {
+		_, failed := o.file.Seek(o.size, io.SeekStart)
+		return 0, errors.Join(err, o.file.Truncate(o.size), failed)
+	}
+	o.size += int64(len(b))
+	return len(b), nil
+}
+
+// open opens the output; flag says what becomes of a file that is there.
+func (o *output) open(flag int) (err error) {
+	to := o.stdout
+	switch o.name {
+	case "-":
+	case "":
+		to = io.Discard
+	default:
+		if o.file, err = os.OpenFile(o.name, os.O_RDWR|os.O_CREATE|flag, 0o666); err != nil {
+			return fmt.Errorf("open output: %w", err)
+		}
+		to = o.file
+	}
+	o.w = bufio.NewWriterSize(to, 1<<16)
+	return nil
+}
+
+// Name is the absolute name of the file.
+func (o *output) Name() string {
+	if name, err := filepath.Abs(o.name); err == nil && o.name != "-" {
+		return name
+	}
+	return o.name
+}
+
+// Resume goes on after the first length bytes of what is there.
+func (o *output) Resume(length int64) (int64, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.w == nil {
+		if err := o.open(0); err != nil {
+			return 0, err
+		}
+	}
+	if o.file == nil {
+		return length, nil
+	}
+	info, err := o.file.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("resume output: %w", err)
+	}
+	if info.Mode().IsRegular() {
+		o.size = min(info.Size(), length)
+		err = o.file.Truncate(o.size)
+		if err == nil {
+			_, err = o.file.Seek(o.size, io.SeekStart)
+		}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("resume output: %w", err)
+	}
+	return o.size, nil
+}
+
+// Sync puts what was written on the disk.
+func (o *output) Sync() error {
+	if err := o.flush(); err != nil || o.file == nil {
+		return err
+	}
+	if info, err := o.file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return err // a pipe
+	}
+	if err := o.file.Sync(); err != nil {
+		return fmt.Errorf("write output: %w", err)
+	}
+	return nil
+}
+
+func (o *output) flush() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.w == nil {
+		return nil
+	}
+	if err := o.w.Flush(); err != nil {
+		return fmt.Errorf("write output: %w", err)
+	}
+	return nil
+}
+
+// Close writes what is buffered.
+func (o *output) Close() error {
+	err := o.flush()
+	if o.file != nil {
+		err = errors.Join(err, o.file.Close())
+	}
+	return err
+}

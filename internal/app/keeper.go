@@ -1,0 +1,332 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/pipeline"
+	"github.com/streammon/streammon/internal/sketch"
+	"github.com/streammon/streammon/internal/state"
+)
+
+// resultsName is where the store keeps how far the results were written. It is no
+// topic's name.
+const resultsName = ":results"
+
+// Reasons of beginning anew with a part of the state.
+const (
+	resetDamaged   = "damaged"
+	resetPane      = "pane_length"
+	resetReference = "reference"
+)
+
+// saveShare is the largest share of the time that saving may take.
+const saveShare = 0.05
+
+// keeper keeps the state of a run: it restores the groups from a store, and saves them
+// every now and then.
+type keeper struct {
+	store    *state.Store
+	interval time.Duration
+	logger   *slog.Logger
+	groups   []*pipeline.Group
+	names    []string // of the groups
+	configs  []string
+	sink     *pipeline.Sequencer
+	results  *resultWriter
+	parts    func() []pipeline.Part
+
+	// ended: some partition was read to its declared end. From then on views hold what is
+	// only true at the end, and nothing is saved any more.
+	ended atomic.Bool
+
+	unsaved *pipeline.Cut // that could not be stored
+	anew    bool          // the store has lost what it had
+
+	mu     sync.Mutex
+	status monitor.StateStatus
+}
+
+// openKeeper opens the store. It fails if another process uses it, or a newer version
+// wrote it.
+func openKeeper(dir string, interval time.Duration, version string, l *slog.Logger) (*keeper, error) {
+	store, aside, err := state.Open(dir, version)
+	if err != nil {
+		return nil, err
+	}
+	k := &keeper{store: store, interval: interval, logger: l, status: monitor.StateStatus{Resets: map[string]uint64{}, Interval: interval}}
+	for _, reason := range []string{resetDamaged, resetPane, resetReference} {
+		k.status.Resets[reason] = 0
+	}
+	if aside != "" {
+		l.Error("the saved state is damaged, it was moved aside and the windows begin anew", "file", store.Path(), "moved_to", aside)
+		k.status.Resets[resetDamaged]++
+	}
+	if err := store.Refused(); err != nil {
+		k.failed(err)
+	}
+	return k, nil
+}
+
+// load returns what was saved of the groups and of the results.
+func (k *keeper) load(models []*modelGroup) (map[string]*state.Loaded, error) {
+	for _, m := range models {
+		k.names, k.configs = append(k.names, m.predictions), append(k.configs, fingerprint(m.monitor))
+	}
+	names := append(slices.Clone(k.names), resultsName)
+	loaded, errs, err := k.store.Load(names)
+	if errors.Is(err, state.ErrDamaged) {
+		aside, failed := k.store.SetAside()
+		if failed != nil && k.store.Refused() == nil {
+			return nil, errors.Join(err, failed)
+		}
+		k.logger.Error("the saved state is damaged, it was moved aside and the windows begin anew", "err", err, "moved_to", aside)
+		k.status.Resets[resetDamaged]++
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for name, l := range loaded {
+		if l.DamagedSlots > 0 {
+			k.logger.Error("the newest snapshot of the state is damaged, going on from the one before", "group", name)
+			k.status.Resets[resetDamaged]++
+		}
+	}
+	for _, name := range names {
+		if err := errs[name]; err != nil {
+			if err := k.reset(name, resetDamaged, err); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return loaded, nil
+}
+
+// reset forgets what was saved of a group.
+func (k *keeper) reset(name, reason string, cause error) error {
+	k.logger.Error("the saved state is of no use, the windows begin anew", "group", name, "err", cause)
+	k.status.Resets[reason]++
+	return k.store.Reset(name)
+}
+
+// restore makes a new group what it was. If it returns no parts, the group is of no use, and
+// one is to begin anew.
+func (k *keeper) restore(g *pipeline.Group, config string, l *state.Loaded) ([]pipeline.PartState, error) {
+	lost := map[string]bool{}
+	entries := make([]pipeline.Entry, len(l.Entries))
+	for i, e := range l.Entries {
+		entries[i] = pipeline.Entry{Kind: pipeline.Kind(e.Kind), Start: e.Start, Content: e.Content}
+	}
+	parts, err := g.Restore(l.State, entries, func(model, feature string) { lost[fmt.Sprintf("%s/%s", model, feature)] = true })
+	if err != nil {
+		reason := resetDamaged
+		if errors.Is(err, monitor.ErrShape) {
+			reason = resetPane
+		}
+		return nil, k.reset(l.Group, reason, err)
+	}
+	if len(lost) > 0 {
+		names := make([]string, 0, len(lost))
+		for name := range lost {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		k.logger.Warn("the reference has other bins than before: the drift of these features begins anew", "group", l.Group, "features", names)
+		k.status.Resets[resetReference] += uint64(len(lost))
+	}
+	if l.Config != config {
+		k.logger.Info("the config has changed since the state was saved; the windows are kept", "group", l.Group)
+	}
+	k.logger.Info("state restored", "group", l.Group, "saved", l.Saved.UTC().Format(time.RFC3339), "partitions", len(parts))
+	return parts, nil
+}
+
+// fingerprint identifies what of a group's config shapes its state.
+func fingerprint(g *monitor.Group) string {
+	h := sha256.New()
+	fmt.Fprintln(h, g.Pane, g.Lateness, g.Deduplicate, g.Windows, g.Schema)
+	for _, m := range g.Models {
+		fmt.Fprintf(h, "%q %v %v\n", m.Name, m.Segmentations, m.References)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// run saves until the context ends, and once more when reading has ended.
+func (k *keeper) run(ctx context.Context, readingEnded <-chan struct{}) {
+	timer := time.NewTimer(k.interval)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			timer.Reset(k.stretch(k.save()))
+		case <-ctx.Done():
+			<-readingEnded
+			k.save()
+			if err := k.close(); err != nil {
+				k.logger.Error("the state", "err", err)
+			}
+			return
+		}
+	}
+}
+
+func (k *keeper) close() error {
+	if k == nil {
+		return nil
+	}
+	return k.store.Close()
+}
+
+// stretch returns the time until the next save, after one that took so long.
+func (k *keeper) stretch(took time.Duration) time.Duration {
+	next := max(k.interval, time.Duration(float64(took)/saveShare))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if next > k.interval && k.status.Interval == k.interval {
+		k.logger.Warn("saving the state takes long, it is saved less often", "took", took.Round(time.Millisecond), "next_in", next.Round(time.Second), "save_interval", k.interval)
+	}
+	k.status.Interval = next
+	return next
+}
+
+// save stores a snapshot of everything, and returns how long that took.
+func (k *keeper) save() time.Duration {
+	began := time.Now()
+	if k.ended.Load() {
+		return 0
+	}
+	state.Step("begin")
+	var written int64
+	ended := false
+	cut := pipeline.TakeCut(k.groups, k.parts(), k.sink, k.anew, func() {
+		ended = k.ended.Load()
+		if k.results != nil {
+			written = k.results.length
+		}
+	})
+	if ended {
+		return 0
+	}
+	state.Step("cut")
+	held := time.Since(began)
+	if k.unsaved != nil {
+		cut.Follow(k.unsaved)
+	}
+	k.unsaved, k.anew = cut, false
+	size, err := k.store1(cut, written)
+	took := time.Since(began)
+	if err != nil {
+		k.failed(err)
+		if errors.Is(err, state.ErrDamaged) {
+			k.setAside()
+		}
+		return took
+	}
+	state.Step("end")
+	k.unsaved = nil
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := &k.status
+	if s.Error != "" {
+		k.logger.Info("the state is saved again")
+	}
+	s.Error, s.LastSave, s.Took, s.Held, s.Bytes = "", time.Now(), took, held, size
+	s.Saves++
+	return took
+}
+
+// store1 writes the cut, after the results that it counts on are on the disk.
+func (k *keeper) store1(cut *pipeline.Cut, written int64) (size int, err error) {
+	groups, waiting := cut.Snapshots()
+	var snapshots []state.Snapshot
+	for i, g := range groups {
+		s := state.Snapshot{Group: k.names[i], Config: k.configs[i], State: g.State}
+		size += len(g.State)
+		for _, e := range g.Entries {
+			s.Entries = append(s.Entries, state.Entry{Kind: state.Kind(e.Kind), Start: e.Start, Content: e.Content})
+			size += len(e.Content)
+		}
+		for _, h := range g.Horizons {
+			s.Horizons = append(s.Horizons, state.Horizon{Kind: state.Kind(h.Kind), Start: h.Start})
+		}
+		snapshots = append(snapshots, s)
+	}
+	state.Step("encoded")
+	if k.results != nil {
+		if err := k.results.sync(); err != nil {
+			return 0, err
+		}
+		state.Step("results")
+		snapshots = append(snapshots, state.Snapshot{Group: resultsName, State: appendResults(k.results.name(), written, waiting)})
+	}
+	return size, k.store.Save(snapshots, time.Now())
+}
+
+func (k *keeper) failed(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.status.Error == "" {
+		k.logger.Error("the state cannot be saved, reading goes on; retrying", "err", err)
+	}
+	k.status.Error = err.Error()
+	k.status.Failures++
+}
+
+// setAside goes on with an empty file after damage.
+func (k *keeper) setAside() {
+	aside, err := k.store.SetAside()
+	if err != nil && aside == "" {
+		return // next time
+	}
+	k.logger.Error("the file of the state is damaged, it was moved aside", "moved_to", aside)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.status.Resets[resetDamaged]++
+	k.unsaved, k.anew = nil, true
+}
+
+// snapshot returns the keeper's status, nil if there is none.
+func (k *keeper) snapshot() *monitor.StateStatus {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.status
+	s.Resets = map[string]uint64{}
+	for reason, n := range k.status.Resets {
+		s.Resets[reason] = n
+	}
+	return &s
+}
+
+// resultsVersion is the version of the form of appendResults, its first byte.
+const resultsVersion = 1
+
+// appendResults is how far the results are: the file, its length, and what waits.
+func appendResults(name string, length int64, waiting []byte) []byte {
+	b := sketch.AppendText([]byte{resultsVersion}, name)
+	return append(binary.AppendVarint(b, length), waiting...)
+}
+
+func readResults(b []byte) (name string, length int64, waiting []byte, err error) {
+	d := sketch.NewDecoder(b)
+	d.Begin(resultsVersion)
+	name, length = d.Text(), d.Varint()
+	waiting, err = d.End("results")
+	if err == nil && length < 0 {
+		err = fmt.Errorf("read results: a length of %d", length)
+	}
+	return name, length, waiting, err
+}
