@@ -130,6 +130,9 @@ type Progress struct {
 // Deliver hands what the lane has sealed to the views, and makes results final
 // that this completes.
 func (l *Lane) Deliver(p Progress) error {
+	g := l.group
+	g.mu.Lock() // first, so that no cut finds the panes neither here nor in the views
+	defer g.mu.Unlock()
 	l.mu.Lock()
 	sealed := append(l.sealed, l.shard.TakeSealed()...)
 	l.sealed = nil
@@ -140,10 +143,6 @@ func (l *Lane) Deliver(p Progress) error {
 		frontier = window.EndOfTime
 	}
 	l.mu.Unlock()
-
-	g := l.group
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	if l.done {
 		return nil
 	}

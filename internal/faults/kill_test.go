@@ -1,0 +1,181 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/streammon/streammon/internal/testkafka"
+)
+
+// stage is a broker with a topic of predictions and one of labels, the config of who reads
+// them, and files with the same messages, a pair a partition.
+type stage struct {
+	broker              testkafka.Broker
+	predictions, labels string
+	dir                 string
+	files               [2][]*os.File
+	client              *kgo.Client
+	traffic             *traffic
+	written             int
+}
+
+const partitions = 4
+
+func newStage(t *testing.T, b testkafka.Broker, seed uint64, step time.Duration) *stage {
+	t.Helper()
+	s := &stage{
+		broker: b, predictions: b.CreateTopic(t, partitions, nil), labels: b.CreateTopic(t, partitions, nil), dir: t.TempDir(),
+		client:  b.Client(t, kgo.ProducerLinger(5*time.Millisecond), kgo.MaxBufferedRecords(50_000)),
+		traffic: newTraffic(seed, time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC), step),
+	}
+	for kind, name := range []string{"predictions", "labels"} {
+		for i := range partitions {
+			f, err := os.Create(filepath.Join(s.dir, fmt.Sprintf("%s-%d.jsonl", name, i)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { f.Close() })
+			s.files[kind] = append(s.files[kind], f)
+		}
+	}
+	return s
+}
+
+// config writes a config and returns its name.
+func (s *stage) config(t *testing.T, name, state, more string) string {
+	t.Helper()
+	file := filepath.Join(s.dir, name+".yaml")
+	if state != "" {
+		state = filepath.Join(s.dir, state)
+	}
+	if err := os.WriteFile(file, []byte(trafficConfig(s.broker.Bootstrap[0], s.predictions, s.labels, state, more)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// produce writes n events. A line break inside of one would be two messages in a file.
+func (s *stage) produce(ctx context.Context, t *testing.T, n int) {
+	t.Helper()
+	for range n {
+		prediction, truth := s.traffic.next()
+		s.send(ctx, t, 0, prediction)
+		if truth != nil {
+			s.send(ctx, t, 1, truth)
+		}
+	}
+	if err := s.client.Flush(ctx); err != nil && ctx.Err() == nil {
+		t.Error(err)
+	}
+}
+
+func (s *stage) send(ctx context.Context, t *testing.T, kind int, message []byte) {
+	t.Helper()
+	if len(message) == 0 {
+		return // an empty line of a file is no message
+	}
+	partition := s.written % partitions
+	s.written++
+	if _, err := s.files[kind][partition].Write(append(slices.Clip(message), '\n')); err != nil {
+		t.Fatal(err)
+	}
+	s.client.Produce(ctx, &kgo.Record{Topic: []string{s.predictions, s.labels}[kind], Partition: int32(partition), Value: message}, func(_ *kgo.Record, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// undisturbed runs to the end without state, and replays the files; both must say the same. It
+// returns the file of results.
+func (s *stage) undisturbed(t *testing.T) string {
+	t.Helper()
+	live, replayed := filepath.Join(s.dir, "undisturbed.jsonl"), filepath.Join(s.dir, "replayed.jsonl")
+	config := s.config(t, "undisturbed", "", "")
+	if err := run(t, nil, "--config.file="+config, "--results="+live, "--until-end").wait(t, 5*time.Minute); err != nil {
+		t.Fatalf("the undisturbed run: %v", err)
+	}
+	args := []string{"replay", "--config.file=" + config, "--json=" + replayed}
+	for i := range partitions {
+		args = append(args, "--input="+s.files[0][i].Name(), "--labels="+s.files[1][i].Name())
+	}
+	if err := start(t, nil, args...).wait(t, 5*time.Minute); err != nil {
+		t.Fatalf("replay: %v", err)
+	}
+	compareFiles(t, live, replayed)
+	return live
+}
+
+// steps of a save at which the program is made to die.
+var steps = []string{"begin", "cut", "encoded", "results", "tidied", "written", "committed", "end"}
+
+// TestKill ends the program by SIGKILL at random moments, and at each step of a save, while
+// events flow. In the end its results are those of a run that was never disturbed.
+func TestKill(t *testing.T) {
+	kills, events := 20, 200_000
+	if long {
+		kills, events = 200, 2_000_000
+	} else if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	_, b := testkafka.Fake(t)
+	s := newStage(t, b, 1, 2*time.Hour/time.Duration(events))
+	config, results := s.config(t, "killed", "state", ""), filepath.Join(s.dir, "results.jsonl")
+	args := []string{"--config.file=" + config, "--results=" + results}
+	kills += len(steps)
+
+	produced := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		defer close(produced)
+		// In pieces, over about as long as the kills take.
+		pieces := kills * 3
+		for range pieces {
+			s.produce(ctx, t, events/pieces)
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(400 * time.Millisecond):
+			}
+		}
+	}()
+	random := rand.New(rand.NewPCG(2, 3))
+	var restarts []time.Duration
+	for i := range kills {
+		began := time.Now()
+		if i < len(steps)*2 && i%2 == 1 {
+			p := run(t, []string{fmt.Sprintf("STREAMMON_FAILPOINT=%s:1", steps[i/2])}, args...)
+			if err := p.wait(t, 20*time.Second); err == nil {
+				t.Fatal("the failpoint was not met")
+			}
+			continue
+		}
+		p := run(t, nil, args...)
+		p.awaitReady(t, 20*time.Second)
+		restarts = append(restarts, time.Since(began))
+		time.Sleep(time.Duration(random.IntN(2000)) * time.Millisecond)
+		p.kill(t)
+	}
+	p := run(t, nil, args...)
+	<-produced
+	p.awaitReady(t, 20*time.Second)
+	p.terminate(t)
+	if err := run(t, nil, append(args, "--until-end")...).wait(t, time.Minute); err != nil {
+		t.Fatalf("the last run: %v", err)
+	}
+	slices.Sort(restarts)
+	t.Logf("%d events, %d kills; ready again after %s (median), %s (longest)", events, kills, restarts[len(restarts)/2], restarts[len(restarts)-1])
+	compareFiles(t, s.undisturbed(t), results)
+	if slowest := restarts[len(restarts)-1]; slowest > 4*time.Second {
+		t.Errorf("a restart took %s", slowest)
+	}
+}
