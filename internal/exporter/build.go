@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,12 +44,13 @@ func (e *Exporter) build(s *monitor.Snapshot) []prometheus.Metric {
 	if s.Exporting {
 		byModel = e.models(s.Results)
 	}
-	left := e.options.MaxSeries - len(own) - 3 // the two drop counters, and the number of series
+	// Besides these there are the two drop counters, the number of series, and what Collect adds.
+	left := e.options.MaxSeries - len(own) - 3 - len(refusedReasons)
 	own = append(own, e.share(byModel, left)...)
 	for _, reason := range []string{reasonModel, reasonTotal} {
 		own = append(own, e.sample("series_dropped_total", e.dropped[reason], reason))
 	}
-	series := e.sample("series", float64(len(own)+1))
+	series := e.sample("series", float64(len(own)+1+len(refusedReasons)))
 	out := make([]prometheus.Metric, 0, len(own)+1)
 	for _, x := range append(own, series) {
 		out = append(out, x.metric.make(x.value, x.labels))
@@ -120,7 +122,32 @@ func (e *Exporter) own(s *monitor.Snapshot) (out []sample) {
 			add("reference_info", 1, model, label(r.Version), r.Fingerprint)
 		}
 	}
-	return append(out, e.partitions(s.Partitions)...)
+	out = append(out, e.partitions(s.Partitions)...)
+	return append(out, e.state(s.State)...)
+}
+
+// state is nothing if no state is kept.
+func (e *Exporter) state(s *monitor.StateStatus) (out []sample) {
+	if s == nil {
+		return nil
+	}
+	add := func(name string, value float64, labels ...string) {
+		out = append(out, e.sample(name, value, labels...))
+	}
+	add("state_save_interval_seconds", s.Interval.Seconds())
+	add("state_saves_total", float64(s.Saves))
+	add("state_save_failures_total", float64(s.Failures))
+	for _, reason := range slices.Sorted(maps.Keys(s.Resets)) {
+		add("state_resets_total", float64(s.Resets[reason]), label(reason))
+	}
+	if s.LastSave.IsZero() {
+		return out
+	}
+	add("state_last_save_timestamp_seconds", seconds(s.LastSave.UnixNano()))
+	add("state_save_duration_seconds", s.Took.Seconds())
+	add("state_save_held_seconds", s.Held.Seconds())
+	add("state_save_bytes", float64(s.Bytes))
+	return out
 }
 
 func (e *Exporter) partitions(ps []monitor.PartitionStatus) (out []sample) {

@@ -73,6 +73,15 @@ var metrics = []metric{
 	{name: "series", help: "Series exported by the last scrape, without those of the process."},
 	{name: "series_limit", help: "Budget of series."},
 	{name: "series_dropped_total", help: "Series that did not fit the budget, summed over publications, by reason.", kind: counter, labels: []string{"reason"}},
+	{name: "http_refused_total", help: "HTTP requests that were refused, and connections that were closed to make room for others, by reason.", kind: counter, labels: []string{"reason"}},
+	{name: "state_last_save_timestamp_seconds", help: "Time of the last save of the state."},
+	{name: "state_save_interval_seconds", help: "Time between saves of the state that is in force now."},
+	{name: "state_save_duration_seconds", help: "Time that the last save of the state took."},
+	{name: "state_save_held_seconds", help: "Time for which the last save of the state held reading up."},
+	{name: "state_save_bytes", help: "Bytes that the last save of the state wrote."},
+	{name: "state_saves_total", help: "Saves of the state.", kind: counter},
+	{name: "state_save_failures_total", help: "Saves of the state that failed.", kind: counter},
+	{name: "state_resets_total", help: "Parts of the state that had to begin anew, by reason.", kind: counter, labels: []string{"reason"}},
 	{name: "build_info", help: "What the program was built from; the value is 1.", labels: []string{"version", "revision", "goversion"}},
 }
 

@@ -1,12 +1,11 @@
 package exporter
 
 import (
-	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/streammon/streammon/internal/monitor"
 )
@@ -30,10 +29,23 @@ type Exporter struct {
 	built   *monitor.Snapshot // what cached was made from
 	cached  []prometheus.Metric
 	dropped map[string]float64 // by reason
+
+	refused    [len(refusedReasons)]atomic.Uint64
+	waiting    atomic.Int64 // scrapes that wait for a rendering
+	renderings []rendering  // one a format
 }
 
-// maxScrapes is how many scrapes are computed at once.
-const maxScrapes = 4
+// Reasons of refusing an HTTP client.
+const (
+	RefusedSlow   = "slow"   // closed to make room: the connection had sent no complete request
+	RefusedIdle   = "idle"   // closed to make room: the connection waited between requests
+	RefusedStuck  = "stuck"  // closed to make room: the answer took long to be read
+	RefusedMethod = "method" // neither GET nor HEAD
+	RefusedBody   = "body"   // a request with a body
+	RefusedBusy   = "busy"   // more requests than are answered at once
+)
+
+var refusedReasons = [...]string{RefusedSlow, RefusedIdle, RefusedStuck, RefusedMethod, RefusedBody, RefusedBusy}
 
 // New returns an exporter of what is published on the board.
 func New(board *monitor.Board, o Options) *Exporter {
@@ -42,15 +54,20 @@ func New(board *monitor.Board, o Options) *Exporter {
 	}
 	e := &Exporter{
 		board: board, options: o, metrics: catalogue(), registry: prometheus.NewRegistry(),
-		dropped: map[string]float64{reasonModel: 0, reasonTotal: 0},
+		dropped: map[string]float64{reasonModel: 0, reasonTotal: 0}, renderings: make([]rendering, len(formats)),
 	}
 	e.registry.MustRegister(e, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return e
 }
 
-// Handler serves the metrics, in the text format or OpenMetrics as the scraper asks.
-func (e *Exporter) Handler() http.Handler {
-	return promhttp.HandlerFor(e.registry, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: maxScrapes, ErrorHandling: promhttp.ContinueOnError})
+// CountRefused counts an HTTP request or connection that was refused or ended, for one
+// of the reasons of this package; others are not counted. It may be called by any goroutine.
+func (e *Exporter) CountRefused(reason string) {
+	for i, r := range refusedReasons {
+		if r == reason {
+			e.refused[i].Add(1)
+		}
+	}
 }
 
 // Describe describes all metrics.
@@ -64,6 +81,9 @@ func (e *Exporter) Describe(ch chan<- *prometheus.Desc) {
 func (e *Exporter) Collect(ch chan<- prometheus.Metric) {
 	for _, m := range e.current() {
 		ch <- m
+	}
+	for i, reason := range refusedReasons { // these change without a publication
+		ch <- e.metrics["http_refused_total"].make(float64(e.refused[i].Load()), []string{reason})
 	}
 }
 

@@ -30,6 +30,10 @@ type referenceJSON struct {
 
 func (h *handler) models(w http.ResponseWriter, _ *http.Request) {
 	s := h.snapshot()
+	h.answer(w, s, "models", typeJSON, func() ([]byte, error) { return marshal(modelsOf(s)) })
+}
+
+func modelsOf(s *monitor.Snapshot) []modelJSON {
 	out := []modelJSON{}
 	for i := range s.Models {
 		m := &s.Models[i]
@@ -52,7 +56,7 @@ func (h *handler) models(w http.ResponseWriter, _ *http.Request) {
 		}
 		out = append(out, j)
 	}
-	writeJSON(w, out)
+	return out
 }
 
 func addNew(list *[]string, s string) {
@@ -72,6 +76,16 @@ func (h *handler) window(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no such model", http.StatusNotFound)
 		return
 	}
+	if !slices.ContainsFunc(s.Results, func(x *monitor.Result) bool { return x.Model == model && x.Window == name }) {
+		// Not kept, because there is no end of such names.
+		w.Header().Set("Content-Type", typeJSON)
+		w.Write([]byte("[]\n"))
+		return
+	}
+	h.answer(w, s, "window\x00"+model+"\x00"+name, typeJSON, func() ([]byte, error) { return windowOf(s, model, name), nil })
+}
+
+func windowOf(s *monitor.Snapshot, model, name string) []byte {
 	b := []byte{'['}
 	for _, x := range s.Results {
 		if x.Model != model || x.Window != name {
@@ -82,8 +96,7 @@ func (h *handler) window(w http.ResponseWriter, r *http.Request) {
 		}
 		b = x.AppendJSON(b)
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Write(append(b, ']', '\n'))
+	return append(b, ']', '\n')
 }
 
 type statusJSON struct {
@@ -92,7 +105,39 @@ type statusJSON struct {
 	Exporting  bool            `json:"exporting"`
 	Published  string          `json:"published,omitempty"`
 	Ledger     json.RawMessage `json:"ledger"`
+	State      *stateJSON      `json:"state,omitempty"`
 	Partitions []partitionJSON `json:"partitions"`
+}
+
+// stateJSON is what is known of the state that is kept; the figures of the last save are
+// there once there was one.
+type stateJSON struct {
+	LastSave string            `json:"last_save,omitempty"`
+	Interval float64           `json:"interval_seconds"`
+	Took     float64           `json:"save_seconds,omitempty"`
+	Held     float64           `json:"held_seconds,omitempty"`
+	Bytes    int               `json:"save_bytes,omitempty"`
+	Saves    uint64            `json:"saves"`
+	Failures uint64            `json:"failures"`
+	Error    string            `json:"error,omitempty"`
+	Resets   map[string]uint64 `json:"resets"`
+}
+
+func stateOf(s *monitor.StateStatus) *stateJSON {
+	if s == nil {
+		return nil
+	}
+	out := &stateJSON{
+		Interval: s.Interval.Seconds(), Took: s.Took.Seconds(), Held: s.Held.Seconds(), Bytes: s.Bytes,
+		Saves: s.Saves, Failures: s.Failures, Error: s.Error, Resets: s.Resets,
+	}
+	if !s.LastSave.IsZero() {
+		out.LastSave = s.LastSave.UTC().Format(time.RFC3339Nano)
+	}
+	if out.Resets == nil {
+		out.Resets = map[string]uint64{}
+	}
+	return out
 }
 
 type partitionJSON struct {
@@ -107,7 +152,14 @@ type partitionJSON struct {
 
 func (h *handler) status(w http.ResponseWriter, _ *http.Request) {
 	s := h.snapshot()
-	out := statusJSON{Ready: s.NotReady == "", NotReady: s.NotReady, Exporting: s.Exporting, Ledger: ledgerJSON(&s.Ledger), Partitions: []partitionJSON{}}
+	h.answer(w, s, "status", typeJSON, func() ([]byte, error) { return marshal(statusOf(s)) })
+}
+
+func statusOf(s *monitor.Snapshot) *statusJSON {
+	out := &statusJSON{
+		Ready: s.NotReady == "", NotReady: s.NotReady, Exporting: s.Exporting,
+		Ledger: ledgerJSON(&s.Ledger), State: stateOf(s.State), Partitions: []partitionJSON{},
+	}
 	if s.At != 0 {
 		out.Published = formatTime(s.At)
 	}
@@ -122,7 +174,7 @@ func (h *handler) status(w http.ResponseWriter, _ *http.Request) {
 		}
 		out.Partitions = append(out.Partitions, j)
 	}
-	writeJSON(w, out)
+	return out
 }
 
 // ledgerJSON is the inner object of the results' last line.
@@ -131,12 +183,9 @@ func ledgerJSON(l *event.Ledger) json.RawMessage {
 	return b[len(`{"ledger":`) : len(b)-1]
 }
 
-func writeJSON(w http.ResponseWriter, v any) {
+const typeJSON = "application/json"
+
+func marshal(v any) ([]byte, error) {
 	b, err := json.Marshal(v)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Write(append(b, '\n'))
+	return append(b, '\n'), err
 }

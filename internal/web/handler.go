@@ -1,9 +1,9 @@
 package web
 
 import (
+	"bytes"
 	"html/template"
 	"net/http"
-	"strings"
 	"time"
 
 	_ "embed"
@@ -18,8 +18,9 @@ var pageText string
 const favicon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><circle cx="4" cy="4" r="3" fill="#276749"/></svg>`
 
 type handler struct {
-	board *monitor.Board
-	page  *template.Template
+	board  *monitor.Board
+	page   *template.Template
+	shared shared
 }
 
 // NewHandler returns the handler of all paths; metrics serves /metrics.
@@ -74,8 +75,18 @@ type pageFeature struct {
 }
 
 func (h *handler) landing(w http.ResponseWriter, _ *http.Request) {
-	data := pageData{Snapshot: h.snapshot()}
-	for _, r := range data.Results {
+	s := h.snapshot()
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'")
+	h.answer(w, s, "page", "text/html; charset=utf-8", func() ([]byte, error) {
+		var b bytes.Buffer
+		err := h.page.Execute(&b, pageOf(s))
+		return b.Bytes(), err
+	})
+}
+
+func pageOf(s *monitor.Snapshot) pageData {
+	data := pageData{Snapshot: s}
+	for _, r := range s.Results {
 		if r.Segment != "" {
 			continue
 		}
@@ -86,14 +97,7 @@ func (h *handler) landing(w http.ResponseWriter, _ *http.Request) {
 			}
 		}
 	}
-	var b strings.Builder
-	if err := h.page.Execute(&b, data); err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'")
-	w.Write([]byte(b.String()))
+	return data
 }
 
 func judgement(r *monitor.Result) string {

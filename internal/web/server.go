@@ -17,6 +17,24 @@ type Config struct {
 	// ConfigFile has TLS and users in exporter-toolkit's format; empty for neither.
 	ConfigFile string
 	Logger     *slog.Logger
+	// OnRefuse, if not nil, is told of every request that is refused and every connection that
+	// is closed to make room, with one of the reasons of docs/metrics.md. Any goroutine calls it.
+	OnRefuse func(reason string)
+
+	limits *limits // of tests
+}
+
+func (c *Config) refuse(reason string) {
+	if c.OnRefuse != nil {
+		c.OnRefuse(reason)
+	}
+}
+
+func (c *Config) bounds() limits {
+	if c.limits != nil {
+		return *c.limits
+	}
+	return defaultLimits()
 }
 
 // Check reports what is wrong with a file of TLS and users; none is right.
@@ -33,12 +51,22 @@ func Check(configFile string) error {
 // shutdownTime is how long requests under way may take when the server ends.
 const shutdownTime = 2 * time.Second
 
-// Serve answers on the listener until the context ends, and closes it.
-func Serve(ctx context.Context, l net.Listener, h http.Handler, c Config) error {
-	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 60 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
+// newServer has short limits of time: a request is a few hundred bytes.
+func newServer(h http.Handler, l *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 20 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 8},
+		ErrorLog: slog.NewLogLogger(l.Handler(), slog.LevelDebug),
 	}
+}
+
+// Serve answers on the listener until the context ends, and closes it. The connections,
+// the requests and the bytes of answers a second are bounded, so that no client can take much
+// from the rest of the process.
+func Serve(ctx context.Context, l net.Listener, h http.Handler, c Config) error {
+	gate := newGate(l, c.bounds(), c.refuse)
+	server := newServer(newGuard(h, c.bounds(), c.refuse), c.Logger)
+	server.ConnState = gate.state
 	stop := context.AfterFunc(ctx, func() {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 		defer cancel()
@@ -48,7 +76,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, c Config) error 
 	})
 	defer stop()
 	addresses, socket := []string{l.Addr().String()}, false
-	err := toolkit.Serve(l, server, &toolkit.FlagConfig{WebListenAddresses: &addresses, WebSystemdSocket: &socket, WebConfigFile: &c.ConfigFile}, c.Logger)
+	err := toolkit.Serve(gate, server, &toolkit.FlagConfig{WebListenAddresses: &addresses, WebSystemdSocket: &socket, WebConfigFile: &c.ConfigFile}, c.Logger)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

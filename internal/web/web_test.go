@@ -189,6 +189,54 @@ func TestModelsAndStatus(t *testing.T) {
 	}
 }
 
+func TestStateIsShown(t *testing.T) {
+	s := picture()
+	s.State = &monitor.StateStatus{
+		LastSave: noon, Interval: 30 * time.Second, Took: 250 * time.Millisecond, Held: 5 * time.Millisecond, Bytes: 4096,
+		Saves: 12, Failures: 1, Resets: map[string]uint64{"damaged": 2, "reference": 0}, Error: "disk <full>",
+	}
+	page := ask(handlerOf(s), "GET", "/").Body.String()
+	for _, has := range []string{"every 30s; 12 saves, 1 failed; 2 begun anew (damaged).", "disk &lt;full&gt;", "2026-03-01 12:00:00"} {
+		if !strings.Contains(page, has) {
+			t.Errorf("the page has no %q:\n%s", has, page)
+		}
+	}
+	const want = `"state":{"last_save":"2026-03-01T12:00:00Z","interval_seconds":30,"save_seconds":0.25,"held_seconds":0.005,"save_bytes":4096,"saves":12,"failures":1,"error":"disk \u003cfull\u003e","resets":{"damaged":2,"reference":0}}`
+	if got := ask(handlerOf(s), "GET", "/api/v1/status").Body.String(); !strings.Contains(got, want) {
+		t.Errorf("status: %s", got)
+	}
+	s = picture()
+	s.State = &monitor.StateStatus{Interval: time.Minute}
+	if page := ask(handlerOf(s), "GET", "/").Body.String(); !strings.Contains(page, "State: not saved yet, every 1m0s; 0 saves, 0 failed.") {
+		t.Errorf("before the first save:\n%s", page)
+	}
+	if got := ask(handlerOf(s), "GET", "/api/v1/status").Body.String(); !strings.Contains(got, `"state":{"interval_seconds":60,"saves":0,"failures":0,"resets":{}}`) {
+		t.Errorf("before the first save: %s", got)
+	}
+	if page := ask(handlerOf(picture()), "GET", "/").Body.String(); strings.Contains(page, "State:") {
+		t.Error("the page shows state where none is kept")
+	}
+}
+
+// What is shown is of the newest snapshot, though bodies are shared.
+func TestBodiesAreOfTheNewestSnapshot(t *testing.T) {
+	board := &monitor.Board{}
+	h := NewHandler(board, http.NotFoundHandler())
+	for i, path := range []string{"/", "/api/v1/models", "/api/v1/status", "/api/v1/models/fraud/windows/5m"} {
+		board.Publish(picture())
+		first := ask(h, "GET", path).Body.String()
+		if again := ask(h, "GET", path).Body.String(); again != first {
+			t.Errorf("%s: another body of the same snapshot", path)
+		}
+		next := picture()
+		next.Results[0].Events, next.Models[0].Accepted, next.Ledger.Accepted = 4711, 4711, 4711
+		board.Publish(next)
+		if second := ask(h, "GET", path).Body.String(); !strings.Contains(second, "4711") {
+			t.Errorf("%d %s: %s", i, path, second)
+		}
+	}
+}
+
 // serve starts a server on a free port; the returned function ends it.
 func serve(t *testing.T, h http.Handler, configFile string) (address string, stop func() error) {
 	t.Helper()
