@@ -25,15 +25,16 @@ type limits struct {
 	grace       time.Duration // for the first request of a connection, when there is no room
 	stuck       time.Duration // for an answer to be read, when there is no room
 	accepts     float64       // connections taken a second
-	bytes       float64       // of large answers a second
+	bytes       float64       // of large answers a second, those compressed left out
+	zipped      float64       // bytes of compressed answers a second
 	answers     float64       // of small answers a second
 	wait        time.Duration // longest wait for the turn of an answer
 }
 
-// defaultLimits leave most of two cores to reading: 1,500 connections a second and 100 MB of
-// answers a second each cost about a tenth of a core.
+// defaultLimits leave most of two cores to reading: when all of it is used, the server takes
+// about a quarter of a core.
 func defaultLimits() limits {
-	return limits{connections: 256, grace: 250 * time.Millisecond, stuck: 2 * time.Second, accepts: 1500, bytes: 100e6, answers: 1000, wait: time.Second}
+	return limits{connections: 256, grace: 250 * time.Millisecond, stuck: 2 * time.Second, accepts: 1500, bytes: 50e6, zipped: 100e6, answers: 1000, wait: time.Second}
 }
 
 // gate is a listener that bounds how many connections are open, and how many are

@@ -11,6 +11,7 @@ type guard struct {
 	next   http.Handler
 	refuse func(reason string)
 	large  bucket // bytes
+	zipped bucket // bytes of compressed answers
 	small  bucket // answers
 	wait   time.Duration
 }
@@ -25,7 +26,8 @@ const answerCost = 16 << 10
 func newGuard(next http.Handler, lim limits, refuse func(string)) *guard {
 	return &guard{
 		next: next, refuse: refuse, wait: lim.wait,
-		large: bucket{perSecond: lim.bytes, burst: lim.bytes}, small: bucket{perSecond: lim.answers, burst: lim.answers},
+		large: bucket{perSecond: lim.bytes, burst: lim.bytes}, zipped: bucket{perSecond: lim.zipped, burst: lim.zipped},
+		small: bucket{perSecond: lim.answers, burst: lim.answers},
 	}
 }
 
@@ -79,11 +81,15 @@ func (p *paced) WriteHeader(code int) {
 	p.ResponseWriter.WriteHeader(code)
 }
 
-// turn takes the answer's part of the rate, and returns how long to wait for it.
+// turn takes the answer's part of its rate, and returns how long to wait for it. What
+// scrapers ask for is compressed, so that those who want 20 times the bytes cannot starve them.
 func (p *paced) turn() (time.Duration, bool) {
 	n, _ := strconv.Atoi(p.Header().Get("Content-Length"))
 	if n <= smallAnswer || p.request.Method == http.MethodHead {
 		return p.guard.small.takeWithin(1, p.guard.wait)
+	}
+	if p.Header().Get("Content-Encoding") != "" {
+		return p.guard.zipped.takeWithin(answerCost+float64(n), p.guard.wait)
 	}
 	return p.guard.large.takeWithin(answerCost+float64(n), p.guard.wait)
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"slices"
 	"strings"
@@ -242,14 +243,18 @@ func TestHeaderBombs(t *testing.T) {
 	}
 }
 
-// Beyond the rate of bytes there are refusals at once, but health is still told.
+// Beyond the rate of bytes there are refusals at once, but health is still told, and
+// compressed scrapes are answered.
 func TestAnswersArePaced(t *testing.T) {
 	var refused tally
 	lim := defaultLimits()
 	lim.bytes, lim.wait = 1<<20, 10*time.Millisecond
 	b := strings.Repeat("x", 1<<20)
-	h := newGuard(NewHandler(&monitor.Board{}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	h := newGuard(NewHandler(&monitor.Board{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(len(b)))
+		if r.Header.Get("Accept-Encoding") != "" {
+			w.Header().Set("Content-Encoding", "gzip")
+		}
 		io.WriteString(w, b)
 	})), lim, refused.count)
 	var codes []int
@@ -265,6 +270,11 @@ func TestAnswersArePaced(t *testing.T) {
 	}
 	if w := ask(h, "GET", "/-/healthy"); w.Code != 200 {
 		t.Errorf("healthy: %d", w.Code)
+	}
+	w, q := httptest.NewRecorder(), httptest.NewRequest("GET", "/metrics", nil)
+	q.Header.Set("Accept-Encoding", "gzip")
+	if h.ServeHTTP(w, q); w.Code != 200 {
+		t.Errorf("a compressed scrape: %d", w.Code)
 	}
 }
 
