@@ -219,7 +219,7 @@ func (k *keeper) save() time.Duration {
 		return 0
 	}
 	state.Step("cut")
-	held := time.Since(began)
+	held := cut.Held
 	if k.unsaved != nil {
 		cut.Follow(k.unsaved)
 	}
@@ -234,6 +234,7 @@ func (k *keeper) save() time.Duration {
 		return took
 	}
 	state.Step("end")
+	k.logger.Debug("state saved", "took", took, "held", held, "bytes", size)
 	k.unsaved = nil
 	k.mu.Lock()
 	defer k.mu.Unlock()

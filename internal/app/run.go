@@ -180,8 +180,15 @@ func (r *runner) resume(saved *state.Loaded) error {
 	return nil
 }
 
-// publishEvery is how often the board gets a new snapshot.
-const publishEvery = time.Second
+// publishEvery is how often the board gets a new snapshot, lookEvery how often it is looked
+// whether the monitor has become ready.
+const (
+	publishEvery = time.Second
+	lookEvery    = 50 * time.Millisecond
+	// publishShare is how many times as long as a publication the time between two of them is at
+	// least: many windows that were revised take long.
+	publishShare = 10
+)
 
 // run starts everything and waits until it has ended. What ends it is the end of the
 // context, of the reading, or the first failure.
@@ -210,7 +217,7 @@ func (r *runner) run(ctx context.Context, o RunOptions) error {
 	g.Go(func() error { return r.publishLoop(gctx) })
 	g.Go(func() error {
 		handler := web.NewHandler(r.board, r.exporter.Handler())
-		err := web.Serve(gctx, o.Listener, handler, web.Config{ConfigFile: o.WebConfigFile, Logger: o.Logger})
+		err := web.Serve(gctx, o.Listener, handler, web.Config{ConfigFile: o.WebConfigFile, Logger: o.Logger, OnRefuse: r.exporter.CountRefused})
 		if errors.Is(err, context.Canceled) {
 			return nil
 		}
@@ -233,13 +240,25 @@ func (r *runner) run(ctx context.Context, o RunOptions) error {
 func (r *runner) publishLoop(ctx context.Context) error {
 	ticker := time.NewTicker(publishEvery)
 	defer ticker.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
-		r.publish(time.Now())
-		select {
-		case <-ctx.Done():
-			r.publish(time.Now())
-			return nil
-		case <-ticker.C:
+		began := time.Now()
+		r.publish(began)
+		ticker.Reset(max(publishEvery, publishShare*time.Since(began)))
+		for wait := true; wait; {
+			select {
+			case <-ctx.Done():
+				r.publish(time.Now())
+				return nil
+			case <-ticker.C:
+				wait = false
+			case <-look.C:
+				wait = r.ready || r.notReady() != ""
+				if r.ready {
+					look.Stop()
+				}
+			}
 		}
 	}
 }

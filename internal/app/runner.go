@@ -219,12 +219,16 @@ func (p *partition) account(b *consumer.Batch) {
 	p.done = b.Done
 }
 
+// takeChunk is how many messages are taken at a time, so that who waits for the intake
+// does not wait long.
+const takeChunk = 256
+
 // take hands the batch to the intake in runs of consecutive offsets, so that the
 // offset of a dead letter is known.
 func (p *partition) take(b *consumer.Batch) {
 	for i := 0; i < len(b.Records); {
 		p.messages, p.offset = p.messages[:0], b.Records[i].Offset
-		for ; i < len(b.Records) && b.Records[i].Offset == p.offset+int64(len(p.messages)); i++ {
+		for ; i < len(b.Records) && b.Records[i].Offset == p.offset+int64(len(p.messages)) && len(p.messages) < takeChunk; i++ {
 			m := pipeline.Message{Value: b.Records[i].Value}
 			if ms := b.Records[i].Timestamp; ms > 0 {
 				m.RecordTime = ms * int64(time.Millisecond)

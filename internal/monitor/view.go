@@ -97,17 +97,22 @@ func (v *View) revise(p SealedPane) {
 // lanes were read to their ends, it goes on until each window has an end at or
 // after the last event.
 func (v *View) Advance(frontier int64, emit func(end int64, results []*Result)) {
-	if frontier == window.NoTime {
-		return
+	for v.Step(frontier, emit) {
 	}
-	for v.more(frontier) {
-		end := v.next + v.group.Pane
-		v.push(v.next, v.take(v.next))
-		v.next = end
-		if emit != nil {
-			v.emit(end, frontier == window.EndOfTime && len(v.pending) == 0, emit)
-		}
+}
+
+// Step is Advance by one pane at most; it returns false when the frontier is reached.
+func (v *View) Step(frontier int64, emit func(end int64, results []*Result)) bool {
+	if frontier == window.NoTime || !v.more(frontier) {
+		return false
 	}
+	end := v.next + v.group.Pane
+	v.push(v.next, v.take(v.next))
+	v.next = end
+	if emit != nil {
+		v.emit(end, frontier == window.EndOfTime && len(v.pending) == 0, emit)
+	}
+	return true
 }
 
 // more reports whether the pane at next is to be merged, and moves next over time

@@ -214,14 +214,14 @@ func (v *View) replay(entries []Entry) error {
 			}
 			if e.Start != at {
 				if c := sum.Take(); c != nil {
-					w.Push(at, c)
+					w.Fill(at, c)
 				}
 				at = e.Start
 			}
 			sum.Add(e.Content, v.merger)
 		}
 		if c := sum.Take(); c != nil {
-			w.Push(at, c)
+			w.Fill(at, c)
 		}
 	}
 	return nil

@@ -132,7 +132,23 @@ type Progress struct {
 func (l *Lane) Deliver(p Progress) error {
 	g := l.group
 	g.mu.Lock() // first, so that no cut finds the panes neither here nor in the views
-	defer g.mu.Unlock()
+	final := l.deliver(p)
+	g.mu.Unlock()
+	for more := final; more; { // in steps, so that nobody waits long
+		var err error
+		g.mu.Lock()
+		more, err = g.finalize(p.Now)
+		g.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deliver hands the panes to the views, and returns whether results may have become final.
+func (l *Lane) deliver(p Progress) bool {
+	g := l.group
 	l.mu.Lock()
 	sealed := append(l.sealed, l.shard.TakeSealed()...)
 	l.sealed = nil
@@ -144,7 +160,7 @@ func (l *Lane) Deliver(p Progress) error {
 	}
 	l.mu.Unlock()
 	if l.done {
-		return nil
+		return false
 	}
 	l.frontier, l.watermark, l.done = frontier, watermark, p.Done
 	l.caughtUp, l.lastFetch = p.CaughtUp || p.Done, p.Now
@@ -155,13 +171,17 @@ func (l *Lane) Deliver(p Progress) error {
 		g.shown.Deliver(l.index, sealed)
 	}
 	if g.final == nil {
-		return nil
+		return false
 	}
 	g.final.Deliver(l.index, sealed)
-	return g.finalize(p.Now)
+	return true
 }
 
-func (g *Group) finalize(now time.Time) error {
+// finalize makes a pane final, and returns whether there may be more.
+func (g *Group) finalize(now time.Time) (more bool, err error) {
+	if g.final == nil {
+		return false, nil
+	}
 	slowest := slices.MinFunc(g.lanes, func(a, b *Lane) int { return cmp.Compare(a.frontier, b.frontier) })
 	frontier := slowest.frontier
 	if g.GaveUp != nil && g.final.Pending() > maxWaiting && !slowest.done && slowest.idle(now) {
@@ -169,11 +189,18 @@ func (g *Group) finalize(now time.Time) error {
 		g.sink.stop()
 		g.merged.Broadcast()
 		g.GaveUp(slowest.index)
-		return nil
+		return false, nil
 	}
-	g.final.Advance(frontier, func(_ int64, results []*monitor.Result) { g.sink.add(results) })
+	through := int64(window.NoTime)
+	more = g.final.Step(frontier, func(end int64, results []*monitor.Result) {
+		g.sink.add(results)
+		through = end
+	})
 	g.merged.Broadcast()
-	return g.sink.advance(g.slot, frontier)
+	if !more {
+		through = frontier
+	}
+	return more, g.sink.advance(g.slot, through)
 }
 
 // maxWaiting is how many panes may wait for a lane that is read to its end and silent.
@@ -227,7 +254,14 @@ func (l *Lane) Watermark() int64 {
 func (g *Group) CaughtUp() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.noteCaughtUp()
 	return g.caughtUp
+}
+
+func (g *Group) noteCaughtUp() {
+	if !g.caughtUp && len(g.lanes) > 0 {
+		g.caughtUp = !slices.ContainsFunc(g.lanes, func(l *Lane) bool { return !l.caughtUp })
+	}
 }
 
 // Show returns the results of all windows as they are to be shown at the given
@@ -298,17 +332,15 @@ func (g *Group) advanceShown(now time.Time) {
 
 func (g *Group) target(now time.Time) int64 {
 	slowest, fastest, all := int64(window.EndOfTime), int64(window.NoTime), true
-	caughtUp := len(g.lanes) > 0
+	g.noteCaughtUp()
 	for _, l := range g.lanes {
 		fastest = max(fastest, l.watermark)
-		caughtUp = caughtUp && l.caughtUp
 		if l.idle(now) {
 			continue
 		}
 		all = false
 		slowest = min(slowest, l.watermark)
 	}
-	g.caughtUp = g.caughtUp || caughtUp
 	g.held = false
 	if all {
 		return g.idle.target(now, max(fastest, g.frontier))

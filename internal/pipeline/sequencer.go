@@ -59,7 +59,7 @@ func (s *Sequencer) add(results []*monitor.Result) {
 func (s *Sequencer) advance(group int, frontier int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.progress[group] = frontier
+	s.progress[group] = max(s.progress[group], frontier)
 	if len(s.waiting) == 0 {
 		return nil
 	}

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/monitor"
@@ -89,6 +92,8 @@ func (g *Group) views() [2]*monitor.View {
 
 // Cut is several groups at one and the same moment.
 type Cut struct {
+	// Held is how long reading stood still for it.
+	Held    time.Duration
 	groups  []*groupCut
 	results []byte
 }
@@ -131,6 +136,7 @@ func TakeCut(groups []*Group, parts []Part, sink *Sequencer, anew bool, mark fun
 		g.mu.Lock()
 		defer g.mu.Unlock()
 	}
+	began := time.Now()
 	var locked []sync.Locker
 	defer func() {
 		for _, l := range locked {
@@ -158,6 +164,7 @@ func TakeCut(groups []*Group, parts []Part, sink *Sequencer, anew bool, mark fun
 		c.groups = append(c.groups, g.cut(parts, anew))
 	}
 	mark()
+	c.Held = time.Since(began)
 	return c
 }
 
@@ -408,14 +415,20 @@ func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature 
 		parts = append(parts, own...)
 	}
 	g.frontier = d.Varint()
+	var reading errgroup.Group
+	var mu sync.Mutex
+	tell := func(model, feature string) {
+		mu.Lock()
+		defer mu.Unlock()
+		lost(model, feature)
+	}
 	for kind, v := range g.views() {
-		block := d.Block()
-		if v == nil || len(block) == 0 || d.Err() != nil {
-			continue
+		if block := d.Block(); v != nil && len(block) > 0 && d.Err() == nil {
+			reading.Go(func() error { return g.restoreView(v, uint8(kind), block, entries, tell) })
 		}
-		if err := g.restoreView(v, uint8(kind), block, entries, lost); err != nil {
-			return nil, fmt.Errorf("restore: %w", err)
-		}
+	}
+	if err := reading.Wait(); err != nil {
+		return nil, fmt.Errorf("restore: %w", err)
 	}
 	rest, err := d.End("group")
 	if err == nil && len(rest) > 0 {

@@ -67,6 +67,10 @@ type Sliding[T any] struct {
 	prefix   Accumulator[T]
 	previous []*T // panes of the block before
 	suffixes []*T // suffixes[i] = previous[i] + … + previous[n-1]
+
+	// What was revised and is not rebuilt: the prefix, and the suffixes before this index.
+	stalePrefix   bool
+	staleSuffixes int64
 }
 
 // NewSliding returns an empty window; length is a multiple of slide.
@@ -89,7 +93,9 @@ func (s *Sliding[T]) Slide() int64 { return s.slide }
 func (s *Sliding[T]) Push(start int64, c *T) {
 	s.enter(Floor(start, s.length))
 	s.panes[s.index(start)] = c
-	s.prefix.Add(c, s.merger)
+	if !s.stalePrefix {
+		s.prefix.Add(c, s.merger)
+	}
 }
 
 // At merges into out the window that ends at end: a multiple of the slide, and
@@ -98,28 +104,49 @@ func (s *Sliding[T]) Push(start int64, c *T) {
 func (s *Sliding[T]) At(end int64, head *T, out *Accumulator[T]) {
 	last := end - s.slide
 	s.enter(Floor(last, s.length))
+	s.rebuild(s.index(last) + 1)
 	out.Add(s.suffixes[s.index(last)+1], s.merger)
 	out.Add(s.prefix.Content(), s.merger)
 	out.Add(head, s.merger)
 }
 
 // Revise adds c to the pane that starts at start, which has been pushed or left
-// out before, and rebuilds the block that holds it; end is that of the last pane
-// that was pushed or left out. A pane older than the previous block is in no window
-// any more.
+// out before; end is that of the last pane that was pushed or left out. A pane older than the
+// previous block is in no window any more. The block is rebuilt when it is next asked for, so
+// that many revisions cost no more than one.
 func (s *Sliding[T]) Revise(start, end int64, c *T) {
 	s.enter(Floor(end-s.slide, s.length))
+	i := s.index(start)
 	switch block := Floor(start, s.length); block {
 	case s.block:
-		s.panes[s.index(start)] = s.plus(s.panes[s.index(start)], c)
-		s.prefix = Accumulator[T]{}
+		s.panes[i] = s.plus(s.panes[i], c)
+		s.stalePrefix = true
+	case s.block - s.length:
+		s.previous[i] = s.plus(s.previous[i], c)
+		s.staleSuffixes = max(s.staleSuffixes, i+1)
+	}
+}
+
+// Fill is Push without the merge, for many panes in a row.
+func (s *Sliding[T]) Fill(start int64, c *T) {
+	s.enter(Floor(start, s.length))
+	s.panes[s.index(start)] = c
+	s.stalePrefix = true
+}
+
+// rebuild merges what was not merged yet, or was revised, but for the suffixes before index
+// from: the window has passed them.
+func (s *Sliding[T]) rebuild(from int64) {
+	if s.stalePrefix {
+		s.prefix, s.stalePrefix = Accumulator[T]{}, false
 		for _, p := range s.panes {
 			s.prefix.Add(p, s.merger)
 		}
-	case s.block - s.length:
-		s.previous[s.index(start)] = s.plus(s.previous[s.index(start)], c)
-		s.buildSuffixes()
 	}
+	for i := s.staleSuffixes - 1; i >= from; i-- {
+		s.suffixes[i] = s.plus(s.previous[i], s.suffixes[i+1])
+	}
+	s.staleSuffixes = 0
 }
 
 // index of a pane within its block.
@@ -139,14 +166,9 @@ func (s *Sliding[T]) enter(block int64) {
 	}
 	s.block = block
 	clear(s.panes)
-	s.prefix = Accumulator[T]{}
-	s.buildSuffixes()
-}
-
-func (s *Sliding[T]) buildSuffixes() {
-	for i := len(s.previous) - 1; i >= 0; i-- {
-		s.suffixes[i] = s.plus(s.previous[i], s.suffixes[i+1])
-	}
+	s.prefix, s.stalePrefix = Accumulator[T]{}, false
+	clear(s.suffixes)
+	s.staleSuffixes = int64(len(s.previous))
 }
 
 // plus returns a content that holds both, which may be nil; it changes neither.
