@@ -49,7 +49,9 @@ type keeper struct {
 	// ended: some partition was read to its declared end. From then on views hold what is
 	// only true at the end, and nothing is saved any more.
 	ended atomic.Bool
+	last  sync.Once // save before that
 
+	saving  sync.Mutex
 	unsaved *pipeline.Cut // that could not be stored
 	anew    bool          // the store has lost what it had
 
@@ -200,8 +202,20 @@ func (k *keeper) stretch(took time.Duration) time.Duration {
 	return next
 }
 
+// end saves for the last time; it comes before a partition is told of its end.
+func (k *keeper) end() {
+	if k != nil {
+		k.last.Do(func() {
+			k.save()
+			k.ended.Store(true)
+		})
+	}
+}
+
 // save stores a snapshot of everything, and returns how long that took.
 func (k *keeper) save() time.Duration {
+	k.saving.Lock()
+	defer k.saving.Unlock()
 	began := time.Now()
 	if k.ended.Load() {
 		return 0

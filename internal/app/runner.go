@@ -179,9 +179,7 @@ func (r *runner) HandleBatch(ctx context.Context, b *consumer.Batch) error {
 	p.intake.Arrive(pipeline.Arrival{Log: b.TopicID, First: b.First, Gap: b.Gap, Lost: lost, Restart: b.Restarted})
 	p.take(b)
 	if b.Done {
-		if r.keeper != nil {
-			r.keeper.ended.Store(true)
-		}
+		r.keeper.end()
 		p.intake.Finish()
 	}
 	r.consumer.Commit(b.Topic, b.Partition, r.deadLetters.commitable(p.key, b.Next))

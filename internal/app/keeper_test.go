@@ -1,0 +1,281 @@
+package app
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/streammon/streammon/internal/consumer"
+	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/pipeline"
+	"github.com/streammon/streammon/internal/state"
+)
+
+// kept is a monitor with state and results, that is fed by hand.
+type kept struct {
+	*runner
+	t   *testing.T
+	out bytes.Buffer
+}
+
+func newKept(t *testing.T, dir, text string) *kept {
+	t.Helper()
+	k := &kept{t: t}
+	models, err := buildGroups(parseConfig(t, text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.runner = &runner{logger: testLogger(t), live: true, topics: map[string]*topic{}, partitions: map[partitionKey]*partition{}, restored: map[string]int{}}
+	k.results = &resultWriter{w: &k.out}
+	k.sink = pipeline.NewSequencer(len(models), k.results.result)
+	if k.keeper, err = openKeeper(dir, time.Hour, "test", k.logger); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.begin(models); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range k.groups {
+		g.Grow(2)
+	}
+	return k
+}
+
+var keptNow = time.Date(2026, 6, 1, 13, 0, 0, 0, time.UTC)
+
+// feed gives the lane's events number from to before, and one label for each third.
+func (k *kept) feed(lane, from, to int) {
+	k.t.Helper()
+	for kind, name := range []string{"p", "l"} {
+		p, err := k.partition(name, lane)
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		p.intake.Arrive(pipeline.Arrival{Log: [16]byte{1}, First: int64(from)})
+		for i := from; i < to; i++ {
+			at := keptNow.Add(time.Duration(i-600) * time.Second)
+			text := fmt.Sprintf(`{"type":"label","id":"e%d","time":%d,"model":"a","label":"x"}`, i, at.Unix())
+			if event.Kind(kind) == event.Prediction {
+				text = fmt.Sprintf(`{"id":"e%d-%d","time":%d,"model":"%s","version":"%d","latency_ms":%d,"features":{"amount":%d.5,"country":"%s"},"prediction":{"score":0.%d,"label":"yes"}}`,
+					lane, i-i%50/49, at.Unix(), "ab"[i%2:i%2+1], 1+i/400, i%90, i*i%1000, []string{"DE", "FR", "XX", ""}[i%4], i%10)
+			}
+			if i%97 == 0 {
+				text = text[1:]
+			}
+			p.intake.Take([]pipeline.Message{{Value: []byte(text)}}, int64(i+1))
+		}
+		if event.Kind(kind) == event.Prediction {
+			if err := p.lane.Deliver(pipeline.Progress{Records: to - from, CaughtUp: true, Now: keptNow}); err != nil {
+				k.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// says is what the monitor shows, has written and has counted.
+func (k *kept) says() string {
+	var b []byte
+	for _, g := range k.groups {
+		results, _ := g.Show(keptNow)
+		for _, r := range results {
+			b = append(r.AppendJSON(b), '\n')
+		}
+	}
+	for _, p := range k.sorted() {
+		b = fmt.Appendf(b, "%s/%d %+v %+v\n", p.key.topic, p.key.index, p.intake.Offsets(), p.intake.Ledger())
+	}
+	return k.out.String() + "shown:\n" + string(b)
+}
+
+// keptConfig is the config of goldenState.
+func keptConfig(more string) string {
+	return `kafka: {brokers: ["localhost:1"]}
+windows: [1m, 5m]
+deduplicate: 1m
+models:
+  - {name: a, topics: {predictions: p, labels: l}, task: binary, positive: "yes", reference: testdata/state/a.profile.json, features: {amount: numeric, country: categorical}, segments: [country]}
+  - {name: b, topics: {predictions: p, labels: l}, task: binary, positive: "yes", features: {amount: numeric}}
+` + more
+}
+
+// TestGoldenState goes on from the states that all versions have written, of each format one.
+// The files stay as they are for ever; UPDATE_GOLDEN=1 makes that of a new format.
+func TestGoldenState(t *testing.T) {
+	current := filepath.Join("testdata", "state", fmt.Sprintf("format-%d", state.Format))
+	if _, err := os.Stat(current); errors.Is(err, os.ErrNotExist) && os.Getenv("UPDATE_GOLDEN") != "" {
+		makeGoldenState(t, current)
+	}
+	dirs, err := filepath.Glob(filepath.Join("testdata", "state", "format-*"))
+	if err != nil || !slices.Contains(dirs, current) {
+		t.Fatal("no golden state of this format: ", err)
+	}
+	fresh := newKept(t, t.TempDir(), keptConfig(""))
+	fresh.feedAll()
+	for _, dir := range dirs {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			copied := t.TempDir()
+			if err := os.WriteFile(filepath.Join(copied, "streammon.state"), gunzipped(t, filepath.Join(dir, "streammon.state.gz")), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			k := newKept(t, copied, keptConfig(""))
+			k.feed(0, 450, 600)
+			k.feed(1, 430, 600)
+			if got, want := k.says(), fresh.says(); !strings.HasSuffix(want, got) || k.out.Len() == 0 || k.out.Len() == fresh.out.Len() {
+				t.Errorf("it goes on with\n%s\nwant\n%s", got, want)
+			}
+			if err := k.keeper.close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// feedAll gives all events, and saves twice.
+func (k *kept) feedAll() {
+	k.t.Helper()
+	k.feed(0, 0, 400)
+	k.feed(1, 0, 300)
+	k.keeper.save()
+	k.feed(0, 400, 450)
+	k.feed(1, 300, 430)
+	k.keeper.save()
+	k.feed(0, 450, 600)
+	k.feed(1, 430, 600)
+}
+
+func makeGoldenState(t *testing.T, dir string) {
+	t.Helper()
+	temp := t.TempDir()
+	k := newKept(t, temp, keptConfig(""))
+	k.feedAll()
+	data, err := os.ReadFile(filepath.Join(temp, "streammon.state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, err = z.Write(data)
+	if err := errors.Join(err, z.Close(), os.MkdirAll(dir, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "streammon.state.gz"), b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func gunzipped(t *testing.T, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err = io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// TestConfigChanges: what a change does not touch is kept, what it does begins anew, and
+// that is counted.
+func TestConfigChanges(t *testing.T) {
+	dir := t.TempDir()
+	k := newKept(t, dir, keptConfig(""))
+	k.feed(0, 0, 500)
+	k.feed(1, 0, 500)
+	k.keeper.save()
+	before := k.says()
+	_ = k.keeper.close()
+	data, err := os.ReadFile(filepath.Join(dir, "streammon.state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, old, new string
+		resets         map[string]uint64
+		check          func(t *testing.T, results []*monitor.Result)
+	}{
+		{"nothing", "", "", nil, nil},
+		{"a new feature", "features: {amount: numeric}}", "features: {amount: numeric, extra: numeric}}", nil, nil},
+		{"a feature less", "{amount: numeric, country: categorical}", "{country: categorical}", nil, nil},
+		{"a model less", keptModelB(), "", nil, nil},
+		{"another pane", "deduplicate: 1m", "pane: 5s", map[string]uint64{resetPane: 1}, func(t *testing.T, results []*monitor.Result) {
+			if len(results) > 0 {
+				t.Error("there are windows of panes of another length")
+			}
+		}},
+		{"another reference", "a.profile.json", "other.profile.json", map[string]uint64{resetReference: 2}, nil},
+		{"a longer window", "windows: [1m, 5m]", "windows: [1m, 5m, 6h]", nil, func(t *testing.T, results []*monitor.Result) {
+			for _, r := range results {
+				if r.Window == "6h" && r.Complete {
+					t.Error("a window that did not exist is complete")
+				}
+				if r.Window != "6h" && !r.Complete {
+					t.Errorf("%s is not complete any more", r.Window)
+				}
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			text := strings.Replace(keptConfig(""), c.old, c.new, 1)
+			if text == keptConfig("") && c.new != c.old {
+				t.Fatal("the config is the same")
+			}
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "streammon.state"), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			k := newKept(t, dir, text)
+			defer k.keeper.close()
+			for reason, n := range k.keeper.snapshot().Resets {
+				if n != c.resets[reason] {
+					t.Errorf("%d resets because of %s, want %d", n, reason, c.resets[reason])
+				}
+			}
+			for _, g := range k.groups {
+				for i := range g.Lanes() { // the lanes are read to their ends
+					if err := g.Lane(i).Deliver(pipeline.Progress{CaughtUp: true, Now: keptNow}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if c.name == "nothing" && !strings.HasSuffix(before, k.says()) {
+				t.Errorf("shows\n%s\nbefore\n%s", k.says(), before)
+			}
+			results, _ := k.groups[0].Show(keptNow)
+			if len(results) == 0 && c.check == nil {
+				t.Error("no windows were kept")
+			}
+			if c.check != nil {
+				c.check(t, results)
+			}
+			want := consumer.Position{Offset: 500, TopicID: [16]byte{1}}
+			if p, ok := k.position("p", 1); (c.resets[resetPane] == 0) != ok || ok && p != want {
+				t.Errorf("goes on at %+v, %v", p, ok)
+			}
+			k.feed(0, 500, 600)
+			k.feed(1, 500, 600)
+			k.keeper.save()
+			if e := k.keeper.snapshot().Error; e != "" {
+				t.Error(e)
+			}
+		})
+	}
+}
+
+func keptModelB() string {
+	text := keptConfig("")
+	return text[strings.Index(text, "  - {name: b"):]
+}
