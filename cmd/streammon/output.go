@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -106,6 +107,29 @@ func (o *output) Resume(length int64) (int64, error) {
 		return 0, fmt.Errorf("resume output: %w", err)
 	}
 	return o.size, nil
+}
+
+// Aside renames the file, if there is anything in it.
+func (o *output) Aside() (string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.w == nil {
+		if err := o.open(0); err != nil {
+			return "", err
+		}
+	}
+	if o.file == nil {
+		return "", nil
+	}
+	info, err := o.file.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+		return "", err
+	}
+	aside := fmt.Sprintf("%s.before-%d", o.name, time.Now().UnixNano())
+	if err := errors.Join(o.file.Close(), os.Rename(o.name, aside)); err != nil {
+		return "", fmt.Errorf("set results aside: %w", err)
+	}
+	return aside, o.open(os.O_TRUNC)
 }
 
 // Sync puts what was written on the disk.

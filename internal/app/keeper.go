@@ -55,6 +55,8 @@ type keeper struct {
 	unsaved *pipeline.Cut // that could not be stored
 	anew    bool          // the store has lost what it had
 
+	anewAtStart bool // some group, or all, had to begin anew
+
 	mu     sync.Mutex
 	status monitor.StateStatus
 }
@@ -71,6 +73,7 @@ func openKeeper(dir string, interval time.Duration, version string, l *slog.Logg
 		k.status.Resets[reason] = 0
 	}
 	if aside != "" {
+		k.anewAtStart = true
 		l.Error("the saved state is damaged, it was moved aside and the windows begin anew", "file", store.Path(), "moved_to", aside)
 		k.status.Resets[resetDamaged]++
 	}
@@ -92,6 +95,7 @@ func (k *keeper) load(models []*modelGroup) (map[string]*state.Loaded, error) {
 		if failed != nil && k.store.Refused() == nil {
 			return nil, errors.Join(err, failed)
 		}
+		k.anewAtStart = true
 		k.logger.Error("the saved state is damaged, it was moved aside and the windows begin anew", "err", err, "moved_to", aside)
 		k.status.Resets[resetDamaged]++
 		return nil, nil
@@ -119,6 +123,7 @@ func (k *keeper) load(models []*modelGroup) (map[string]*state.Loaded, error) {
 func (k *keeper) reset(name, reason string, cause error) error {
 	k.logger.Error("the saved state is of no use, the windows begin anew", "group", name, "err", cause)
 	k.status.Resets[reason]++
+	k.anewAtStart = true
 	return k.store.Reset(name)
 }
 
@@ -153,6 +158,9 @@ func (k *keeper) restore(g *pipeline.Group, config string, l *state.Loaded) ([]p
 	k.logger.Info("state restored", "group", l.Group, "saved", l.Saved.UTC().Format(time.RFC3339), "partitions", len(parts))
 	return parts, nil
 }
+
+// forgotten reports whether something that was saved had to begin anew.
+func (k *keeper) forgotten() bool { return k != nil && k.anewAtStart }
 
 // fingerprint identifies what of a group's config shapes its state.
 func fingerprint(g *monitor.Group) string {

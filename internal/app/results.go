@@ -17,6 +17,8 @@ type ResultsFile interface {
 	// Resume begins to write after the first length bytes of what is there, and removes the
 	// rest. It returns how many there are, which may be fewer.
 	Resume(length int64) (int64, error)
+	// Aside gives what is there another name, which it returns; empty if nothing is there.
+	Aside() (string, error)
 	// Sync returns when all that was written is on the disk.
 	Sync() error
 }
@@ -66,6 +68,14 @@ func (w *resultWriter) sync() error {
 		return f.Sync()
 	}
 	return nil
+}
+
+// aside keeps what is there, under another name, before something else is written.
+func (w *resultWriter) aside() (string, error) {
+	if f, ok := w.w.(ResultsFile); ok {
+		return f.Aside()
+	}
+	return "", nil
 }
 
 // resume goes on after length bytes of the file.

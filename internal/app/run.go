@@ -158,6 +158,16 @@ func (r *runner) resume(saved *state.Loaded) error {
 	if r.results == nil {
 		return nil
 	}
+	if r.keeper.forgotten() { // what is read again gives the same results again
+		aside, err := r.results.aside()
+		if err != nil {
+			return err
+		}
+		if aside != "" {
+			r.logger.Error("the results begin anew, as windows do; those so far were moved aside", "moved_to", aside)
+		}
+		return r.results.resume(0)
+	}
 	if saved == nil {
 		return r.results.resume(0)
 	}

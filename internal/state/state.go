@@ -119,6 +119,9 @@ func (s *Store) open() error {
 	if err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("%w: it is no file", ErrDamaged)
 	}
+	if err == nil && info.Size() == 0 {
+		return fmt.Errorf("%w: it is empty", ErrDamaged)
+	}
 	created := errors.Is(err, os.ErrNotExist)
 	err = s.openAs(&bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType})
 	if err == nil {
