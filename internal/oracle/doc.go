@@ -6,7 +6,7 @@
 //
 // It is not fast, does not stream, holds the whole log and all windows in memory,
 // and is imported by tests only. It knows the default envelope, no other mapping,
-// no deduplication and no pairing of labels.
+// and no pairing of labels.
 //
 // Guarantees: Run is a pure function of the setup and the lanes. Counts are
 // exact, sums are compensated, quantiles are elements of the sorted values. A

@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -20,12 +21,14 @@ type lane struct {
 	// live has, for each model, the largest accepted event time of each live
 	// version.
 	live []map[string]int64
+	// ids has the times of all accepted events by kind, model and id.
+	ids map[string][]int64
 	// accepted are the predictions that count, with the version they count for.
 	accepted []*entry
 }
 
 func newLane(setup Setup) *lane {
-	l := &lane{setup: setup, largest: map[event.Kind]int64{event.Prediction: math.MinInt64, event.Label: math.MinInt64}}
+	l := &lane{setup: setup, ids: map[string][]int64{}, largest: map[event.Kind]int64{event.Prediction: math.MinInt64, event.Label: math.MinInt64}}
 	for range setup.Models {
 		l.live = append(l.live, map[string]int64{})
 	}
@@ -43,6 +46,8 @@ func (l *lane) take(m Message) {
 		l.ledger.Rejected[reason]++
 	case l.late(e):
 		l.ledger.Late++
+	case l.repeated(e):
+		l.ledger.Duplicate++
 	default:
 		l.ledger.Accepted++
 		l.accept(e)
@@ -70,6 +75,22 @@ func (l *lane) late(e entry) bool {
 	}
 	watermark := largest - int64(l.setup.Lateness)
 	return watermark >= floor(e.time, l.setup.Pane)+int64(l.setup.Pane)
+}
+
+// repeated reports whether an event with the id was accepted before, not too far away in time.
+func (l *lane) repeated(e entry) bool {
+	span := int64(l.setup.Deduplicate)
+	if span == 0 || e.id == "" {
+		return false
+	}
+	key := fmt.Sprint(e.kind, e.model, " ", e.id)
+	for _, at := range l.ids[key] {
+		if max(at-e.time, e.time-at) <= span {
+			return true
+		}
+	}
+	l.ids[key] = append(l.ids[key], e.time)
+	return false
 }
 
 func (l *lane) accept(e entry) {

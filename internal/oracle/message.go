@@ -15,6 +15,7 @@ import (
 // entry is one message that could be read.
 type entry struct {
 	kind  event.Kind
+	id    string
 	time  int64
 	model int
 	// The rest is for predictions only.
@@ -82,10 +83,10 @@ func readEnvelope(setup Setup, root map[string]any, e *entry) bool {
 	default:
 		return false
 	}
-	if _, ok := readName(root["id"]); !ok || e.kind == event.Label && root["id"] == nil {
+	var ok bool
+	if e.id, ok = readName(root["id"]); !ok || e.kind == event.Label && root["id"] == nil {
 		return false
 	}
-	var ok bool
 	e.version, ok = readName(root["version"])
 	return ok
 }

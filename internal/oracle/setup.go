@@ -14,6 +14,8 @@ type Setup struct {
 	Lateness time.Duration
 	// MaxFuture is how far an event may be ahead of its record.
 	MaxFuture time.Duration
+	// Deduplicate is how long a repeated id of a model is found; 0 is never.
+	Deduplicate time.Duration
 }
 
 // Model is one model of the group.
