@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"slices"
@@ -9,122 +10,132 @@ import (
 	"time"
 
 	"github.com/streammon/streammon/internal/consumer"
+	"github.com/streammon/streammon/internal/sketch"
 )
 
-// deadLetters writes rejected messages to a topic, as the owner of the group. The lanes
-// wait when it falls behind, but not while writing fails: letters that have no place
-// are dropped then, and counted. A
-// member that is not the owner, or not yet, holds its newest letters back; when it becomes the
+// deadLetters writes rejected messages to a topic or a file, as the owner of the group, in the
+// order in which they were rejected. What cannot be written waits, up to a limit; then
+// reading waits too, or letters are dropped and counted, as the config says.
+//
+// A member that is not the owner, or not yet, holds its newest letters back; when it becomes the
 // owner it writes those from the offsets on that the group has committed, which is
-// how far the owner before had written.
+// how far the owner before had written. Letters that wait are part of the state. A letter may be
+// written twice, when a process ends between writing and saving.
 type deadLetters struct {
-	writer    *consumer.Writer
+	letterOptions
+	writer    letterWriter
 	owner     func() bool
 	committed func(ctx context.Context, topics map[string][]int) (map[string]map[int]int64, error)
 	logger    *slog.Logger
-	queue     chan consumer.DeadLetter
-	ended     chan struct{}
+	wake      chan struct{}
 
 	mu      sync.Mutex
+	room    sync.Cond
+	waiting []consumer.DeadLetter // the oldest first
+	size    int                   // of what waits, in bytes
 	count   map[partitionKey]uint64
-	waiting map[partitionKey][]int64 // offsets of letters that are not written yet
-	held    []consumer.DeadLetter
-	size    int       // of what is held, in bytes
+	lost    map[partitionKey]uint64
 	failing bool      // the last write failed
 	since   time.Time // when the write under way began; zero if there is none
-	lost    map[partitionKey]uint64
+	ended   bool
 }
 
-func newDeadLetters(w *consumer.Writer, c *consumer.Consumer, untilEnd bool, l *slog.Logger) *deadLetters {
+// letterOptions are what the config says of dead letters.
+type letterOptions struct {
+	// Block makes reading wait while letters cannot be written; else they are dropped.
+	Block bool
+	// Redact leaves keys and payloads out.
+	Redact bool
+}
+
+// letterWriter stores letters; when it returns nil they are stored.
+type letterWriter interface {
+	Write(ctx context.Context, letters ...consumer.DeadLetter) error
+	Close() error
+}
+
+func newDeadLetters(w letterWriter, o letterOptions, c *consumer.Consumer, untilEnd bool, l *slog.Logger) *deadLetters {
 	d := &deadLetters{
-		writer: w, owner: c.Owner, committed: c.Committed, logger: l, queue: make(chan consumer.DeadLetter, 1000), ended: make(chan struct{}),
-		count: map[partitionKey]uint64{}, waiting: map[partitionKey][]int64{}, lost: map[partitionKey]uint64{},
+		letterOptions: o, writer: w, owner: c.Owner, committed: c.Committed, logger: l, wake: make(chan struct{}, 1),
+		count: map[partitionKey]uint64{}, lost: map[partitionKey]uint64{},
 	}
+	d.room.L = &d.mu
 	if untilEnd { // a job writes all it rejects
-		d.owner = func() bool { return true }
-		d.committed = func(context.Context, map[string][]int) (map[string]map[int]int64, error) { return nil, nil }
+		d.owner, d.committed = func() bool { return true }, nil
 	}
 	return d
 }
 
-// Limits of what is held back; beyond them the oldest letters go.
 const (
+	// Limits of what waits while nobody writes; beyond them the oldest letters go.
 	maxHeld      = 10_000
 	maxHeldBytes = 32 << 20
+	// maxWaitingLetters is how many letters of the owner wait before reading does.
+	maxWaitingLetters = 1000
+	// slowWrite is how long a write may take before reading waits no more.
+	slowWrite = 2 * time.Second
+
+	letterBatch = 500                    // how many letters are written at a time at most
+	lookForWork = 200 * time.Millisecond // how often ownership is looked at
+	lastLetters = 3 * time.Second        // how long writing goes on at the end
 )
 
-// add takes a letter, whose bytes are copied.
+// add takes a letter, whose bytes are copied. It never waits: wait does.
 func (d *deadLetters) add(l consumer.DeadLetter) {
 	l.Size = len(l.Payload)
+	if d.Redact {
+		l.Key, l.Payload = nil, nil
+	}
 	l.Payload = slices.Clone(l.Payload[:min(len(l.Payload), consumer.MaxDeadLetter)])
 	l.Key = slices.Clone(l.Key)
+	owner := d.owner()
 	d.mu.Lock()
-	if !d.owner() || len(d.held) > 0 { // what is held goes first
-		d.hold(l)
-		d.mu.Unlock()
+	defer d.mu.Unlock()
+	if owner && !d.Block && d.stuck() && len(d.waiting) >= maxWaitingLetters {
+		d.lost[keyOf(&l)]++
 		return
 	}
-	k := keyOf(&l)
-	if d.stuck() && len(d.queue) == cap(d.queue) {
-		d.lost[k]++
-		d.mu.Unlock()
-		return
-	}
-	d.waiting[k] = append(d.waiting[k], l.Offset)
-	d.mu.Unlock()
-	select {
-	case d.queue <- l:
-		return
-	default:
-	}
-	for {
-		select {
-		case d.queue <- l:
-			return
-		case <-d.ended:
-			return
-		case <-time.After(heldEvery):
-			if d.giveUp(k, l.Offset) {
-				return
-			}
+	d.waiting = append(d.waiting, l)
+	d.size += len(l.Payload)
+	if !owner { // the owner writes them
+		for len(d.waiting) > maxHeld || d.size > maxHeldBytes {
+			d.drop(1)
 		}
+	}
+	select {
+	case d.wake <- struct{}{}:
+	default:
 	}
 }
 
-// slowWrite is how long a write may take before the lanes wait no more.
-const slowWrite = 2 * time.Second
+// wait returns when there is room for more, or stop returns true; Wake makes it look.
+func (d *deadLetters) wait(stop func() bool) {
+	if d == nil || !d.owner() {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for len(d.waiting) >= maxWaitingLetters && (d.Block || !d.stuck()) && !d.ended && !stop() && d.owner() {
+		d.room.Wait()
+	}
+}
 
 // stuck reports whether letters are not written at present.
 func (d *deadLetters) stuck() bool {
 	return d.failing || !d.since.IsZero() && time.Since(d.since) > slowWrite
 }
 
-// giveUp drops a letter that found no place, if writing fails.
-func (d *deadLetters) giveUp(k partitionKey, offset int64) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !d.stuck() {
-		return false
+// drop removes the oldest letters that wait.
+func (d *deadLetters) drop(n int) {
+	for i := range d.waiting[:n] {
+		d.size -= len(d.waiting[i].Payload)
+		d.waiting[i] = consumer.DeadLetter{}
 	}
-	d.waiting[k] = slices.DeleteFunc(d.waiting[k], func(o int64) bool { return o == offset })
-	d.lost[k]++
-	return true
+	d.waiting = d.waiting[n:]
+	d.room.Broadcast()
 }
 
 func keyOf(l *consumer.DeadLetter) partitionKey { return partitionKey{l.Topic, l.Partition} }
-
-func (d *deadLetters) hold(l consumer.DeadLetter) {
-	d.held = append(d.held, l)
-	d.size += len(l.Payload)
-	for len(d.held) > maxHeld || d.size > maxHeldBytes {
-		d.size -= len(d.held[0].Payload)
-		if d.owner() { // else the owner writes it
-			d.lost[keyOf(&d.held[0])]++
-		}
-		d.held[0] = consumer.DeadLetter{}
-		d.held = d.held[1:]
-	}
-}
 
 // commitable returns the offset up to which nothing of the partition waits to be written,
 // at most next.
@@ -134,141 +145,147 @@ func (d *deadLetters) commitable(k partitionKey, next int64) int64 {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for i := range d.held {
-		if keyOf(&d.held[i]) == k {
-			return min(next, d.held[i].Offset)
+	for i := range d.waiting {
+		if keyOf(&d.waiting[i]) == k {
+			return min(next, d.waiting[i].Offset)
 		}
-	}
-	if w := d.waiting[k]; len(w) > 0 {
-		return min(next, w[0])
 	}
 	return next
 }
 
-const (
-	letterBatch = 500                    // how many letters are written at a time at most
-	heldEvery   = 200 * time.Millisecond // how often it is looked whether held letters may go
-	lastLetters = 3 * time.Second        // how long writing goes on at the end
-)
-
 // run writes until the context ends, and then what is left, for a short time.
 func (d *deadLetters) run(ctx context.Context) error {
 	defer d.writer.Close()
-	defer close(d.ended)
+	defer d.end()
 	writing, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastLetters, cancel) })()
-	ticker := time.NewTicker(heldEvery)
+	defer context.AfterFunc(ctx, func() {
+		d.room.Broadcast()
+		time.AfterFunc(lastLetters, cancel)
+	})()
+	ticker := time.NewTicker(lookForWork)
 	defer ticker.Stop()
+	owned := false
 	for {
 		select {
 		case <-ctx.Done():
-			for len(d.queue) > 0 && writing.Err() == nil {
-				d.write(writing, d.gather(nil))
-			}
-			d.release(writing)
+			d.writeAll(writing, &owned)
 			return nil
-		case l := <-d.queue:
-			d.write(writing, d.gather([]consumer.DeadLetter{l}))
+		case <-d.wake:
 		case <-ticker.C:
-			d.release(writing)
+			d.room.Broadcast() // a write may have become slow, or ownership gone
 		}
+		d.writeAll(writing, &owned)
 	}
 }
 
-// release writes what is held, once this member is the owner.
-func (d *deadLetters) release(ctx context.Context) {
-	if !d.owner() {
-		return
+func (d *deadLetters) end() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ended = true
+	d.room.Broadcast()
+}
+
+// writeAll writes what waits while this member is the owner; owned says whether it was before.
+func (d *deadLetters) writeAll(ctx context.Context, owned *bool) {
+	for ctx.Err() == nil {
+		if !d.owner() {
+			*owned = false
+			return
+		}
+		if !*owned {
+			if !d.takeOver(ctx) {
+				return
+			}
+			*owned = true
+		}
+		batch := d.oldest()
+		if len(batch) == 0 {
+			return
+		}
+		d.write(ctx, batch)
 	}
+}
+
+// takeOver drops the letters that the owner before has written.
+func (d *deadLetters) takeOver(ctx context.Context) bool {
 	d.mu.Lock()
 	topics := map[string][]int{}
-	for _, l := range d.held {
+	for _, l := range d.waiting {
 		if !slices.Contains(topics[l.Topic], l.Partition) {
 			topics[l.Topic] = append(topics[l.Topic], l.Partition)
 		}
 	}
 	d.mu.Unlock()
-	if len(topics) == 0 {
-		return
+	if len(topics) == 0 || d.committed == nil {
+		return true
 	}
 	done, err := d.committed(ctx, topics)
 	if err != nil {
 		d.logger.Warn("dead letters wait", "error", err)
-		return
+		return false
 	}
-	for ctx.Err() == nil {
-		batch, more := d.take(done)
-		if len(batch) > 0 {
-			d.write(ctx, batch)
-		}
-		if !more {
-			return
-		}
-	}
-}
-
-// take moves held letters to those that wait to be written; done are the offsets before
-// which they were written by another.
-func (d *deadLetters) take(done map[string]map[int]int64) (batch []consumer.DeadLetter, more bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for len(d.held) > 0 && len(batch) < letterBatch {
-		l := d.held[0]
-		d.held = d.held[1:]
-		d.size -= len(l.Payload)
-		if l.Offset >= done[l.Topic][l.Partition] {
-			k := keyOf(&l)
-			d.waiting[k] = append(d.waiting[k], l.Offset)
-			batch = append(batch, l)
+	d.waiting = slices.DeleteFunc(d.waiting, func(l consumer.DeadLetter) bool {
+		written := l.Offset < done[l.Topic][l.Partition]
+		if written {
+			d.size -= len(l.Payload)
 		}
-	}
-	return batch, len(d.held) > 0
+		return written
+	})
+	d.room.Broadcast()
+	return true
 }
 
-// gather adds what is queued, without waiting.
-func (d *deadLetters) gather(letters []consumer.DeadLetter) []consumer.DeadLetter {
-	for len(letters) < letterBatch {
-		select {
-		case l := <-d.queue:
-			letters = append(letters, l)
-		default:
-			return letters
-		}
-	}
-	return letters
+// oldest returns the letters to write next. They wait until they are written.
+func (d *deadLetters) oldest() []consumer.DeadLetter {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.waiting[:min(len(d.waiting), letterBatch)])
 }
 
-// write retries until the letters are stored or the context ends.
+// write tries to store the letters. If it fails it waits for a second.
 func (d *deadLetters) write(ctx context.Context, letters []consumer.DeadLetter) {
-	for failures := 0; ctx.Err() == nil; failures++ {
-		d.began(time.Now())
-		err := d.writer.Write(ctx, letters...)
-		if errors.Is(err, consumer.ErrTooLarge) {
-			d.writeSmall(ctx, letters)
-			d.ranOut(false)
-			return
-		}
-		d.ranOut(err != nil)
-		if err == nil {
-			d.wrote(letters)
-			return
-		}
-		if failures == 0 {
-			d.logger.Error("cannot write dead letters; those for which there is no room are dropped", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
+	d.began(time.Now())
+	err := d.writer.Write(ctx, letters...)
+	if errors.Is(err, consumer.ErrTooLarge) {
+		d.writeSmall(ctx, letters)
+		return
 	}
+	if d.done(letters, err) {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Second):
+	}
+}
+
+// done notes the outcome of a write, and reports whether it succeeded.
+func (d *deadLetters) done(letters []consumer.DeadLetter, err error) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil && !d.failing {
+		d.logger.Error("cannot write dead letters, retrying", "error", err, "reading_waits", d.Block)
+	}
+	d.failing, d.since = err != nil, time.Time{}
+	d.room.Broadcast()
+	if err != nil {
+		return false
+	}
+	for i := range letters {
+		d.count[keyOf(&letters[i])]++
+	}
+	d.drop(len(letters))
+	return true
 }
 
 // smallLetter is how much is kept of the payload of a letter that the topic does not take.
 const smallLetter = 256
 
 // writeSmall writes letters one by one, with less of their payloads where they are too
-// large for the topic, and drops those that are still too large.
+// large for the topic, and drops those that are still too large. It ends when a write fails.
 func (d *deadLetters) writeSmall(ctx context.Context, letters []consumer.DeadLetter) {
 	for _, l := range letters {
 		err := d.writer.Write(ctx, l)
@@ -276,15 +293,13 @@ func (d *deadLetters) writeSmall(ctx context.Context, letters []consumer.DeadLet
 			l.Payload, l.Key = l.Payload[:min(len(l.Payload), smallLetter)], nil
 			err = d.writer.Write(ctx, l)
 		}
-		one := []consumer.DeadLetter{l}
-		switch {
-		case err == nil:
-			d.wrote(one)
-		case errors.Is(err, consumer.ErrTooLarge):
+		if errors.Is(err, consumer.ErrTooLarge) {
 			d.logger.Error("the dead-letter topic does not take even a small letter; it is dropped", "error", err)
 			d.giveAway(&l)
-		default:
-			d.write(ctx, one)
+			continue
+		}
+		if !d.done([]consumer.DeadLetter{l}, err) {
+			return
 		}
 	}
 }
@@ -295,29 +310,13 @@ func (d *deadLetters) began(now time.Time) {
 	d.since = now
 }
 
-func (d *deadLetters) ranOut(failed bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.failing, d.since = failed, time.Time{}
-}
-
-// giveAway counts a letter as lost.
+// giveAway counts the oldest letter as lost.
 func (d *deadLetters) giveAway(l *consumer.DeadLetter) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	k := keyOf(l)
-	d.lost[k]++
-	d.waiting[k] = d.waiting[k][1:]
-}
-
-func (d *deadLetters) wrote(letters []consumer.DeadLetter) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i := range letters {
-		k := keyOf(&letters[i])
-		d.count[k]++
-		d.waiting[k] = d.waiting[k][1:]
-	}
+	d.lost[keyOf(l)]++
+	d.since = time.Time{}
+	d.drop(1)
 }
 
 // account returns how many letters of the partition were written and how many lost.
@@ -328,4 +327,48 @@ func (d *deadLetters) account(k partitionKey) (written, lost uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.count[k], d.lost[k]
+}
+
+// snapshot returns the letters that wait. They never change.
+func (d *deadLetters) snapshot() []consumer.DeadLetter {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.waiting)
+}
+
+// restore makes letters wait that waited when the state was saved.
+func (d *deadLetters) restore(letters []consumer.DeadLetter) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.waiting = letters
+	for i := range letters {
+		d.size += len(letters[i].Payload)
+	}
+}
+
+// lettersVersion is the version of the form of appendLetters, its first byte.
+const lettersVersion = 1
+
+func appendLetters(letters []consumer.DeadLetter) []byte {
+	b := binary.AppendUvarint([]byte{lettersVersion}, uint64(len(letters)))
+	for i := range letters {
+		l := &letters[i]
+		b = binary.AppendUvarint(sketch.AppendText(b, l.Topic), uint64(l.Partition))
+		b = sketch.AppendText(binary.AppendVarint(b, l.Offset), l.Reason)
+		b = sketch.AppendText(sketch.AppendText(b, string(l.Key)), string(l.Payload))
+		b = binary.AppendUvarint(b, uint64(l.Size))
+	}
+	return b
+}
+
+func readLetterState(b []byte) (letters []consumer.DeadLetter, err error) {
+	d := sketch.NewDecoder(b)
+	d.Begin(lettersVersion)
+	for range d.Length(7) {
+		l := consumer.DeadLetter{Topic: d.Text(), Partition: int(d.Count()), Offset: d.Varint(), Reason: d.Text()}
+		l.Key, l.Payload, l.Size = []byte(d.Text()), []byte(d.Text()), int(d.Count())
+		letters = append(letters, l)
+	}
+	_, err = d.End("dead letters")
+	return letters, err
 }

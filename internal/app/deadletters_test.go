@@ -3,13 +3,21 @@ package app
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/streammon/streammon/internal/consumer"
 	"github.com/streammon/streammon/internal/monitor"
 	"github.com/streammon/streammon/internal/testkafka"
 )
@@ -127,4 +135,197 @@ func letters(s *monitor.Snapshot) (n uint64) {
 		n += p.DeadLetters
 	}
 	return n
+}
+
+// brokenWriter stores letters, while it is not broken.
+type brokenWriter struct {
+	mu      sync.Mutex
+	broken  bool
+	letters []consumer.DeadLetter
+}
+
+func (w *brokenWriter) Write(_ context.Context, letters ...consumer.DeadLetter) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.broken {
+		return errors.New("broken")
+	}
+	w.letters = append(w.letters, letters...)
+	return nil
+}
+
+func (w *brokenWriter) Close() error { return nil }
+
+func (w *brokenWriter) set(broken bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.broken = broken
+}
+
+func (w *brokenWriter) written() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.letters)
+}
+
+// letterRig is a running deadLetters of an owner over a writer.
+func letterRig(t *testing.T, w *brokenWriter, o letterOptions) *deadLetters {
+	t.Helper()
+	d := newDeadLetters(w, o, &consumer.Consumer{}, true, testLogger(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = d.run(ctx)
+	}()
+	t.Cleanup(func() {
+		w.set(false)
+		cancel()
+		<-ended
+	})
+	return d
+}
+
+func addLetters(d *deadLetters, from, to int) {
+	for i := from; i < to; i++ {
+		d.add(consumer.DeadLetter{Topic: "p", Offset: int64(i), Reason: "syntax", Key: []byte("secret key"), Payload: []byte("secret payload")})
+	}
+}
+
+func awaitTrue(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); !f(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("not within 15 s: ", what)
+		}
+	}
+}
+
+// TestLettersBlock: while letters cannot be written, reading waits, and nothing is lost.
+func TestLettersBlock(t *testing.T) {
+	w := &brokenWriter{broken: true}
+	d := letterRig(t, w, letterOptions{Block: true, Redact: true})
+	addLetters(d, 0, maxWaitingLetters)
+	passed := make(chan struct{})
+	go func() {
+		d.wait(func() bool { return false })
+		close(passed)
+	}()
+	select {
+	case <-passed:
+		t.Fatal("reading goes on")
+	case <-time.After(slowWrite + 500*time.Millisecond):
+	}
+	w.set(false)
+	<-passed
+	awaitTrue(t, "all letters", func() bool { return w.written() == maxWaitingLetters })
+	for i, l := range w.letters {
+		if l.Offset != int64(i) || len(l.Key)+len(l.Payload) > 0 || l.Size != len("secret payload") {
+			t.Fatalf("letter %d is %+v", i, l)
+		}
+	}
+	if _, lost := d.account(partitionKey{"p", 0}); lost > 0 {
+		t.Errorf("%d letters are lost", lost)
+	}
+}
+
+// TestLettersDrop: while letters cannot be written, reading goes on, and what finds no room is
+// counted.
+func TestLettersDrop(t *testing.T) {
+	w := &brokenWriter{broken: true}
+	d := letterRig(t, w, letterOptions{})
+	addLetters(d, 0, maxWaitingLetters)
+	d.wait(func() bool { return false })
+	addLetters(d, maxWaitingLetters, maxWaitingLetters+500)
+	w.set(false)
+	k := partitionKey{"p", 0}
+	awaitTrue(t, "all letters", func() bool { written, _ := d.account(k); return written == maxWaitingLetters })
+	if _, lost := d.account(k); lost != 500 || w.written() != maxWaitingLetters {
+		t.Errorf("%d lost, %d written", lost, w.written())
+	}
+	if got := d.commitable(k, 7777); got != 7777 {
+		t.Errorf("commits to %d", got)
+	}
+}
+
+// TestLettersSurvive: what waits is part of the state.
+func TestLettersSurvive(t *testing.T) {
+	w := &brokenWriter{broken: true}
+	d := letterRig(t, w, letterOptions{})
+	addLetters(d, 5, 10)
+	if got := d.commitable(partitionKey{"p", 0}, 10); got != 5 {
+		t.Errorf("commits to %d before they are written", got)
+	}
+	letters, err := readLetterState(appendLetters(d.snapshot()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := &brokenWriter{}
+	again := newDeadLetters(next, letterOptions{}, &consumer.Consumer{}, true, testLogger(t))
+	again.restore(letters)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := again.run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(d.snapshot(), next.letters); d != "" || len(next.letters) != 5 {
+		t.Error(d)
+	}
+}
+
+func FuzzReadLetters(f *testing.F) {
+	f.Add(appendLetters([]consumer.DeadLetter{{Topic: "t", Partition: 1, Offset: 2, Reason: "syntax", Key: []byte("k"), Payload: []byte("p"), Size: 1}}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		letters, err := readLetterState(b)
+		if err != nil {
+			return
+		}
+		if again, err := readLetterState(appendLetters(letters)); err != nil || !cmp.Equal(letters, again, cmpopts.EquateEmpty()) {
+			t.Errorf("%v, %v", again, err)
+		}
+	})
+}
+
+// TestLetterFile writes more than two files have room for: what is there is whole lines, the
+// newest, and no more than the limit. A full disk leaves no half line.
+func TestLetterFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "rejected.jsonl")
+	const limit = 1 << 20
+	f := newLetterFile(name, limit)
+	defer f.Close()
+	for i := range 400 {
+		payload := bytes.Repeat([]byte{'x'}, 10*i)
+		if i%2 == 1 {
+			payload = bytes.Repeat([]byte{0xff}, 10*i)
+		}
+		err := f.Write(t.Context(), consumer.DeadLetter{Topic: "p", Partition: 1, Offset: int64(2 * i), Reason: "syntax", Payload: payload, Size: 10 * i},
+			consumer.DeadLetter{Topic: "p", Partition: 1, Offset: int64(2*i + 1), Reason: "a\"b\n", Key: []byte("k")})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all []byte
+	for _, n := range []string{name + ".1", name} {
+		data, err := os.ReadFile(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, data...)
+	}
+	if len(all) > limit || len(all) < limit/2 {
+		t.Errorf("the files have %d bytes", len(all))
+	}
+	lines := bytes.Split(bytes.TrimSuffix(all, []byte("\n")), []byte("\n"))
+	for i, line := range lines {
+		var l letterLine
+		if err := json.Unmarshal(line, &l); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		if want := int64(800 - len(lines) + i); l.Offset != want || l.Topic != "p" || l.Partition != 1 {
+			t.Fatalf("line %d is %+v, want offset %d", i, l, want)
+		}
+		if size := max(len(l.Payload), len(l.PayloadBase64)); size != l.Size {
+			t.Fatalf("a payload of %d bytes, want %d", size, l.Size)
+		}
+	}
 }

@@ -13,15 +13,19 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/streammon/streammon/internal/consumer"
 	"github.com/streammon/streammon/internal/monitor"
 	"github.com/streammon/streammon/internal/pipeline"
 	"github.com/streammon/streammon/internal/sketch"
 	"github.com/streammon/streammon/internal/state"
 )
 
-// resultsName is where the store keeps how far the results were written. It is no
-// topic's name.
-const resultsName = ":results"
+// Where the store keeps how far the results were written, and the dead letters that wait. They are
+// no topics' names.
+const (
+	resultsName = ":results"
+	lettersName = ":dead-letters"
+)
 
 // Reasons of beginning anew with a part of the state.
 const (
@@ -44,6 +48,7 @@ type keeper struct {
 	configs  []string
 	sink     *pipeline.Sequencer
 	results  *resultWriter
+	letters  *deadLetters // nil: none
 	parts    func() []pipeline.Part
 
 	// ended: some partition was read to its declared end. From then on views hold what is
@@ -88,7 +93,7 @@ func (k *keeper) load(models []*modelGroup) (map[string]*state.Loaded, error) {
 	for _, m := range models {
 		k.names, k.configs = append(k.names, m.predictions), append(k.configs, fingerprint(m.monitor))
 	}
-	names := append(slices.Clone(k.names), resultsName)
+	names := append(slices.Clone(k.names), resultsName, lettersName)
 	loaded, errs, err := k.store.Load(names)
 	if errors.Is(err, state.ErrDamaged) {
 		aside, failed := k.store.SetAside()
@@ -230,11 +235,15 @@ func (k *keeper) save() time.Duration {
 	}
 	state.Step("begin")
 	var written int64
+	var letters []consumer.DeadLetter
 	ended := false
 	cut := pipeline.TakeCut(k.groups, k.parts(), k.sink, k.anew, func() {
 		ended = k.ended.Load()
 		if k.results != nil {
 			written = k.results.length
+		}
+		if k.letters != nil {
+			letters = k.letters.snapshot()
 		}
 	})
 	if ended {
@@ -246,7 +255,7 @@ func (k *keeper) save() time.Duration {
 		cut.Follow(k.unsaved)
 	}
 	k.unsaved, k.anew = cut, false
-	size, err := k.store1(cut, written)
+	size, err := k.store1(cut, written, letters)
 	took := time.Since(began)
 	if err != nil {
 		k.failed(err)
@@ -270,7 +279,7 @@ func (k *keeper) save() time.Duration {
 }
 
 // store1 writes the cut, after the results that it counts on are on the disk.
-func (k *keeper) store1(cut *pipeline.Cut, written int64) (size int, err error) {
+func (k *keeper) store1(cut *pipeline.Cut, written int64, letters []consumer.DeadLetter) (size int, err error) {
 	groups, waiting := cut.Snapshots()
 	var snapshots []state.Snapshot
 	for i, g := range groups {
@@ -292,6 +301,9 @@ func (k *keeper) store1(cut *pipeline.Cut, written int64) (size int, err error) 
 		}
 		state.Step("results")
 		snapshots = append(snapshots, state.Snapshot{Group: resultsName, State: appendResults(k.results.name(), written, waiting)})
+	}
+	if k.letters != nil {
+		snapshots = append(snapshots, state.Snapshot{Group: lettersName, State: appendLetters(letters)})
 	}
 	return size, k.store.Save(snapshots, time.Now())
 }

@@ -90,8 +90,12 @@ func newRunner(ctx context.Context, c *config.Config, models []*modelGroup, o Ru
 	if r.consumer, err = consumer.New(cc, r); err != nil {
 		return nil, err
 	}
+	options := letterOptions{Block: c.DeadLetters.WhenDown == "block", Redact: c.DeadLetters.Redact}
 	if c.Kafka.DeadLetterTopic != "" {
-		r.deadLetters = newDeadLetters(consumer.NewWriter(cc, c.Kafka.DeadLetterTopic), r.consumer, o.UntilEnd, o.Logger)
+		r.deadLetters = newDeadLetters(consumer.NewWriter(cc, c.Kafka.DeadLetterTopic), options, r.consumer, o.UntilEnd, o.Logger)
+	}
+	if c.DeadLetters.File != "" {
+		r.deadLetters = newDeadLetters(newLetterFile(c.DeadLetters.File, int64(c.DeadLetters.MaxFileBytes)), options, r.consumer, o.UntilEnd, o.Logger)
 	}
 	if c.State.Dir != "" {
 		if r.keeper, err = openKeeper(c.State.Dir, c.State.SaveInterval, o.Build.Version, o.Logger); err != nil {
@@ -116,7 +120,7 @@ func (r *runner) begin(models []*modelGroup) error {
 		if loaded, err = k.load(models); err != nil {
 			return err
 		}
-		k.sink, k.results, k.parts = r.sink, r.results, r.parts
+		k.sink, k.results, k.letters, k.parts = r.sink, r.results, r.deadLetters, r.parts
 	}
 	for i, m := range models {
 		g := r.newGroup(i, m)
@@ -138,6 +142,13 @@ func (r *runner) begin(models []*modelGroup) error {
 	}
 	if k != nil {
 		k.groups = r.groups
+	}
+	if l := loaded[lettersName]; l != nil && r.deadLetters != nil {
+		letters, err := readLetterState(l.State)
+		if err != nil {
+			return err
+		}
+		r.deadLetters.restore(letters)
 	}
 	return r.resume(loaded[resultsName])
 }

@@ -177,7 +177,7 @@ func (r *runner) HandleBatch(ctx context.Context, b *consumer.Batch) error {
 			"topic", b.Topic, "partition", b.Partition, "offset", b.First, "retention_gap", b.Gap, "unreadable_batches", b.SkippedBatches, "topic_made_anew", b.Restarted)
 	}
 	p.intake.Arrive(pipeline.Arrival{Log: b.TopicID, First: b.First, Gap: b.Gap, Lost: lost, Restart: b.Restarted})
-	p.take(b)
+	p.take(b, func() { r.deadLetters.wait(func() bool { return ctx.Err() != nil }) })
 	if b.Done {
 		r.keeper.end()
 		p.intake.Finish()
@@ -222,8 +222,8 @@ func (p *partition) account(b *consumer.Batch) {
 const takeChunk = 256
 
 // take hands the batch to the intake in runs of consecutive offsets, so that the
-// offset of a dead letter is known.
-func (p *partition) take(b *consumer.Batch) {
+// offset of a dead letter is known. It calls wait between them.
+func (p *partition) take(b *consumer.Batch, wait func()) {
 	for i := 0; i < len(b.Records); {
 		p.messages, p.offset = p.messages[:0], b.Records[i].Offset
 		for ; i < len(b.Records) && b.Records[i].Offset == p.offset+int64(len(p.messages)) && len(p.messages) < takeChunk; i++ {
@@ -235,6 +235,7 @@ func (p *partition) take(b *consumer.Batch) {
 		}
 		p.records = b.Records[i-len(p.messages) : i]
 		p.intake.Take(p.messages, p.offset+int64(len(p.messages)))
+		wait()
 	}
 	p.intake.Take(nil, b.Next) // what follows the last message is not for us
 }

@@ -5,9 +5,10 @@ import "time"
 // Config is a whole config file with its defaults. Lists are in the file's order;
 // file names are relative to the config's own folder, already resolved.
 type Config struct {
-	Kafka   Kafka
-	State   State
-	Windows []Window
+	Kafka       Kafka
+	DeadLetters DeadLetters
+	State       State
+	Windows     []Window
 	// Pane is the length of the shortest piece of time that is kept; it divides a
 	// minute.
 	Pane time.Duration
@@ -73,6 +74,18 @@ type SASL struct {
 	Username     string
 	Password     string
 	PasswordFile string
+}
+
+// DeadLetters says what becomes of rejected messages beside Kafka.DeadLetterTopic.
+type DeadLetters struct {
+	// File takes them as JSON lines; empty if no file does. With the one before it has at most
+	// MaxFileBytes.
+	File         string
+	MaxFileBytes int
+	// WhenDown is drop or block: what is done when neither topic nor file can be written.
+	WhenDown string
+	// Redact leaves keys and payloads out.
+	Redact bool
 }
 
 // State is where what must survive a restart is kept.

@@ -21,7 +21,7 @@ func allKeys() []string {
 	const model = "models[]."
 	return slices.Concat(
 		keysOf("", topKeys), keysOf("kafka.", kafkaKeys), keysOf("kafka.tls.", tlsKeys), keysOf("kafka.sasl.", saslKeys),
-		keysOf("state.", stateKeys), keysOf("limits.", limitKeys), keysOf(model, modelKeys), keysOf(model+"topics.", topicKeys),
+		keysOf("state.", stateKeys), keysOf("dead_letters.", deadLetterKeys), keysOf("limits.", limitKeys), keysOf(model, modelKeys), keysOf(model+"topics.", topicKeys),
 		keysOf(model+"reference.", referenceKeys), keysOf(model+"labels.", labelKeys), keysOf(model+"features.NAME.", featureKeys),
 		keysOf(model+"segments[].", segmentKeys), keysOf(model+"drift.", driftKeys), keysOf(model+"mapping.", mappingKeys),
 		keysOf(model+"mapping.errors.", errorKeys),

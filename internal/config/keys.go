@@ -19,6 +19,7 @@ func defaults() *Config {
 			Group: "streammon", ClientID: "streammon", Isolation: "read_committed",
 			Start: Start{Policy: "window"}, SessionTimeout: 10 * time.Second,
 		},
+		DeadLetters:     DeadLetters{MaxFileBytes: 64 << 20, WhenDown: "drop"},
 		State:           State{SaveInterval: 10 * time.Second},
 		Windows:         []Window{{"5m", 5 * time.Minute}, {"1h", time.Hour}, {"24h", day}},
 		Pane:            10 * time.Second,
@@ -34,6 +35,7 @@ const century = 36525 * day
 
 var topKeys = []field[Config]{
 	{key: "kafka", read: func(v value, c *Config) { v.kafka(&c.Kafka) }},
+	{key: "dead_letters", read: func(v value, c *Config) { object(v, deadLetterKeys, &c.DeadLetters) }},
 	{key: "state", read: func(v value, c *Config) { object(v, stateKeys, &c.State) }},
 	{key: "windows", read: func(v value, c *Config) { v.windows(&c.Windows) }},
 	{key: "pane", read: func(v value, c *Config) { v.duration(&c.Pane, time.Second, time.Minute) }},
@@ -44,6 +46,13 @@ var topKeys = []field[Config]{
 	{key: "limits", read: func(v value, c *Config) { object(v, limitKeys, &c.Limits) }},
 	{key: "max_series", read: func(v value, c *Config) { v.integer(&c.MaxSeries, 1, 1000000) }},
 	{key: "models", read: func(v value, c *Config) { v.models(&c.Models) }},
+}
+
+var deadLetterKeys = []field[DeadLetters]{
+	{key: "file", read: func(v value, d *DeadLetters) { v.file(&d.File) }},
+	{key: "max_file_bytes", read: func(v value, d *DeadLetters) { v.size(&d.MaxFileBytes, 1<<40) }},
+	{key: "when_down", read: func(v value, d *DeadLetters) { v.oneOf(&d.WhenDown, "drop", "block") }},
+	{key: "redact", read: func(v value, d *DeadLetters) { v.boolean(&d.Redact) }},
 }
 
 var stateKeys = []field[State]{

@@ -27,6 +27,9 @@ type pathOf struct {
 }
 
 // checkModels applies the rules between models. Of two the violation is at the second.
+// minLetterFile is room for some of the largest dead letters.
+const minLetterFile = 1 << 20
+
 func (r *reader) checkModels(c *Config) {
 	s := sharing{
 		reader: r, config: c, names: map[string]int{}, predictions: map[string]int{}, labels: map[string]int{},
@@ -39,6 +42,11 @@ func (r *reader) checkModels(c *Config) {
 	_, predictions := s.predictions[topic]
 	if _, labels := s.labels[topic]; predictions || labels {
 		r.fail("kafka.dead_letter_topic", "%s is a topic of a model: dead letters would be read again", quote(topic))
+	}
+	if d := &c.DeadLetters; d.File != "" && topic != "" {
+		r.fail("dead_letters.file", "is one too many: kafka.dead_letter_topic is given, too")
+	} else if d.File != "" && d.MaxFileBytes < minLetterFile {
+		r.fail("dead_letters.max_file_bytes", "%d is less than 1MiB", d.MaxFileBytes)
 	}
 }
 

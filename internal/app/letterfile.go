@@ -1,0 +1,141 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/streammon/streammon/internal/consumer"
+)
+
+// letterFile writes dead letters as JSON lines to a file. When it is full it is renamed to
+// its name and ".1", in the place of the one before: both together are never larger than
+// the limit.
+type letterFile struct {
+	name  string
+	limit int64 // in bytes
+
+	mu   sync.Mutex
+	file *os.File
+	size int64
+}
+
+func newLetterFile(name string, limit int64) *letterFile {
+	return &letterFile{name: name, limit: limit}
+}
+
+// letterLine is a dead letter in a file.
+type letterLine struct {
+	Topic     string `json:"topic"`
+	Partition int    `json:"partition"`
+	Offset    int64  `json:"offset"`
+	Reason    string `json:"reason"`
+	Size      int    `json:"size"`
+	Key       string `json:"key,omitempty"`
+	Payload   string `json:"payload,omitempty"`
+	// What is not valid UTF-8 is in Base64 instead.
+	KeyBase64     []byte `json:"key_base64,omitempty"`
+	PayloadBase64 []byte `json:"payload_base64,omitempty"`
+}
+
+func lineOf(l *consumer.DeadLetter) letterLine {
+	line := letterLine{Topic: l.Topic, Partition: l.Partition, Offset: l.Offset, Reason: l.Reason, Size: l.Size}
+	if utf8.Valid(l.Key) {
+		line.Key = string(l.Key)
+	} else {
+		line.KeyBase64 = l.Key
+	}
+	if utf8.Valid(l.Payload) {
+		line.Payload = string(l.Payload)
+	} else {
+		line.PayloadBase64 = l.Payload
+	}
+	return line
+}
+
+// Write appends the letters and returns when they are on the disk. If it fails nothing of them
+// is in the file.
+func (f *letterFile) Write(_ context.Context, letters ...consumer.DeadLetter) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for len(letters) > 0 {
+		n, err := f.write(letters)
+		if err != nil {
+			return fmt.Errorf("write dead letters to %s: %w", f.name, err)
+		}
+		letters = letters[n:]
+	}
+	return nil
+}
+
+// write appends as many letters as the file has room for, one at least.
+func (f *letterFile) write(letters []consumer.DeadLetter) (n int, err error) {
+	if f.file == nil {
+		if err := f.open(); err != nil {
+			return 0, err
+		}
+	}
+	var lines []byte
+	for i := range letters {
+		line, err := json.Marshal(lineOf(&letters[i]))
+		if err != nil {
+			return 0, err
+		}
+		if f.size+int64(len(lines)+len(line)+1) > f.limit/2 && f.size+int64(len(lines)) > 0 {
+			break
+		}
+		lines = append(append(lines, line...), '\n')
+		n++
+	}
+	if n == 0 {
+		return 0, f.rotate()
+	}
+	if _, err = f.file.Write(lines); err == nil {
+		err = f.file.Sync()
+	}
+	if err != nil {
+		return 0, errors.Join(err, f.undo())
+	}
+	f.size += int64(len(lines))
+	return n, nil
+}
+
+func (f *letterFile) open() error {
+	file, err := os.OpenFile(f.name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	f.file, f.size = file, info.Size()
+	return nil
+}
+
+// undo takes a line back that was written in part.
+func (f *letterFile) undo() error {
+	err := errors.Join(f.file.Truncate(f.size), f.file.Close())
+	f.file = nil
+	return err
+}
+
+func (f *letterFile) rotate() error {
+	err := f.file.Close()
+	f.file = nil
+	return errors.Join(err, os.Rename(f.name, f.name+".1"))
+}
+
+// Close closes the file.
+func (f *letterFile) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.file == nil {
+		return nil
+	}
+	return f.file.Close()
+}
