@@ -49,7 +49,6 @@ type keeper struct {
 	sink     *pipeline.Sequencer
 	results  *resultWriter
 	letters  *deadLetters // nil: none
-	parts    func() []pipeline.Part
 
 	// ended: some partition was read to its declared end. From then on views hold what is
 	// only true at the end, and nothing is saved any more.
@@ -237,7 +236,7 @@ func (k *keeper) save() time.Duration {
 	var written int64
 	var letters []consumer.DeadLetter
 	ended := false
-	cut := pipeline.TakeCut(k.groups, k.parts(), k.sink, k.anew, func() {
+	cut := pipeline.TakeCut(k.groups, k.sink, k.anew, func() {
 		ended = k.ended.Load()
 		if k.results != nil {
 			written = k.results.length

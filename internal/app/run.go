@@ -120,7 +120,7 @@ func (r *runner) begin(models []*modelGroup) error {
 		if loaded, err = k.load(models); err != nil {
 			return err
 		}
-		k.sink, k.results, k.letters, k.parts = r.sink, r.results, r.deadLetters, r.parts
+		k.sink, k.results, k.letters = r.sink, r.results, r.deadLetters
 	}
 	for i, m := range models {
 		g := r.newGroup(i, m)

@@ -118,6 +118,7 @@ func (r *runner) partition(name string, index int) (*partition, error) {
 			})
 		}
 	}
+	t.group.Read(pipeline.Part{Topic: k.topic, Index: k.index, Intake: p.intake})
 	r.partitions[k] = p
 	return p, nil
 }
@@ -153,15 +154,6 @@ func (r *runner) position(topic string, index int) (consumer.Position, bool) {
 	}
 	n := r.restored[topic]
 	return consumer.Position{}, n > 0 && index >= n
-}
-
-// parts are the partitions for a snapshot.
-func (r *runner) parts() []pipeline.Part {
-	var parts []pipeline.Part
-	for _, p := range r.sorted() {
-		parts = append(parts, pipeline.Part{Topic: p.key.topic, Index: p.key.index, Intake: p.intake})
-	}
-	return parts
 }
 
 // HandleBatch takes in what was read of one partition.

@@ -144,6 +144,7 @@ func (m *member) start(t *rapid.T, s *save) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		m.group.Read(Part{"p", i, in})
 		m.intakes = append(m.intakes, in)
 	}
 }
@@ -177,15 +178,11 @@ func (m *member) save() {
 	if slices.Contains(m.done, true) {
 		return
 	}
-	var parts []Part
-	for i, in := range m.intakes {
-		parts = append(parts, Part{"p", i, in})
-	}
 	s := save{number: 1}
 	if n := len(m.saves); n > 0 {
 		s.number = m.saves[n-1].number + 1
 	}
-	snapshots, _ := TakeCut([]*Group{m.group}, parts, nil, false, func() { s.results = len(m.results) }).Snapshots()
+	snapshots, _ := TakeCut([]*Group{m.group}, nil, false, func() { s.results = len(m.results) }).Snapshots()
 	s.snapshot = snapshots[0]
 	if n := len(m.saves); n > 0 { // what neither this save nor the one before needs
 		m.saves = m.saves[n-1:]

@@ -44,10 +44,12 @@ type Group struct {
 	monitor *monitor.Group
 	decode  decode.Options
 	journal bool
+	stored  int // bytes of the last snapshot's state; for who makes snapshots only
 
 	mu       sync.Mutex
 	merged   sync.Cond // lanes that are far ahead wait for it
 	lanes    []*Lane
+	parts    []Part // that are read into it
 	final    *monitor.View
 	sink     *Sequencer
 	slot     int

@@ -127,51 +127,105 @@ type freshEntry struct {
 	encode func(b []byte) []byte
 }
 
+// Read says that a partition is read into the group, before it has taken anything.
+func (g *Group) Read(p Part) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.parts = append(g.parts, p)
+}
+
 // TakeCut stops the groups and their sequencer, which may be nil, notes what they are and
 // calls mark, and lets them go on. It costs little, since what is large is shared
 // until it changes; Snapshots does the rest. anew gives all that later cuts build on, as far as
 // memory has it: for a store that has lost what it had.
-func TakeCut(groups []*Group, parts []Part, sink *Sequencer, anew bool, mark func()) *Cut {
-	for _, g := range groups {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-	}
-	began := time.Now()
-	var locked []sync.Locker
-	defer func() {
-		for _, l := range locked {
-			l.Unlock()
-		}
-	}()
-	lock := func(l sync.Locker) {
-		l.Lock()
-		locked = append(locked, l)
-	}
+func TakeCut(groups []*Group, sink *Sequencer, anew bool, mark func()) *Cut {
+	locks, began := stop(groups, sink)
+	defer unlock(locks)
 	c := &Cut{}
-	for _, p := range parts { // an intake locks its own mutex before its lanes'
-		lock(&p.Intake.mu)
-	}
-	for _, g := range groups {
-		for _, l := range g.lanes {
-			lock(&l.mu)
-		}
-	}
 	if sink != nil {
-		lock(&sink.mu)
 		c.results = sink.appendBinary(nil)
 	}
 	for _, g := range groups {
-		c.groups = append(c.groups, g.cut(parts, anew))
+		c.groups = append(c.groups, g.cut(anew))
 	}
 	mark()
 	c.Held = time.Since(began)
 	return c
 }
 
-func (g *Group) cut(parts []Part, anew bool) *groupCut {
+// stop locks all that is in the groups.
+func stop(groups []*Group, sink *Sequencer) (locks []*sync.Mutex, since time.Time) {
+	for {
+		locks = nil
+		for _, g := range groups {
+			locks = append(locks, &g.mu)
+		}
+		var within []*sync.Mutex
+		for _, g := range groups {
+			within = append(within, g.locks()...)
+		}
+		locks = append(locks, within...)
+		if sink != nil {
+			locks = append(locks, &sink.mu)
+		}
+		since = lockAll(locks)
+		n := 0
+		for _, g := range groups {
+			n += len(g.parts) + len(g.lanes)
+		}
+		if n == len(within) {
+			return locks, since
+		}
+		unlock(locks) // a partition has been added meanwhile
+	}
+}
+
+// locks returns the locks of what is in the group, in the order in which others take several.
+func (g *Group) locks() (locks []*sync.Mutex) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range g.parts {
+		locks = append(locks, &p.Intake.mu)
+	}
+	for _, l := range g.lanes {
+		locks = append(locks, &l.mu)
+	}
+	return locks
+}
+
+func unlock(locks []*sync.Mutex) {
+	for _, l := range locks {
+		l.Unlock()
+	}
+}
+
+// lockAll locks all, and returns since when it holds any of them. It waits for one that is
+// taken without holding the others, so that they are not held up, unless that fails too often.
+func lockAll(locks []*sync.Mutex) (since time.Time) {
+	const attempts = 100
+	for attempt := range attempts {
+		since = time.Now()
+		n := slices.IndexFunc(locks, func(l *sync.Mutex) bool { return !l.TryLock() })
+		if n < 0 {
+			return since
+		}
+		unlock(locks[:n])
+		if attempt < attempts-1 {
+			locks[n].Lock()
+			locks[n].Unlock() //nolint:staticcheck // only to wait for it
+		}
+	}
+	since = time.Now()
+	for _, l := range locks {
+		l.Lock()
+	}
+	return since
+}
+
+func (g *Group) cut(anew bool) *groupCut {
 	c := &groupCut{group: g, frontier: g.frontier}
 	for _, l := range g.lanes {
-		c.lanes = append(c.lanes, l.cut(parts))
+		c.lanes = append(c.lanes, l.cut())
 		c.addIDs(l, anew)
 	}
 	for kind, v := range g.views() {
@@ -192,8 +246,8 @@ func (g *Group) cut(parts []Part, anew bool) *groupCut {
 	return c
 }
 
-func (l *Lane) cut(parts []Part) (c laneCut) {
-	for _, p := range parts {
+func (l *Lane) cut() (c laneCut) {
+	for _, p := range l.group.parts {
 		if p.Intake.routes[0].lane == l && p.Intake.offsets.Next >= 0 {
 			c.parts = append(c.parts, partCut{p.Topic, p.Index, p.Intake.appendBinary(nil)})
 		}
@@ -265,7 +319,8 @@ func (c *Cut) Follow(lost *Cut) {
 
 func (c *groupCut) snapshot() Snapshot {
 	s := Snapshot{Horizons: c.horizons}
-	b := binary.AppendUvarint([]byte{groupVersion}, uint64(len(c.lanes)))
+	b := make([]byte, 0, c.group.stored+c.group.stored/8+1024)
+	b = binary.AppendUvarint(append(b, groupVersion), uint64(len(c.lanes)))
 	for i := range c.lanes {
 		b = appendBlock(b, c.lanes[i].appendBinary)
 	}
@@ -278,7 +333,7 @@ func (c *groupCut) snapshot() Snapshot {
 			return v.AppendBinary(b)
 		})
 	}
-	s.State = b
+	s.State, c.group.stored = b, len(b)
 	for _, e := range c.entries {
 		s.Entries = append(s.Entries, Entry{e.Kind, e.start, e.encode(nil)})
 	}

@@ -70,6 +70,7 @@ func (r *rig) start(t *rapid.T, s *Snapshot) {
 		if p.Intake.offsets.Next < 0 {
 			p.Intake.Arrive(Arrival{})
 		}
+		r.group.Read(p)
 		r.parts = append(r.parts, p)
 	}
 }
@@ -92,7 +93,7 @@ func (r *rig) restart(t *rapid.T) {
 }
 
 func (r *rig) snapshot() Snapshot {
-	snapshots, _ := TakeCut([]*Group{r.group}, r.parts, nil, false, func() {}).Snapshots()
+	snapshots, _ := TakeCut([]*Group{r.group}, nil, false, func() {}).Snapshots()
 	return snapshots[0]
 }
 
@@ -207,16 +208,17 @@ func FuzzRestore(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	add := func(parts []Part) {
-		snapshots, _ := TakeCut([]*Group{g}, parts, nil, false, func() {}).Snapshots()
+	add := func() {
+		snapshots, _ := TakeCut([]*Group{g}, nil, false, func() {}).Snapshots()
 		f.Add(snapshots[0].State)
 	}
-	add(nil)
+	add()
+	g.Read(Part{"p", 0, in})
 	in.Arrive(Arrival{})
 	for i := range 20 {
 		in.Take([]Message{{Value: fmt.Appendf(nil, `{"time":%d,"features":{"x":%d}}`, noon.Unix()+int64(i)*9, i)}}, int64(i+1))
 	}
-	add([]Part{{"p", 0, in}})
+	add()
 	f.Fuzz(func(t *testing.T, data []byte) {
 		g := NewGroup(plainGroup(), decode.Options{}, nil, 0, true)
 		states, err := g.Restore(data, nil, func(string, string) {})

@@ -182,7 +182,8 @@ func (s *Store) saveGroup(tx *bbolt.Tx, snapshot *Snapshot, now time.Time) (*slo
 		next.sum += hash(key, value)
 	}
 	// The copy in memory keeps no state.
-	encoded := checked(next.append(nil))
+	encoded := next.append(make([]byte, checksum, checksum+len(next.state)+len(next.config)+1024))
+	binary.BigEndian.PutUint32(encoded, crc32.Checksum(encoded[checksum:], castagnoli))
 	next.state = nil
 	return next, group.Put(slotKeys[next.sequence%2], encoded)
 }
@@ -404,6 +405,9 @@ func readEntries(b *bbolt.Bucket, sl *slot) ([]Entry, error) {
 	}
 	return out, err
 }
+
+// checksum is the size of a CRC.
+const checksum = 4
 
 // checked puts a CRC before a value.
 func checked(value []byte) []byte {
