@@ -29,12 +29,14 @@ type limits struct {
 	zipped      float64       // bytes of compressed answers a second
 	answers     float64       // of small answers a second
 	wait        time.Duration // longest wait for the turn of an answer
+	handshakes  float64       // of TLS a second
+	logins      float64       // seconds a second for checks of passwords
 }
 
 // defaultLimits leave most of two cores to reading: when all of it is used, the server takes
 // about a quarter of a core.
 func defaultLimits() limits {
-	return limits{connections: 256, grace: 250 * time.Millisecond, stuck: 2 * time.Second, accepts: 1500, bytes: 50e6, zipped: 100e6, answers: 1000, wait: time.Second}
+	return limits{connections: 256, grace: 250 * time.Millisecond, stuck: 2 * time.Second, accepts: 1500, bytes: 50e6, zipped: 100e6, answers: 1000, wait: time.Second, handshakes: 200, logins: 0.15}
 }
 
 // gate is a listener that bounds how many connections are open, and how many are
@@ -50,6 +52,9 @@ type gate struct {
 	freed  chan struct{}
 	once   sync.Once
 
+	encrypted  bool // set before the first Accept
+	handshakes bucket
+
 	mu   sync.Mutex
 	open map[*guarded]struct{}
 }
@@ -57,15 +62,17 @@ type gate struct {
 // guarded is an open connection; state and since are under the gate's mutex.
 type guarded struct {
 	net.Conn
-	gate  *gate
-	state http.ConnState
-	since time.Time
+	gate    *gate
+	state   http.ConnState
+	since   time.Time
+	greeted bool // its first bytes came; of the goroutine that reads
 }
 
 func newGate(l net.Listener, lim limits, refuse func(string)) *gate {
 	return &gate{
 		Listener: l, limits: lim, refuse: refuse, closed: make(chan struct{}), freed: make(chan struct{}, 1),
-		rate: bucket{perSecond: lim.accepts, burst: float64(lim.connections)}, open: map[*guarded]struct{}{},
+		rate:       bucket{perSecond: lim.accepts, burst: float64(lim.connections)},
+		handshakes: bucket{perSecond: lim.handshakes, burst: lim.handshakes / 4}, open: map[*guarded]struct{}{},
 	}
 }
 
@@ -169,6 +176,30 @@ func (g *gate) Close() error {
 	g.once.Do(func() { close(g.closed) })
 	return g.Listener.Close()
 }
+
+// Read delays the first bytes of an encrypted connection until its turn: the handshake that
+// they begin is what costs most of all that a client can ask for.
+func (c *guarded) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if !c.gate.encrypted || c.greeted || n == 0 {
+		return n, err
+	}
+	c.greeted = true
+	wait, ok := c.gate.handshakes.takeWithin(1, c.gate.limits.wait)
+	if !ok {
+		c.gate.refuse(refusedBusy)
+		return 0, errBusy
+	}
+	if !c.gate.sleep(wait, nil) {
+		return 0, net.ErrClosed
+	}
+	c.gate.mu.Lock()
+	c.since = time.Now()
+	c.gate.mu.Unlock()
+	return n, err
+}
+
+var errBusy = errors.New("too many handshakes")
 
 // Close gives the connection's place away.
 func (c *guarded) Close() error {

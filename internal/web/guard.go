@@ -14,6 +14,7 @@ type guard struct {
 	zipped bucket // bytes of compressed answers
 	small  bucket // answers
 	wait   time.Duration
+	logins *logins
 }
 
 // smallAnswer is how many bytes are paced by number, not by size. Its own rate keeps
@@ -27,7 +28,7 @@ func newGuard(next http.Handler, lim limits, refuse func(string)) *guard {
 	return &guard{
 		next: next, refuse: refuse, wait: lim.wait,
 		large: bucket{perSecond: lim.bytes, burst: lim.bytes}, zipped: bucket{perSecond: lim.zipped, burst: lim.zipped},
-		small: bucket{perSecond: lim.answers, burst: lim.answers},
+		small: bucket{perSecond: lim.answers, burst: lim.answers}, logins: newLogins(lim.logins),
 	}
 }
 
@@ -39,8 +40,19 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.ContentLength != 0:
 		g.reject(w, refusedBody, http.StatusRequestEntityTooLarge)
 	default:
-		g.next.ServeHTTP(&paced{ResponseWriter: w, guard: g, request: r}, r)
+		g.pass(w, r)
 	}
+}
+
+func (g *guard) pass(w http.ResponseWriter, r *http.Request) {
+	done, ok := g.logins.enter(r)
+	if !ok {
+		w.Header().Set("Retry-After", "1")
+		g.reject(w, refusedBusy, http.StatusServiceUnavailable)
+		return
+	}
+	defer done(0)
+	g.next.ServeHTTP(&paced{ResponseWriter: w, guard: g, request: r, checked: done}, r)
 }
 
 // reject ends the connection without reading on.
@@ -57,6 +69,7 @@ type paced struct {
 	http.ResponseWriter
 	guard   *guard
 	request *http.Request
+	checked func(code int) // ends the check of the password, if there is one
 	started bool
 	dropped bool
 }
@@ -67,6 +80,7 @@ func (p *paced) WriteHeader(code int) {
 		return
 	}
 	p.started = true
+	p.checked(code)
 	wait, ok := p.turn()
 	if !ok {
 		p.drop()

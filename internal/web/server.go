@@ -56,7 +56,8 @@ func newServer(h http.Handler, l *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 20 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 8},
-		ErrorLog: slog.NewLogLogger(l.Handler(), slog.LevelDebug),
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" would pass by the guard
+		ErrorLog:                     slog.NewLogLogger(l.Handler(), slog.LevelDebug),
 	}
 }
 
@@ -64,9 +65,17 @@ func newServer(h http.Handler, l *slog.Logger) *http.Server {
 // the requests and the bytes of answers a second are bounded, so that no client can take much
 // from the rest of the process.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, c Config) error {
-	gate := newGate(l, c.bounds(), c.refuse)
-	server := newServer(newGuard(h, c.bounds(), c.refuse), c.Logger)
-	server.ConnState = gate.state
+	entry := newGate(l, c.bounds(), c.refuse)
+	server := newServer(h, c.Logger)
+	server.ConnState = entry.state
+	// The toolkit has put its check of passwords around the handler by the time that this is
+	// called: the guard must be around both.
+	server.BaseContext = func(l net.Listener) context.Context {
+		server.Handler = newGuard(server.Handler, c.bounds(), c.refuse)
+		_, plain := l.(*gate)
+		entry.encrypted = !plain
+		return context.Background()
+	}
 	stop := context.AfterFunc(ctx, func() {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 		defer cancel()
@@ -76,7 +85,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, c Config) error 
 	})
 	defer stop()
 	addresses, socket := []string{l.Addr().String()}, false
-	err := toolkit.Serve(gate, server, &toolkit.FlagConfig{WebListenAddresses: &addresses, WebSystemdSocket: &socket, WebConfigFile: &c.ConfigFile}, c.Logger)
+	err := toolkit.Serve(entry, server, &toolkit.FlagConfig{WebListenAddresses: &addresses, WebSystemdSocket: &socket, WebConfigFile: &c.ConfigFile}, c.Logger)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
