@@ -69,11 +69,13 @@ type TLS struct {
 
 // SASL is how the client proves who it is. Either Password or PasswordFile is set.
 type SASL struct {
-	// Mechanism is plain, scram-sha-256 or scram-sha-512.
+	// Mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
 	Mechanism    string
 	Username     string
 	Password     string
 	PasswordFile string
+	// Insecure lets PLAIN send the password without TLS.
+	Insecure bool
 }
 
 // DeadLetters says what becomes of rejected messages beside Kafka.DeadLetterTopic.

@@ -22,6 +22,20 @@ func (v value) kafka(to *Kafka) {
 	if v.n.kind == mapping {
 		v.r.require(v.path, "brokers", "a list of host:port")
 	}
+	v.readable(to)
+}
+
+// readable refuses a password that is sent as it is without TLS, unless the file says so.
+func (v value) readable(k *Kafka) {
+	sasl := join(v.path, "sasl")
+	if k.SASL == nil || k.SASL.Mechanism != "PLAIN" || v.r.given(join(v.path, "tls")) {
+		return
+	}
+	if k.SASL.Insecure {
+		v.r.warn(join(sasl, "insecure"), "the password is sent unencrypted: the network can read it")
+		return
+	}
+	v.r.fail(join(sasl, "mechanism"), "PLAIN sends the password unencrypted: give kafka.tls, or insecure: true here if the network may read it")
 }
 
 func (v value) brokers(to *[]string) {
@@ -71,6 +85,9 @@ func (v value) tls(to **TLS) {
 	t := new(TLS)
 	object(v, tlsKeys, t)
 	*to = t
+	if t.InsecureSkipVerify {
+		v.r.warn(join(v.path, "insecure_skip_verify"), "the brokers' certificate is not verified: whoever is in between reads and changes everything")
+	}
 	cert, key := join(v.path, "cert_file"), join(v.path, "key_file")
 	switch {
 	case v.r.given(cert) && !v.r.given(key):
@@ -85,6 +102,7 @@ var saslKeys = []field[SASL]{
 	{key: "username", read: func(v value, s *SASL) { v.expanded(&s.Username) }},
 	{key: "password", read: func(v value, s *SASL) { v.expanded(&s.Password) }},
 	{key: "password_file", read: func(v value, s *SASL) { v.expandedFile(&s.PasswordFile) }},
+	{key: "insecure", read: func(v value, s *SASL) { v.boolean(&s.Insecure) }},
 }
 
 // mechanism reads the name in either case.
