@@ -31,8 +31,8 @@ type Batch struct {
 	SkippedBatches int64
 	// Gap is the number of offsets before First that retention took away unread.
 	Gap int64
-	// Restarted: the partition's log ended before the position, because the topic
-	// was deleted and made again; First is where the log now begins.
+	// Restarted: the topic was deleted and made again, or its log ended before the
+	// position; First is where the log now begins.
 	Restarted bool
 	// End is the high watermark, or the last stable offset with ReadCommitted, as of
 	// this fetch: the lag is End − Next.

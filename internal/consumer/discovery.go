@@ -35,6 +35,7 @@ func (d *discovery) run(ctx context.Context) error {
 		case err != nil && !d.looked:
 			d.retry.wait(ctx)
 		default:
+			d.sight(ctx)
 			pause(ctx, d.cfg.MetadataInterval)
 		}
 	}
@@ -64,6 +65,14 @@ func (d *discovery) look(ctx context.Context) (complete bool, err error) {
 		err = fmt.Errorf("waiting for %s", strings.Join(waiting, "; "))
 	}
 	return complete, err
+}
+
+// sight notes the ids of the topics, for the partitions to compare with theirs. A
+// failure means nothing: they ask for themselves when a fetch fails.
+func (d *discovery) sight(ctx context.Context) {
+	if ids, err := d.cluster.identities(ctx, d.consumer.topicNames(), -1); err == nil {
+		d.seen.note(ids)
+	}
 }
 
 func orMissing(err error) error {

@@ -189,10 +189,16 @@ type running struct {
 // start runs a consumer until the test ends.
 func start(t *testing.T, cfg Config, c *collector) *running {
 	t.Helper()
+	return startWith(t, cfg, c, c)
+}
+
+// startWith is start with a handler that hands on to c.
+func startWith(t *testing.T, cfg Config, c *collector, h Handler) *running {
+	t.Helper()
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.NewTextHandler(testWriter{t}, nil))
 	}
-	consumer, err := New(cfg, c)
+	consumer, err := New(cfg, h)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,6 +33,7 @@ type shared struct {
 	cluster  *cluster
 	unpacker *unpacker
 	handler  Handler
+	seen     sightings
 }
 
 // partition reads one partition. Its goroutine alone touches it, but for status.
@@ -42,6 +43,10 @@ type partition struct {
 	id    int
 	start Start
 	log   *slog.Logger
+
+	topicID topicID // of the topic that next is an offset of
+	doubt   bool    // the topic may be another one by now
+	checked int     // the look of discovery that the leader was asked about
 
 	next     int64 // all before it was handed on
 	target   int64 // the declared end; -1: none
@@ -76,11 +81,15 @@ func (p *partition) run(ctx context.Context) error {
 		return nil
 	}
 	for ctx.Err() == nil {
-		if p.finished() {
+		switch {
+		case p.finished():
 			return p.finish(ctx)
-		}
-		if err := p.stream(ctx); err != nil {
-			return err
+		case p.doubt:
+			p.recheck(ctx)
+		default:
+			if err := p.stream(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -112,6 +121,11 @@ func (p *partition) locate(ctx context.Context) bool {
 }
 
 func (p *partition) place(ctx context.Context) error {
+	id, err := p.cluster.topicID(ctx, p.topic, p.id)
+	if err != nil {
+		return err
+	}
+	p.topicID = id
 	if p.cfg.UntilEnd && p.target < 0 {
 		end, err := p.offsetAt(ctx, timeLatest)
 		if err != nil {
@@ -121,8 +135,7 @@ func (p *partition) place(ctx context.Context) error {
 	}
 	if p.cfg.Positions != nil {
 		if saved, ok := p.cfg.Positions(p.topic, p.id); ok && saved.Offset >= 0 {
-			p.next = saved.Offset
-			return nil
+			return p.resume(ctx, saved)
 		}
 	}
 	next, err := p.startOffset(ctx)
@@ -130,6 +143,60 @@ func (p *partition) place(ctx context.Context) error {
 		p.next = next
 	}
 	return err
+}
+
+// resume goes on from a saved position, if it is one of the topic as it is now.
+func (p *partition) resume(ctx context.Context, saved Position) error {
+	p.next = saved.Offset
+	if differ(saved.TopicID, p.topicID) {
+		return p.restart(ctx, "the topic was made anew")
+	}
+	if p.topicID == (topicID{}) {
+		p.topicID = saved.TopicID
+	}
+	if p.target < 0 || p.next <= p.target {
+		return nil // a fetch will tell
+	}
+	last, err := p.cluster.offsetAt(ctx, p.topic, p.id, timeLatest, false)
+	if err != nil || p.next <= last {
+		return err
+	}
+	return p.beyondEnd(ctx, last)
+}
+
+// recheck asks once whether the topic is still the one that is being read.
+func (p *partition) recheck(ctx context.Context) {
+	if _, err := p.compare(ctx); err != nil && ctx.Err() == nil {
+		p.trouble(err)
+		p.retry.wait(ctx)
+	}
+}
+
+// compare asks the leader which topic this is, and begins anew if it is another one than
+// the position's.
+func (p *partition) compare(ctx context.Context) (anew bool, err error) {
+	_, look := p.seen.of(p.topic)
+	id, err := p.cluster.topicID(ctx, p.topic, p.id)
+	if err != nil {
+		return false, err
+	}
+	if anew = differ(p.topicID, id); anew {
+		if err := p.restart(ctx, "the topic was made anew"); err != nil {
+			return false, err
+		}
+	}
+	if id != (topicID{}) {
+		p.topicID = id
+	}
+	p.doubt, p.checked = false, look
+	return anew, nil
+}
+
+// doubtful reports whether discovery saw another topic than ours since the leader was
+// asked last.
+func (p *partition) doubtful() bool {
+	id, look := p.seen.of(p.topic)
+	return look != p.checked && differ(p.topicID, id)
 }
 
 func (p *partition) startOffset(ctx context.Context) (int64, error) {
@@ -193,6 +260,9 @@ func (p *partition) stream(ctx context.Context) error {
 		if got.err != nil || got.res.code != 0 || got.res.empty {
 			p.overcome(ctx, got)
 			return nil
+		}
+		if p.doubt = p.doubtful(); p.doubt {
+			return nil // and read it again if nothing changed
 		}
 		p.recovered()
 		following := p.scan(got)
@@ -312,7 +382,7 @@ func (p *partition) begin() {
 func (p *partition) flush(ctx context.Context) error {
 	b := &p.batch
 	caughtUp := b.CaughtUp
-	b.Next, b.End = p.next, p.end
+	b.TopicID, b.Next, b.End = p.topicID, p.next, p.end
 	b.CaughtUp = p.next >= p.end
 	b.Skipped = b.Next - b.First - int64(len(b.Records))
 	p.publish(b)
@@ -336,7 +406,8 @@ func (p *partition) publish(b *Batch) {
 	s.CaughtUp, s.Done = b.CaughtUp, b.Done
 }
 
-// overcome waits or moves the position after a fetch that gave no records.
+// overcome waits or moves the position after a fetch that gave no records. Any error may
+// be that of a topic that was deleted, and is there again by the next fetch.
 func (p *partition) overcome(ctx context.Context, got fetched) {
 	switch {
 	case ctx.Err() != nil:
@@ -355,12 +426,16 @@ func (p *partition) overcome(ctx context.Context, got fetched) {
 		pause(ctx, max(got.res.throttle, p.retry.delay()))
 		return
 	}
+	p.doubt = true
 	p.retry.wait(ctx)
 }
 
 // reposition finds a position in a log that does not hold ours. The error says that
 // there is none yet.
 func (p *partition) reposition(ctx context.Context) error {
+	if anew, err := p.compare(ctx); anew || err != nil {
+		return err
+	}
 	first, err := p.offsetAt(ctx, timeEarliest)
 	if err != nil {
 		return err
@@ -375,17 +450,28 @@ func (p *partition) reposition(ctx context.Context) error {
 		p.batch.Gap += first - p.next
 		p.next = first
 		return nil
-	case p.next > last && p.beyond >= beyondLimit-1:
-		return p.restart(ctx, first)
 	case p.next > last:
-		p.beyond++
-		return fmt.Errorf("the log ends at offset %d, before the position %d", last, p.next)
+		return p.beyondEnd(ctx, last)
 	}
 	return fmt.Errorf("offset %d is out of range, though the log spans %d to %d", p.next, first, last)
 }
 
-// restart begins at the start of a topic that was made anew.
-func (p *partition) restart(ctx context.Context, first int64) error {
+// beyondEnd deals with a log that ends before the position: if it stays so, the topic was
+// made anew, whether the brokers tell its id or not.
+func (p *partition) beyondEnd(ctx context.Context, last int64) error {
+	if p.beyond >= beyondLimit-1 {
+		return p.restart(ctx, "the log ends before the position: the topic was made anew")
+	}
+	p.beyond++
+	return fmt.Errorf("the log ends at offset %d, before the position %d", last, p.next)
+}
+
+// restart begins at the start of a log that is not the position's.
+func (p *partition) restart(ctx context.Context, reason string) error {
+	first, err := p.offsetAt(ctx, timeEarliest)
+	if err != nil {
+		return err
+	}
 	if p.target >= 0 {
 		end, err := p.offsetAt(ctx, timeLatest)
 		if err != nil {
@@ -393,9 +479,9 @@ func (p *partition) restart(ctx context.Context, first int64) error {
 		}
 		p.target = end
 	}
-	p.log.Warn("the log ends before the position: the topic was made anew, reading it from its start", "position", p.next, "start", first)
-	p.batch.Restarted = true
-	p.next, p.beyond = first, 0
+	p.log.Warn(reason+", reading it from its start", "position", p.next, "start", first)
+	p.batch.Restarted, p.batch.Gap = true, 0
+	p.next, p.end, p.beyond = first, -1, 0
 	return nil
 }
 

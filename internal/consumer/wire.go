@@ -84,6 +84,45 @@ func (r *wireReader) arrayLen() int {
 	return int(n)
 }
 
+// uvarint reads an unsigned varint.
+func (r *wireReader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if r.bad || n <= 0 {
+		r.bad = true
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+// compactLen reads the length of a compact array or string, as arrayLen does.
+func (r *wireReader) compactLen() int {
+	n := r.uvarint() // one more than the length; 0 if it is null
+	if r.bad || n == 0 {
+		return 0
+	}
+	if n-1 > uint64(len(r.b)) {
+		r.bad = true
+		return 0
+	}
+	return int(n - 1)
+}
+
+func (r *wireReader) compactBytes() []byte { return r.take(r.compactLen()) }
+
+// tags skips tagged fields.
+func (r *wireReader) tags() {
+	for n := r.uvarint(); n > 0 && !r.bad; n-- {
+		r.uvarint() // tag
+		size := r.uvarint()
+		if size > uint64(len(r.b)) {
+			r.bad = true
+			return
+		}
+		r.take(int(size))
+	}
+}
+
 func appendString(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
 }
