@@ -11,13 +11,14 @@
 # The settings are for tests: topics are never created by themselves, groups rebalance
 # at once, compaction and retention run within a second, a dead broker is noticed after
 # 3 s. With --sasl the user is alice, the password alice-secret (PLAIN, SCRAM-SHA-256 and
-# -512). With --tls DIR/tls holds ca.pem, client.pem and client.key. KAFKA_JAVA_OPTS
+# -512); with --acl, too, bob and bob-secret may do nothing until a test lets him, while everybody else
+# may do all. With --tls DIR/tls holds ca.pem, client.pem and client.key. KAFKA_JAVA_OPTS
 # replaces the JVM's options.
 set -euo pipefail
 
 usage() {
   cat <<'X'
-kafka.sh start   [--dir DIR] [--version V] [--port P] [--brokers N] [--sasl] [--tls] [--props k=v ...]
+kafka.sh start   [--dir DIR] [--version V] [--port P] [--brokers N] [--sasl] [--tls] [--acl] [--props k=v ...]
                                             a fresh broker; prints bootstrap=... pid=... log=...
 kafka.sh restart [--dir DIR] [--node N]     stop, then start again on the same data
 kafka.sh stop    [--dir DIR] [--node N]     SIGTERM, SIGKILL after 10 s
@@ -28,7 +29,7 @@ X
 
 die() { echo "kafka.sh: $*" >&2; exit 1; }
 
-version=4.4.0 port=19092 dir=${TMPDIR:-/tmp}/streammon-kafka brokers=1 node='' sasl='' tls='' props=()
+version=4.4.0 port=19092 dir=${TMPDIR:-/tmp}/streammon-kafka brokers=1 node='' sasl='' tls='' acl='' props=()
 cache=${STREAMMON_KAFKA_CACHE:-$HOME/.cache/streammon-kafka}
 # Small, and quick to start.
 read -ra java_opts <<<"${KAFKA_JAVA_OPTS:--Xms128m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1}"
@@ -127,7 +128,7 @@ X
       [[ $l == sasltls && ! $tls ]] && continue
       echo "listener.name.$l.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"
       module=org.apache.kafka.common.security
-      echo "listener.name.$l.plain.sasl.jaas.config=$module.plain.PlainLoginModule required user_alice=\"alice-secret\";"
+      echo "listener.name.$l.plain.sasl.jaas.config=$module.plain.PlainLoginModule required user_alice=\"alice-secret\" user_bob=\"bob-secret\";"
       for m in 256 512; do
         echo "listener.name.$l.scram-sha-$m.sasl.jaas.config=$module.scram.ScramLoginModule required;"
       done
@@ -141,6 +142,10 @@ ssl.truststore.type=PEM
 ssl.truststore.location=$dir/tls/ca.pem
 listener.name.mtls.ssl.client.auth=required
 X
+  fi
+  if [[ $acl ]]; then
+    echo "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+    echo "super.users=User:ANONYMOUS;User:alice;User:CN=client"
   fi
   printf '%s\n' "${props[@]+"${props[@]}"}"
 }
@@ -230,6 +235,7 @@ while [[ $# -gt 0 ]]; do
     --node) node=$2; shift 2 ;;
     --sasl) sasl=1; shift ;;
     --tls) tls=1; shift ;;
+    --acl) acl=1; shift ;;
     --props) shift; while [[ $# -gt 0 && $1 != --* ]]; do props+=("$1"); shift; done ;;
     *) usage >&2; die "unknown option $1" ;;
   esac
@@ -237,7 +243,7 @@ done
 dir=$(realpath -m "$dir")
 
 # What start decided, the other commands read back.
-saved="version port brokers sasl tls"
+saved="version port brokers sasl tls acl"
 if [[ $command != start && $command != fetch ]]; then
   [[ -f $dir/settings ]] || die "no broker in $dir"
   # shellcheck source=/dev/null

@@ -34,8 +34,8 @@ type Status struct {
 	Assigned bool
 	// Owner is what Owner reports.
 	Owner bool
-	// Error says what keeps the consumer from reaching the cluster or a topic; ""
-	// if nothing does.
+	// Error says what keeps the consumer from reaching the cluster, a topic or the
+	// group; "" if nothing does.
 	Error      string
 	Partitions []PartitionStatus // in order of topic and partition
 }
@@ -126,7 +126,7 @@ func (c *Consumer) Status() Status {
 	owner := c.Owner()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := Status{Assigned: c.assigned, Owner: owner, Error: c.problem}
+	s := Status{Assigned: c.assigned, Owner: owner, Error: cmp.Or(c.problem, c.membership.troubles())}
 	for _, p := range c.partitions {
 		s.Partitions = append(s.Partitions, p.snapshot())
 	}

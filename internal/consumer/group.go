@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -29,6 +30,7 @@ type membership struct {
 	offsets map[string]map[int]int64
 	dirty   bool
 	current *kafka.Generation
+	problem string // what keeps us out of the group; "" if nothing does
 }
 
 func newMembership(cfg *Config) *membership {
@@ -94,28 +96,45 @@ func (m *membership) run(ctx context.Context) {
 	}
 	group, err := m.join(topics)
 	if err != nil {
-		m.log.Error("cannot join the consumer group", "err", err)
+		m.trouble("cannot join the consumer group", err)
 		return
 	}
-	troubled := false
 	for {
 		gen, err := group.Next(ctx)
 		if ctx.Err() != nil {
 			break
 		}
 		if err != nil {
-			if !troubled {
-				m.log.Warn("cannot join the consumer group, retrying", "err", err)
-			}
-			troubled = true
+			m.trouble("cannot join the consumer group, retrying", err)
 			continue // the group waits JoinGroupBackoff by itself
 		}
-		troubled = false
+		m.trouble("", nil)
 		m.begin(gen)
 	}
 	m.flush()
 	group.Close()
 	m.end()
+}
+
+// trouble notes what keeps us out of the group, and logs the first of a row; nil ends it.
+func (m *membership) trouble(what string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err == nil || errors.Is(err, kafka.RebalanceInProgress) {
+		m.problem = ""
+		return
+	}
+	if m.problem == "" {
+		m.log.Warn(what, "err", err)
+	}
+	m.problem = fmt.Sprintf("consumer group %q: %v", m.cfg.Group, err)
+}
+
+// troubles returns what keeps us out of the group.
+func (m *membership) troubles() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.problem
 }
 
 func (m *membership) join(topics []string) (*kafka.ConsumerGroup, error) {
@@ -166,6 +185,9 @@ func (m *membership) heartbeats(ctx context.Context, gen *kafka.Generation) {
 func (m *membership) heartbeat(ctx context.Context, gen *kafka.Generation) bool {
 	sent := time.Now()
 	err := m.cluster.heartbeat(ctx, &heartbeatRequest{m.cfg.ClientID, gen.GroupID, gen.ID, gen.MemberID}, m.cfg.SessionTimeout/2)
+	if err == nil || errors.Is(err, kafka.GroupAuthorizationFailed) {
+		m.trouble("the consumer group does not take heartbeats any more, retrying", err)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
