@@ -34,9 +34,10 @@ type limits struct {
 }
 
 // defaultLimits leave most of two cores to reading: when all of it is used, the server takes
-// about a quarter of a core.
+// about a quarter of a core. The grace is short, because those who wait in the kernel's queue
+// have sent their requests by the time that they are let in, and the queue must not overflow.
 func defaultLimits() limits {
-	return limits{connections: 256, grace: 250 * time.Millisecond, stuck: 2 * time.Second, accepts: 1500, bytes: 50e6, zipped: 100e6, answers: 1000, wait: time.Second, handshakes: 200, logins: 0.15}
+	return limits{connections: 256, grace: 100 * time.Millisecond, stuck: 2 * time.Second, accepts: 2000, bytes: 50e6, zipped: 135e6, answers: 1000, wait: time.Second, handshakes: 200, logins: 0.15}
 }
 
 // gate is a listener that bounds how many connections are open, and how many are
@@ -59,12 +60,14 @@ type gate struct {
 	open map[*guarded]struct{}
 }
 
-// guarded is an open connection; state and since are under the gate's mutex.
+// guarded is an open connection; state, since and begun are under the gate's mutex.
 type guarded struct {
 	net.Conn
 	gate    *gate
 	state   http.ConnState
 	since   time.Time
+	begun   bool // it is being read, since then if its state is new
+	looked  bool // as begun, of the goroutine that reads
 	greeted bool // its first bytes came; of the goroutine that reads
 }
 
@@ -139,13 +142,20 @@ func (g *gate) enter(c net.Conn) (net.Conn, time.Duration) {
 // victim chooses the connection that has waited longest: one that should have sent its
 // first request, else one between requests, else one whose answer is not read.
 func (g *gate) victim(now time.Time) (*guarded, string) {
+	grace := g.limits.grace
+	if g.encrypted {
+		grace *= 3 // the handshake takes turns with a client that may be far away
+	}
 	oldest := map[http.ConnState]*guarded{}
 	for c := range g.open {
+		if c.state == http.StateNew && !c.begun {
+			continue // its request may be there: it is the server that is slow
+		}
 		if o := oldest[c.state]; o == nil || c.since.Before(o.since) {
 			oldest[c.state] = c
 		}
 	}
-	if c := oldest[http.StateNew]; c != nil && now.Sub(c.since) >= g.limits.grace {
+	if c := oldest[http.StateNew]; c != nil && now.Sub(c.since) >= grace {
 		return c, refusedSlow
 	}
 	if c := oldest[http.StateIdle]; c != nil {
@@ -171,6 +181,18 @@ func (g *gate) state(c net.Conn, s http.ConnState) {
 	x.state, x.since = s, time.Now()
 }
 
+// dismiss closes the connections that have sent no request: to wait for them would hold the
+// end of the program up.
+func (g *gate) dismiss() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for c := range g.open {
+		if c.state == http.StateNew {
+			c.Conn.Close()
+		}
+	}
+}
+
 // Close ends Accept, too, if it waits for room.
 func (g *gate) Close() error {
 	g.once.Do(func() { close(g.closed) })
@@ -180,6 +202,10 @@ func (g *gate) Close() error {
 // Read delays the first bytes of an encrypted connection until its turn: the handshake that
 // they begin is what costs most of all that a client can ask for.
 func (c *guarded) Read(b []byte) (int, error) {
+	if !c.looked {
+		c.looked = true
+		c.restart()
+	}
 	n, err := c.Conn.Read(b)
 	if !c.gate.encrypted || c.greeted || n == 0 {
 		return n, err
@@ -193,10 +219,15 @@ func (c *guarded) Read(b []byte) (int, error) {
 	if !c.gate.sleep(wait, nil) {
 		return 0, net.ErrClosed
 	}
-	c.gate.mu.Lock()
-	c.since = time.Now()
-	c.gate.mu.Unlock()
+	c.restart()
 	return n, err
+}
+
+// restart begins the connection's grace anew.
+func (c *guarded) restart() {
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	c.begun, c.since = true, time.Now()
 }
 
 var errBusy = errors.New("too many handshakes")

@@ -68,6 +68,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, c Config) error 
 	entry := newGate(l, c.bounds(), c.refuse)
 	server := newServer(h, c.Logger)
 	server.ConnState = entry.state
+	server.RegisterOnShutdown(entry.dismiss)
 	// The toolkit has put its check of passwords around the handler by the time that this is
 	// called: the guard must be around both.
 	server.BaseContext = func(l net.Listener) context.Context {
@@ -76,14 +77,20 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, c Config) error 
 		entry.encrypted = !plain
 		return context.Background()
 	}
+	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 		defer cancel()
 		if server.Shutdown(end) != nil {
 			server.Close()
 		}
 	})
-	defer stop()
+	defer func() {
+		if !stop() {
+			<-ended // Shutdown makes the server return at once, while answers are under way
+		}
+	}()
 	addresses, socket := []string{l.Addr().String()}, false
 	err := toolkit.Serve(entry, server, &toolkit.FlagConfig{WebListenAddresses: &addresses, WebSystemdSocket: &socket, WebConfigFile: &c.ConfigFile}, c.Logger)
 	if errors.Is(err, http.ErrServerClosed) {

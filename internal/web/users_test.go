@@ -128,7 +128,7 @@ func TestGuessesOfPasswordsAreBounded(t *testing.T) {
 	}
 	wg.Wait()
 	// 0.5 s at once and 0.15 a second, by checks that take 40 ms or more.
-	if n := checked.Load(); n == 0 || n > 25 || other.Load() != 0 {
+	if n := checked.Load(); n == 0 && !raceEnabled || n > 25 || other.Load() != 0 {
 		t.Errorf("%d guesses were checked, %d got another answer", n, other.Load())
 	}
 	if refused.of(refusedBusy) == 0 {
