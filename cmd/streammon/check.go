@@ -37,6 +37,11 @@ do not fail it.`,
 				m := &c.Models[i]
 				fmt.Fprintf(out, "  model %s: %d features, %d segments, topic %s\n", m.Name, len(m.AllFeatures()), len(m.Segments), m.Topics.Predictions)
 			}
+			memory, err := app.MemoryOf(c, 0, false)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(out, "  memory: %s\n", memory)
 			return nil
 		},
 	}

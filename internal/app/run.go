@@ -74,6 +74,7 @@ func newRunner(ctx context.Context, c *config.Config, models []*modelGroup, o Ru
 		return nil, err
 	}
 	r := &runner{
+		models: models, memory: newMemoryGuard(o.Logger),
 		logger: o.Logger, board: &monitor.Board{}, published: o.Published, live: !o.UntilEnd,
 		topics: map[string]*topic{}, partitions: map[partitionKey]*partition{}, restored: map[string]int{},
 	}
@@ -244,10 +245,16 @@ func (r *runner) run(ctx context.Context, o RunOptions) error {
 		}
 		return err
 	})
+	g.Go(func() error {
+		r.memory.run(gctx)
+		return nil
+	})
 	if r.deadLetters != nil {
 		g.Go(func() error { return r.deadLetters.run(gctx) })
 	}
-	o.Logger.Info("serving", "address", o.Listener.Addr().String())
+	budget := r.budget()
+	r.memory.setBudget(budget.Budget)
+	o.Logger.Info("serving", "address", o.Listener.Addr().String(), "memory_budget", inBytes(budget.Budget), "memory_limit", inBytes(r.memory.limit.Load()))
 	if err := g.Wait(); err != nil {
 		return err
 	}

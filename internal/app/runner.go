@@ -26,7 +26,9 @@ type runner struct {
 	consumer    *consumer.Consumer
 	deadLetters *deadLetters
 	keeper      *keeper // nil: nothing is kept
-	live        bool    // not until the end
+	memory      *memoryGuard
+	models      []*modelGroup
+	live        bool // not until the end
 	groups      []*pipeline.Group
 	sink        *pipeline.Sequencer
 	results     *resultWriter
@@ -68,7 +70,7 @@ type partition struct {
 
 	mu      sync.Mutex
 	lag     int64
-	skipped uint64
+	skipped [consumer.SkipReasons]uint64
 	read    bool // since the process began
 	done    bool
 }
@@ -158,15 +160,16 @@ func (r *runner) position(topic string, index int) (consumer.Position, bool) {
 
 // HandleBatch takes in what was read of one partition.
 func (r *runner) HandleBatch(ctx context.Context, b *consumer.Batch) error {
+	r.memory.wait()
 	p, err := r.partition(b.Topic, b.Partition)
 	if err != nil {
 		return err
 	}
 	p.account(b)
-	lost := b.SkippedBatches > 0
+	lost := b.SkippedBatches != [consumer.SkipReasons]int64{}
 	if b.Gap > 0 || b.Restarted || lost {
 		r.logger.Warn("messages were lost before they were read; windows that hold the gap are not complete",
-			"topic", b.Topic, "partition", b.Partition, "offset", b.First, "retention_gap", b.Gap, "unreadable_batches", b.SkippedBatches, "topic_made_anew", b.Restarted)
+			"topic", b.Topic, "partition", b.Partition, "offset", b.First, "retention_gap", b.Gap, "unreadable_batches", fmt.Sprint(b.SkippedBatches), "topic_made_anew", b.Restarted)
 	}
 	p.intake.Arrive(pipeline.Arrival{Log: b.TopicID, First: b.First, Gap: b.Gap, Lost: lost, Restart: b.Restarted})
 	p.take(b, func() { r.deadLetters.wait(func() bool { return ctx.Err() != nil }) })
@@ -205,7 +208,9 @@ func (p *partition) account(b *consumer.Batch) {
 	defer p.mu.Unlock()
 	p.lag = b.End - b.Next
 	p.read = true
-	p.skipped += uint64(b.SkippedBatches)
+	for reason, n := range b.SkippedBatches {
+		p.skipped[reason] += uint64(n)
+	}
 	p.done = b.Done
 }
 
@@ -277,6 +282,9 @@ func (r *runner) publish(now time.Time) {
 	for _, p := range r.sorted() {
 		s.Partitions = append(s.Partitions, p.status(r.deadLetters))
 	}
+	budget := r.budget()
+	r.memory.setBudget(budget.Budget)
+	s.Memory = r.memory.status(budget.Budget)
 	s.State = r.keeper.snapshot()
 	s.NotReady = r.notReady()
 	if s.State != nil && s.State.Error != "" && s.NotReady == "" {
@@ -286,6 +294,15 @@ func (r *runner) publish(now time.Time) {
 	if r.published != nil {
 		r.published(s)
 	}
+}
+
+// budget reckons the memory with the partitions that there are.
+func (r *runner) budget() Memory {
+	m := Memory{Budget: baseMemory}
+	for i, g := range r.models {
+		m.add(g.monitor, max(r.groups[i].Lanes(), usualLanes), r.results != nil, r.keeper != nil)
+	}
+	return m
 }
 
 func (p *partition) status(d *deadLetters) monitor.PartitionStatus {
@@ -299,7 +316,10 @@ func (p *partition) status(d *deadLetters) monitor.PartitionStatus {
 	written, lost := d.account(p.key)
 	s := monitor.PartitionStatus{
 		Topic: p.key.topic, Partition: p.key.index, Consumed: l.Consumed, Rejected: l.Rejected,
-		Lag: p.lag, Gap: o.Gap, Skipped: p.skipped, DeadLetters: written, LostLetters: lost,
+		Lag: p.lag, Gap: o.Gap, DeadLetters: written, LostLetters: lost,
+	}
+	for reason, n := range p.skipped {
+		s.Skipped = append(s.Skipped, monitor.SkippedBatches{Reason: consumer.SkipReason(reason).String(), Batches: n})
 	}
 	if w := p.lane.KindWatermark(p.topic.kind); w != window.NoTime {
 		s.Watermark = w
@@ -314,11 +334,14 @@ func (r *runner) notReady() string {
 		return ""
 	}
 	status := r.consumer.Status()
-	if !status.Assigned {
+	if !status.Assigned || status.Error != "" {
 		return cmp.Or(status.Error, "waiting for the partitions of all topics")
 	}
 	var behind int64
 	for _, p := range status.Partitions {
+		if p.Error != "" {
+			return fmt.Sprintf("%s/%d: %s", p.Topic, p.Partition, p.Error)
+		}
 		if !p.CaughtUp && !p.Done {
 			behind += max(p.Lag, 0)
 			if p.Lag != 0 {

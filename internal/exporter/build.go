@@ -109,6 +109,10 @@ func (e *Exporter) own(s *monitor.Snapshot) (out []sample) {
 		exporting = 1
 	}
 	add("exporting", exporting)
+	add("memory_budget_bytes", float64(s.Memory.Budget))
+	add("memory_limit_bytes", float64(s.Memory.Limit))
+	add("memory_in_use_bytes", float64(s.Memory.InUse))
+	add("memory_paused_seconds_total", s.Memory.Paused.Seconds())
 	for i := range s.Models {
 		m := &s.Models[i]
 		model := label(m.Model)
@@ -165,7 +169,9 @@ func (e *Exporter) partitions(ps []monitor.PartitionStatus) (out []sample) {
 		topic, index := label(p.Topic), strconv.Itoa(p.Partition)
 		add("consumed_messages_total", float64(p.Consumed), topic, index)
 		add("offset_gap_messages_total", float64(p.Gap), topic, index)
-		add("skipped_batches_total", float64(p.Skipped), topic, index)
+		for _, s := range p.Skipped {
+			add("skipped_batches_total", float64(s.Batches), topic, index, s.Reason)
+		}
 		if p.Lag >= 0 {
 			add("consumer_lag_messages", float64(p.Lag), topic, index)
 		}

@@ -22,6 +22,7 @@ type Snapshot struct {
 	Ledger event.Ledger
 	// Ready is empty, or says what readiness waits for.
 	NotReady string
+	Memory   MemoryStatus
 	// State is nil if no state is kept.
 	State *StateStatus
 	// Exporting is false while another member of the group exports the models'
@@ -64,8 +65,17 @@ type PartitionStatus struct {
 	DeadLetters uint64
 	// LostLetters is the number of those that were dropped, because writing failed.
 	LostLetters uint64
-	// Skipped is the number of batches that could not be read.
-	Skipped uint64
+	// Skipped are the batches that could not be read, with every reason that there is.
+	Skipped []SkippedBatches
+}
+
+// MemoryStatus is what is known of memory, in bytes.
+type MemoryStatus struct {
+	// Budget is the most that the config takes; Limit is that or the machine's, whichever is less.
+	Budget, Limit int64
+	InUse         int64
+	// Paused is for how long reading was paused for lack of memory, all partitions together.
+	Paused time.Duration
 }
 
 // StateStatus is what is known of the state that is kept on the disk.
@@ -82,6 +92,12 @@ type StateStatus struct {
 	Resets map[string]uint64
 	// Error is why the last save failed, empty if it did not.
 	Error string
+}
+
+// SkippedBatches is how many batches were skipped for a reason.
+type SkippedBatches struct {
+	Reason  string
+	Batches uint64
 }
 
 // Board holds the newest snapshot. Publish and Load may be called by any

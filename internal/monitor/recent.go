@@ -1,6 +1,8 @@
 package monitor
 
 import (
+	"slices"
+
 	"github.com/streammon/streammon/internal/sketch"
 	"github.com/streammon/streammon/internal/window"
 )
@@ -14,6 +16,7 @@ type recent struct {
 	buckets map[int64]map[uint64]int64
 	journal bool
 	fresh   []SeenID // since the last snapshot
+	pruneAt int
 }
 
 // SeenID is an id that is remembered: its hash and its time, and the start of its bucket.
@@ -53,6 +56,11 @@ func (r *recent) remember(hash uint64, t int64) {
 	bucket[hash] = t
 	if r.journal {
 		r.fresh = append(r.fresh, SeenID{at, hash, t})
+		if len(r.fresh) > r.pruneAt { // event time may run faster than snapshots are taken
+			horizon := r.horizon()
+			r.fresh = slices.DeleteFunc(r.fresh, func(id SeenID) bool { return id.Bucket < horizon })
+			r.pruneAt = 2*len(r.fresh) + 10_000
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ type View struct {
 	from    []int64 // by window: what came before was not kept; NoTime is none
 	journal bool
 	entries []Entry
+	pruneAt int
 	kept    map[int64]int64 // by slide: the start of the first entry that was given to TakeEntries
 }
 

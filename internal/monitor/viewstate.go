@@ -79,7 +79,14 @@ func (v *View) record(length, start int64, c *Pane) {
 		return
 	}
 	v.entries = append(v.entries, Entry{length, start, c})
+	if len(v.entries) > v.pruneAt { // event time may run faster than snapshots are taken
+		v.entries = slices.DeleteFunc(v.entries, func(e Entry) bool { return e.Start < v.Horizon(e.Length) })
+		v.pruneAt = 2*len(v.entries) + minJournal
+	}
 }
+
+// minJournal is how many entries are kept before it is looked which are not needed any more.
+const minJournal = 200
 
 // Horizon returns the start before which entries of the tier are in no window any more, nor
 // were one block ago.

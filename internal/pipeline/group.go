@@ -41,10 +41,11 @@ type Lane struct {
 
 // Group merges the lanes of one group of models.
 type Group struct {
-	monitor *monitor.Group
-	decode  decode.Options
-	journal bool
-	stored  int // bytes of the last snapshot's state; for who makes snapshots only
+	monitor  *monitor.Group
+	decode   decode.Options
+	journal  bool
+	paneSize int64
+	stored   int // bytes of the last snapshot's state; for who makes snapshots only
 
 	mu       sync.Mutex
 	merged   sync.Cond // lanes that are far ahead wait for it
@@ -57,7 +58,8 @@ type Group struct {
 	frontier int64 // shown so far
 	held     bool  // a lane was passed by
 	idle     idleClock
-	caughtUp bool // all lanes were read to the end once
+	caughtUp bool      // all lanes were read to the end once
+	began    time.Time // of the first look at what to show
 
 	// GaveUp is told of the lane because of which there are no more final results; see
 	// maxWaiting. It must not call the group. If it is nil, results wait for ever, as they
@@ -74,7 +76,7 @@ type idleClock struct {
 // NewGroup returns a group without lanes. With a sequencer it makes final results,
 // as its member number slot; with shown it can Show.
 func NewGroup(g *monitor.Group, o decode.Options, sink *Sequencer, slot int, shown bool) *Group {
-	out := &Group{monitor: g, decode: o, sink: sink, slot: slot, frontier: window.NoTime}
+	out := &Group{monitor: g, decode: o, sink: sink, slot: slot, frontier: window.NoTime, paneSize: g.PaneSize()}
 	out.decode.Schema = g.Schema
 	out.merged.L = &out.mu
 	if sink != nil {
@@ -171,6 +173,10 @@ func (l *Lane) deliver(p Progress) bool {
 	}
 	if g.shown != nil {
 		g.shown.Deliver(l.index, sealed)
+		if g.shown.Pending() > g.limit()/2 {
+			g.advanceShown(p.Now)
+			g.merged.Broadcast()
+		}
 	}
 	if g.final == nil {
 		return false
@@ -186,7 +192,7 @@ func (g *Group) finalize(now time.Time) (more bool, err error) {
 	}
 	slowest := slices.MinFunc(g.lanes, func(a, b *Lane) int { return cmp.Compare(a.frontier, b.frontier) })
 	frontier := slowest.frontier
-	if g.GaveUp != nil && g.final.Pending() > maxWaiting && !slowest.done && slowest.idle(now) {
+	if g.GaveUp != nil && g.final.Pending() > maxWaiting*g.limit() && !slowest.done && slowest.idle(now) {
 		g.final = nil
 		g.sink.stop()
 		g.merged.Broadcast()
@@ -205,14 +211,24 @@ func (g *Group) finalize(now time.Time) (more bool, err error) {
 	return more, g.sink.advance(g.slot, through)
 }
 
-// maxWaiting is how many panes may wait for a lane that is read to its end and silent.
-// Final results would wait with them for ever, and memory has an end: then there are no
+// maxWaiting is how many times as many panes as the limit may wait for a lane that is read to its end
+// and silent. Final results would wait with them for ever, and memory has an end: then there are no
 // more final results, and the gauges go on.
-const maxWaiting = 5 * maxPending
+const maxWaiting = 5
 
-// maxPending is how many panes may wait for a slower lane before the faster ones
-// stop reading.
-const maxPending = 2000
+// Panes that wait for a slower lane may take pendingBytes before the faster ones stop
+// reading, but there may be minPending at least and mostPending at most.
+const (
+	pendingBytes = 32 << 20
+	minPending   = 12
+	mostPending  = 2000
+)
+
+// limit returns for how many times panes may wait: each lane may have one of each.
+func (g *Group) limit() int {
+	size := max(g.paneSize, 1) * int64(max(len(g.lanes), 1))
+	return int(min(max(pendingBytes/size, minPending), mostPending))
+}
 
 // Wait blocks while the lane is so far ahead of the slowest that its panes would
 // pile up, until the others have come along or stop returns true.
@@ -220,17 +236,28 @@ func (l *Lane) Wait(stop func() bool) {
 	g := l.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for g.final != nil && g.final.Pending() > maxPending && !g.slowest(l) && !stop() {
+	for g.pending() > g.limit() && !g.slowest(l) && !stop() {
 		g.merged.Wait()
 	}
+}
+
+// pending returns how many panes wait, in the view where there are more.
+func (g *Group) pending() (n int) {
+	for _, v := range g.views() {
+		if v != nil {
+			n = max(n, v.Pending())
+		}
+	}
+	return n
 }
 
 // Wake lets the lanes that Wait look at their stop condition.
 func (g *Group) Wake() { g.merged.Broadcast() }
 
+// slowest reports whether there is no lane to wait for: one that lies behind and is being read.
 func (g *Group) slowest(l *Lane) bool {
 	for _, o := range g.lanes {
-		if !o.done && !o.caughtUp && o.frontier < l.frontier {
+		if !o.done && !o.caughtUp && o.frontier < l.frontier && (g.final != nil || !o.silent(l.lastFetch)) {
 			return false
 		}
 	}
@@ -335,19 +362,29 @@ func (g *Group) advanceShown(now time.Time) {
 func (g *Group) target(now time.Time) int64 {
 	slowest, fastest, all := int64(window.EndOfTime), int64(window.NoTime), true
 	g.noteCaughtUp()
+	g.held = false
+	if g.began.IsZero() {
+		g.began = now
+	}
 	for _, l := range g.lanes {
 		fastest = max(fastest, l.watermark)
 		if l.idle(now) {
 			continue
 		}
 		all = false
+		if l.silent(now) && !g.caughtUp { // nobody knows when it comes back
+			g.held = true
+			continue
+		}
 		slowest = min(slowest, l.watermark)
 	}
-	g.held = false
 	if all {
 		return g.idle.target(now, max(fastest, g.frontier))
 	}
 	g.idle = idleClock{}
+	if slowest == window.EndOfTime {
+		return g.frontier // there is no lane to go by
+	}
 	if hold := fastest - lagSlides*g.monitor.Pane; g.caughtUp && fastest != window.NoTime && slowest < hold {
 		g.held = true
 		return hold
@@ -362,6 +399,15 @@ func (l *Lane) idle(now time.Time) bool {
 	}
 	fresh := l.caughtUp && now.Sub(l.lastFetch) <= idleAfter
 	return fresh && (l.lastRecord.IsZero() || now.Sub(l.lastRecord) >= idleAfter)
+}
+
+// silent reports whether the lane could not be read for so long that the others do not wait for it.
+func (l *Lane) silent(now time.Time) bool {
+	last := l.lastFetch
+	if last.IsZero() {
+		last = l.group.began
+	}
+	return !last.IsZero() && now.Sub(last) > idleAfter
 }
 
 // target returns from plus the time since all lanes became idle.

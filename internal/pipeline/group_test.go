@@ -206,7 +206,7 @@ func TestSilentLaneEndsTheResults(t *testing.T) {
 		c.intakes = append(c.intakes, in)
 	}
 	c.take(1, true, 0, 60)
-	for s := 0; s < 10*(maxWaiting+200); s += 10 {
+	for s := 0; s < 10*(maxWaiting*mostPending+200); s += 10 {
 		c.take(0, true, s)
 	}
 	if gaveUp >= 0 {
@@ -214,7 +214,7 @@ func TestSilentLaneEndsTheResults(t *testing.T) {
 	}
 	c.now = c.now.Add(idleAfter + time.Second)
 	c.take(1, true) // a fetch that finds nothing
-	c.take(0, true, 10*(maxWaiting+200))
+	c.take(0, true, 10*(maxWaiting*mostPending+200))
 	if gaveUp != 1 || results == 0 || g.final != nil {
 		t.Errorf("gave up lane %d after %d results", gaveUp, results)
 	}

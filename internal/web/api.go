@@ -165,7 +165,10 @@ func statusOf(s *monitor.Snapshot) *statusJSON {
 	}
 	for i := range s.Partitions {
 		p := &s.Partitions[i]
-		j := partitionJSON{Topic: p.Topic, Partition: p.Partition, Consumed: p.Consumed, Gap: p.Gap, Skipped: p.Skipped}
+		j := partitionJSON{Topic: p.Topic, Partition: p.Partition, Consumed: p.Consumed, Gap: p.Gap}
+		for _, s := range p.Skipped {
+			j.Skipped += s.Batches
+		}
 		if p.Lag >= 0 {
 			j.Lag = &p.Lag
 		}

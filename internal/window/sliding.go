@@ -147,6 +147,8 @@ func (s *Sliding[T]) rebuild(from int64) {
 		s.suffixes[i] = s.plus(s.previous[i], s.suffixes[i+1])
 	}
 	s.staleSuffixes = 0
+	clear(s.suffixes[:from])
+	clear(s.previous[:from])
 }
 
 // index of a pane within its block.

@@ -1,0 +1,216 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"runtime/metrics"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/streammon/streammon/internal/config"
+	"github.com/streammon/streammon/internal/monitor"
+)
+
+const (
+	// baseMemory is what the program takes without any model, and partMemory the buffers of a
+	// partition.
+	baseMemory = 64 << 20
+	partMemory = 4 << 20
+	// usualLanes is how many partitions are reckoned with where their number is not known.
+	usualLanes = 4
+)
+
+// Memory is what a config takes, in bytes.
+type Memory struct {
+	// Usual is with one version of each model and the traffic of most services; Budget is the
+	// most, with three versions a model and any traffic.
+	Usual, Budget int64
+	Partitions    int
+}
+
+// MemoryOf reckons what a config takes with so many partitions a topic; 0 stands for 4.
+func MemoryOf(c *config.Config, partitions int, results bool) (Memory, error) {
+	groups, err := buildGroups(c)
+	if err != nil {
+		return Memory{}, err
+	}
+	if partitions == 0 {
+		partitions = usualLanes
+	}
+	m := Memory{Partitions: partitions}
+	for _, g := range groups {
+		m.add(g.monitor, partitions, results, c.State.Dir != "")
+	}
+	m.Usual += baseMemory
+	m.Budget += baseMemory
+	return m, nil
+}
+
+func (m *Memory) add(g *monitor.Group, lanes int, results, saved bool) {
+	views := 1
+	if results {
+		views = 2
+	}
+	usual, most := g.Memory(lanes, views, saved)
+	buffers := int64(lanes) * partMemory
+	m.Usual += usual + buffers
+	m.Budget += most + buffers
+}
+
+// String says it in a line.
+func (m Memory) String() string {
+	return fmt.Sprintf("about %s with one version a model, at most %s (%d partitions a topic)", inBytes(m.Usual), inBytes(m.Budget), m.Partitions)
+}
+
+func inBytes(n int64) string {
+	if n >= 10<<30 {
+		return fmt.Sprintf("%d GiB", n>>30)
+	}
+	return fmt.Sprintf("%d MiB", n>>20)
+}
+
+// memoryGuard keeps the program within the budget, and within the machine's limit if that is
+// lower: the garbage collector works harder towards it, and reading pauses above it.
+type memoryGuard struct {
+	machine int64 // that of GOMEMLIMIT, or 80 % of the container's; MaxInt64 if there is none
+	chosen  bool  // by the user, with GOMEMLIMIT
+	limit   atomic.Int64
+	logger  *slog.Logger
+	full    atomic.Bool
+	paused  atomic.Int64 // nanoseconds, all lanes together
+	inUse   atomic.Int64
+
+	mu   sync.Mutex
+	room sync.Cond
+}
+
+// Shares of the limit: where reading pauses, and where it goes on.
+const (
+	pauseAt  = 0.90
+	resumeAt = 0.85
+	// longestPause is how long a batch waits at most. State that is simply larger than the limit
+	// would otherwise stop reading for ever.
+	longestPause = time.Second
+)
+
+func newMemoryGuard(l *slog.Logger) *memoryGuard {
+	g := &memoryGuard{machine: debug.SetMemoryLimit(-1), logger: l}
+	g.room.L = &g.mu
+	if g.chosen = g.machine != math.MaxInt64; !g.chosen {
+		if c := containerLimit("/"); c > 0 {
+			g.machine = c / 10 * 8
+		}
+	}
+	g.limit.Store(g.machine)
+	return g
+}
+
+// setBudget makes the budget the limit, if it is lower than the machine's.
+func (g *memoryGuard) setBudget(budget int64) {
+	limit := min(g.machine, budget)
+	if g.limit.Swap(limit) != limit && !g.chosen {
+		debug.SetMemoryLimit(limit)
+	}
+}
+
+// status returns what is known for a snapshot.
+func (g *memoryGuard) status(budget int64) monitor.MemoryStatus {
+	return monitor.MemoryStatus{Budget: budget, Limit: g.limit.Load(), InUse: g.inUse.Load(), Paused: time.Duration(g.paused.Load())}
+}
+
+// containerLimit returns the memory limit of this process's control group, 0 if there is none;
+// root is that of the file system.
+func containerLimit(root string) int64 {
+	data, err := os.ReadFile(filepath.Join(root, "proc/self/cgroup"))
+	if err != nil {
+		return 0
+	}
+	limit := int64(0)
+	for line := range strings.Lines(string(data)) {
+		part := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(part) < 3 {
+			continue
+		}
+		switch {
+		case part[0] == "0" && part[1] == "": // version 2: each parent limits, too
+			for dir := part[2]; ; dir = filepath.Dir(dir) {
+				limit = lower(limit, filepath.Join(root, "sys/fs/cgroup", dir, "memory.max"))
+				if dir == "/" || dir == "." {
+					break
+				}
+			}
+		case strings.Contains(","+part[1]+",", ",memory,"):
+			for _, dir := range []string{part[2], "/"} {
+				limit = lower(limit, filepath.Join(root, "sys/fs/cgroup/memory", dir, "memory.limit_in_bytes"))
+			}
+		}
+	}
+	return limit
+}
+
+// lower returns the limit in a file, if there is one that is lower.
+func lower(limit int64, file string) int64 {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return limit
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
+	if err != nil || n <= 0 || n > 1<<60 || limit > 0 && limit < n {
+		return limit
+	}
+	return n
+}
+
+// run watches until the context ends.
+func (g *memoryGuard) run(ctx context.Context) {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	sample := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	for said := false; ; {
+		metrics.Read(sample)
+		used := int64(sample[0].Value.Uint64() - sample[1].Value.Uint64())
+		g.inUse.Store(used)
+		share := float64(used) / float64(g.limit.Load())
+		if share >= pauseAt && !said {
+			said = true
+			g.logger.Warn("memory is close to its limit, reading pauses", "in_use", inBytes(used), "limit", inBytes(g.limit.Load()))
+		}
+		if share >= pauseAt || share < resumeAt {
+			g.full.Store(share >= pauseAt)
+		}
+		if !g.full.Load() {
+			g.room.Broadcast()
+		}
+		select {
+		case <-ctx.Done():
+			g.full.Store(false)
+			g.room.Broadcast()
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// wait returns when there is room, or after a second.
+func (g *memoryGuard) wait() {
+	if !g.full.Load() {
+		return
+	}
+	began := time.Now()
+	timer := time.AfterFunc(longestPause, g.room.Broadcast)
+	defer timer.Stop()
+	g.mu.Lock()
+	for g.full.Load() && time.Since(began) < longestPause {
+		g.room.Wait()
+	}
+	g.mu.Unlock()
+	g.paused.Add(int64(time.Since(began)))
+}

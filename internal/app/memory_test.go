@@ -1,0 +1,64 @@
+package app
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestContainerLimit reads the limits of both versions of control groups.
+func TestContainerLimit(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+		want  int64
+	}{
+		{"none", nil, 0},
+		{"version 2", map[string]string{"proc/self/cgroup": "0::/pod/app\n", "sys/fs/cgroup/pod/app/memory.max": "max\n", "sys/fs/cgroup/pod/memory.max": "1000000\n"}, 1000000},
+		{"version 2, the lower", map[string]string{"proc/self/cgroup": "0::/pod/app\n", "sys/fs/cgroup/pod/app/memory.max": "500000", "sys/fs/cgroup/pod/memory.max": "1000000\n"}, 500000},
+		{"version 1", map[string]string{"proc/self/cgroup": "5:cpu:/\n4:cpuset,memory:/a/b\n", "sys/fs/cgroup/memory/a/b/memory.limit_in_bytes": "2000000\n"}, 2000000},
+		{"version 1 in a container", map[string]string{"proc/self/cgroup": "4:memory:/a/b\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": "3000000\n"}, 3000000},
+		{"version 1 without a limit", map[string]string{"proc/self/cgroup": "4:memory:/\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n"}, 0},
+		{"nonsense", map[string]string{"proc/self/cgroup": "0::/\nx\n4:memory\n", "sys/fs/cgroup/memory.max": "-5"}, 0},
+	} {
+		root := t.TempDir()
+		for name, content := range c.files {
+			file := filepath.Join(root, name)
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := containerLimit(root); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// TestMemoryGuard: above the limit reading pauses, for a second at most.
+func TestMemoryGuard(t *testing.T) {
+	g := &memoryGuard{machine: math.MaxInt64, chosen: true, logger: testLogger(t)}
+	g.room.L = &g.mu
+	g.setBudget(1 << 40)
+	if g.limit.Load() != 1<<40 {
+		t.Fatal(g.limit.Load())
+	}
+	began := time.Now()
+	g.wait()
+	if time.Since(began) > 100*time.Millisecond {
+		t.Error("waits without need")
+	}
+	g.full.Store(true)
+	began = time.Now()
+	g.wait()
+	if d := time.Since(began); d < longestPause || d > 5*longestPause {
+		t.Errorf("waits for %s", d)
+	}
+	if g.paused.Load() < int64(longestPause) {
+		t.Error("the pause is not counted")
+	}
+}

@@ -1,0 +1,59 @@
+package monitor
+
+import (
+	"unsafe"
+
+	"github.com/streammon/streammon/internal/profile"
+	"github.com/streammon/streammon/internal/window"
+)
+
+// budgetVersions is for how many versions of each model at a time memory is reckoned: the
+// old one, the new one, and the others as one.
+const budgetVersions = 3
+
+// maxLatency is the most that the latencies of a series take, in bytes.
+const maxLatency = 10 << 10
+
+// paneSize returns what a pane of the group takes, with so many versions of each model.
+func (g *Group) paneSize(versions int64) (s profile.Size) {
+	for _, m := range g.Models {
+		for i := range m.segments {
+			l := m.common.full
+			if i > 0 {
+				l = m.common.compact
+			}
+			size, own := l.Size(), int64(unsafe.Sizeof(series{}))
+			s.Usual += versions * (size.Usual + own + maxLatency/4)
+			s.Most += versions * (size.Most + own + maxLatency)
+			s.Open += versions * size.Open
+		}
+	}
+	return s
+}
+
+// PaneSize returns what a sealed pane takes with one version of each model and the traffic of most
+// services, in bytes.
+func (g *Group) PaneSize() int64 { return g.paneSize(1).Usual }
+
+// Memory returns how many bytes the group takes with so many lanes and views: usual is with
+// one version a model and the traffic of most services, most is the budget, with three versions a
+// model and traffic of any kind. saved is set if snapshots are made, which copy what is open.
+// Lanes that wait for a slower one come on top.
+func (g *Group) Memory(lanes, views int, saved bool) (usual, most int64) {
+	contents := int64(0)
+	for _, w := range g.Windows {
+		n := w.Length / window.Slide(w.Length, g.Pane)
+		contents += 2*n + 2 // the panes and suffixes of a block, which go as those of the next come, the prefix, the window
+	}
+	contents += int64(len(window.TierLengths(g.Pane)))
+	open := (g.Lateness+g.Pane-1)/g.Pane + 2
+	one, all := g.paneSize(1), g.paneSize(budgetVersions)
+	// Each lane has open panes, and sealed ones that wait for the others.
+	waiting, copies := 2*open, int64(1)
+	if saved {
+		copies = 4 // what changes meanwhile, the encoded form, and the store's page and buffer
+	}
+	usual = int64(views)*contents*one.Usual + copies*int64(lanes)*(open*(one.Usual+one.Open)+waiting*one.Usual)
+	most = int64(views)*contents*all.Most + copies*int64(lanes)*(open*(all.Most+all.Open)+waiting*all.Most)
+	return usual, most
+}
