@@ -26,9 +26,8 @@ type Batch struct {
 	// Skipped offsets hold no record for us: compacted, aborted, markers, or in a
 	// batch that cannot be read.
 	Skipped int64
-	// SkippedBatches counts the batches that could not be read: damaged, of an
-	// unknown format, or larger than Config.MaxBatchBytes.
-	SkippedBatches int64
+	// SkippedBatches counts the batches that could not be read, by SkipReason.
+	SkippedBatches [SkipReasons]int64
 	// Gap is the number of offsets before First that retention took away unread.
 	Gap int64
 	// Restarted: the topic was deleted and made again, or its log ended before the

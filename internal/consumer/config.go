@@ -66,7 +66,8 @@ type Config struct {
 
 	MaxBytes int // of a fetch of one partition; default 1 MiB. A larger batch is delivered whole
 	// MaxBatchBytes caps one record batch, both packed and unpacked; a larger one is
-	// skipped and counted. Default 64 MiB.
+	// skipped and counted. It takes that much memory, and up to half as much for its
+	// records. Default 32 MiB.
 	MaxBatchBytes int
 
 	Logger *slog.Logger // default: discard
@@ -88,7 +89,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MetadataInterval, 2*time.Second)
 	setDefault(&c.MaxWait, 500*time.Millisecond)
 	setDefault(&c.MaxBytes, 1<<20)
-	setDefault(&c.MaxBatchBytes, 64<<20)
+	setDefault(&c.MaxBatchBytes, 32<<20)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

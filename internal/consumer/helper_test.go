@@ -37,6 +37,7 @@ type collector struct {
 	batches map[partitionKey]int
 	lost    map[partitionKey]int64
 	skipped map[partitionKey]int64 // batches
+	reasons map[partitionKey][SkipReasons]int64
 	faults  []string
 	fail    error
 	block   chan struct{}
@@ -45,7 +46,7 @@ type collector struct {
 func newCollector() *collector {
 	c := &collector{
 		records: map[partitionKey][]Record{}, last: map[partitionKey]Batch{}, batches: map[partitionKey]int{},
-		lost: map[partitionKey]int64{}, skipped: map[partitionKey]int64{},
+		lost: map[partitionKey]int64{}, skipped: map[partitionKey]int64{}, reasons: map[partitionKey][SkipReasons]int64{},
 	}
 	c.changed.L = &c.mu
 	return c
@@ -73,7 +74,12 @@ func (c *collector) HandleBatch(ctx context.Context, b *Batch) error {
 	c.last[key] = copied
 	c.batches[key]++
 	c.lost[key] += b.Gap
-	c.skipped[key] += b.SkippedBatches
+	reasons := c.reasons[key]
+	for r, n := range b.SkippedBatches {
+		c.skipped[key] += n
+		reasons[r] += n
+	}
+	c.reasons[key] = reasons
 	return c.fail
 }
 

@@ -16,12 +16,14 @@ const (
 	// flushBytes of unpacked data are handed on at once, so that a well-packed
 	// response does not take many times its size.
 	flushBytes = 1 << 20
+	// flushRecords are handed on at once, for the same reason.
+	flushRecords = 1 << 15
 	// keepBytes of unpacked data and keepRecords are what it may hold on to between batches.
 	keepBytes   = 16 << 20
 	keepRecords = 1 << 18
 	// minRecordShare bytes of MaxBatchBytes must be there for each record of a batch:
 	// a record takes more memory here than the 7 bytes of an empty one.
-	minRecordShare = 64
+	minRecordShare = 128
 	// beyondLimit is how many times in a row the log must end before our position
 	// until we believe it: a new leader may not know the high watermark yet.
 	beyondLimit = 3
@@ -325,7 +327,7 @@ func (p *partition) deliver(ctx context.Context, res *fetchResponse, following i
 		b := &p.scanned[i]
 		p.add(b, position, following)
 		position = min(max(position, b.last+1), following)
-		if p.arena.used >= flushBytes && position < following {
+		if (p.arena.used >= flushBytes || len(p.batch.Records) >= flushRecords) && position < following {
 			p.next = position
 			if err := p.flush(ctx); err != nil {
 				return err
@@ -341,21 +343,22 @@ func (p *partition) deliver(ctx context.Context, res *fetchResponse, following i
 func (p *partition) add(b *recordBatch, from, to int64) {
 	var body []byte
 	err := b.err
-	if err == nil && int(b.count) > p.cfg.MaxBatchBytes/minRecordShare {
-		err = errTooLarge
-	}
 	if err == nil {
 		body, err = p.unpacker.unpack(&p.arena, b.codec(), b.packed)
 	}
 	if err == nil && p.skip(b, body) {
 		return
 	}
+	if err == nil && int(b.count) > p.cfg.MaxBatchBytes/minRecordShare && int(b.count) <= len(body)/recordSize {
+		err = errTooLarge
+	}
 	if err == nil {
 		p.batch.Records, err = b.appendRecords(p.batch.Records, body, from, to)
 	}
 	if err != nil {
-		p.batch.SkippedBatches++
-		p.log.Warn("record batch cannot be read and is skipped", "offset", b.base, "until", b.last, "reason", err)
+		reason := skipReason(err)
+		p.batch.SkippedBatches[reason]++
+		p.log.Warn("record batch cannot be read and is skipped", "offset", b.base, "until", b.last, "reason", reason, "err", err)
 	}
 }
 
@@ -393,7 +396,7 @@ func (p *partition) flush(ctx context.Context) error {
 	}
 	p.told = now
 	err := p.handler.HandleBatch(ctx, b)
-	b.Gap, b.SkippedBatches, b.Restarted = 0, 0, false
+	b.Gap, b.SkippedBatches, b.Restarted = 0, [SkipReasons]int64{}, false
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"slices"
 )
 
 // Attribute bits of a record batch.
@@ -17,11 +18,13 @@ const (
 const (
 	batchPrefix = 12 // base offset and length, before what the length counts
 	batchHeader = 61 // up to the first record
+	recordSize  = 7  // of the smallest record
 	crcFrom     = 21 // the checksum covers all from the attributes on
 )
 
 var (
 	errFormat   = errors.New("record batch of an unknown format")
+	errHeader   = errors.New("record batch with a malformed header")
 	errChecksum = errors.New("record batch with a wrong checksum")
 	errRecords  = errors.New("record batch with malformed records")
 	errTooLarge = errors.New("record batch beyond the size limit")
@@ -58,7 +61,7 @@ func nextBatch(set []byte, cut bool) (b recordBatch, rest []byte, ok bool) {
 	b.last = b.base
 	size := int(r.int32())
 	if size < 0 || batchPrefix+size < batchPrefix+5 {
-		b.err = errFormat
+		b.err = errHeader
 		return b, nil, true // where the next one begins is unknown
 	}
 	whole := len(set) >= batchPrefix+size
@@ -77,8 +80,12 @@ func nextBatch(set []byte, cut bool) (b recordBatch, rest []byte, ok bool) {
 
 // parse reads the header of one batch that may lack its end.
 func (b *recordBatch) parse(set []byte) {
-	if set[16] != 2 || len(set) < batchHeader {
+	if set[16] != 2 {
 		b.err = errFormat // formats 0 and 1: the offset is that of the last record
+		return
+	}
+	if len(set) < batchHeader {
+		b.err = errHeader
 		return
 	}
 	r := wireReader{b: set[17:]}
@@ -99,6 +106,10 @@ func (b *recordBatch) parse(set []byte) {
 func (b *recordBatch) appendRecords(out []Record, body []byte, from, to int64) ([]Record, error) {
 	r := wireReader{b: body}
 	start, previous := len(out), b.base-1
+	if b.count < 0 || int(b.count) > len(body)/recordSize {
+		return out, errRecords
+	}
+	out = slices.Grow(out, int(b.count)) // once, not by and by
 	for range b.count {
 		rec, ok := b.record(&r)
 		if !ok || rec.Offset <= previous || rec.Offset > b.last {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -232,6 +233,32 @@ func FuzzUnpack(f *testing.F) {
 		var a arena
 		if out, err := u.unpack(&a, codec, b); err == nil && codec != 0 && len(out) > 1<<16 {
 			t.Fatalf("%d bytes", len(out))
+		}
+	})
+}
+
+// What the decoder takes the bound of holds, and is no larger than it.
+func FuzzZstdBound(f *testing.F) {
+	f.Add(pack(f, compress.Zstd, bytes.Repeat([]byte("some bytes"), 100)))
+	f.Add(zstdRLE(8, 3))
+	f.Add(slices.Concat([]byte("\x50\x2a\x4d\x18\x02\x00\x00\x00ab"), zstdRLE(8, 3), zstdRLE(0, 1)))
+	d, err := newZstd()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(d.Close)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		most, err := zstdBound(b, 1<<20)
+		if err != nil && !errors.Is(err, errTooLarge) {
+			if out, err := d.DecodeAll(b, nil); err == nil && len(out) > 0 {
+				t.Fatalf("%d bytes unpack though they have no bound", len(out))
+			}
+			return
+		}
+		if err == nil {
+			if out, err := d.DecodeAll(b, nil); err == nil && len(out) > most {
+				t.Fatalf("%d bytes, at most %d", len(out), most)
+			}
 		}
 	})
 }

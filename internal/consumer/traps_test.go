@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
+	"github.com/segmentio/kafka-go/compress"
 	"github.com/streammon/streammon/internal/testkafka"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -68,43 +69,96 @@ func zstdBomb(t *testing.T, size int) []byte {
 	return w.EncodeAll(make([]byte, size), nil)
 }
 
-// A batch that cannot be read is skipped by its own last offset and counted.
+// A batch that cannot be read is skipped by its own last offset and counted by its reason.
 func TestBatchesThatCannotBeRead(t *testing.T) {
 	flip := func(b []byte, at int) []byte { b[at] ^= 0x40; return b }
-	bad := func(base int64) rawBatch { return plainBatch(base, "lost", "lost") }
-	for name, damaged := range map[string][]byte{
-		"checksum":       flip(bad(1).bytes(), 70),
-		"format":         append(bad(1).bytes()[:16], append([]byte{1}, bad(1).bytes()[17:]...)...),
-		"codec":          func() []byte { b := bad(1); b.attributes = 6; return b.bytes() }(),
-		"compression":    func() []byte { b := bad(1); b.attributes = 4; return b.bytes() }(),
-		"gzip":           func() []byte { b := bad(1); b.attributes = 1; return b.bytes() }(),
-		"snappy":         func() []byte { b := bad(1); b.attributes = 2; return b.bytes() }(),
-		"lz4":            func() []byte { b := bad(1); b.attributes = 3; return b.bytes() }(),
-		"records":        func() []byte { b := bad(1); b.body = b.body[:len(b.body)-1]; return b.bytes() }(),
-		"count":          func() []byte { b := bad(1); b.count = 1 << 30; return b.bytes() }(),
-		"offsets":        func() []byte { b := bad(1); b.lastDelta = 0; return b.bytes() }(),
-		"zstd bomb":      rawBatch{base: 1, lastDelta: 1, attributes: 4, count: 2, body: zstdBomb(t, 64<<20)}.bytes(),
-		"beyond packed":  rawBatch{base: 1, lastDelta: 1, count: 1, body: rawRecord(0, 0, nil, make([]byte, 3<<20))}.bytes(),
-		"snappy claim":   rawBatch{base: 1, lastDelta: 1, attributes: 2, count: 2, body: binary.AppendUvarint(nil, 1<<31)}.bytes(),
-		"xerial claim":   rawBatch{base: 1, lastDelta: 1, attributes: 2, count: 2, body: []byte("\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01\x7f\xff\xff\xff")}.bytes(),
-		"negative count": func() []byte { b := bad(1); b.body, b.count = nil, 1; return b.bytes() }(),
+	bad := func(change func(b *rawBatch)) []byte {
+		b := plainBatch(1, "lost", "lost")
+		change(&b)
+		return b.bytes()
+	}
+	format := func(magic byte) []byte {
+		b := bad(func(*rawBatch) {})
+		b[16] = magic
+		return b
+	}
+	packed := func(codec int16, body string) []byte {
+		return bad(func(b *rawBatch) { b.attributes, b.body = codec, []byte(body) })
+	}
+	codec := func(codec int16) []byte { return bad(func(b *rawBatch) { b.attributes = codec }) }
+	for name, c := range map[string]struct {
+		damaged []byte
+		reason  SkipReason
+	}{
+		"checksum":         {flip(bad(func(*rawBatch) {}), 70), SkipCorrupt},
+		"format 0":         {format(0), SkipFormat},
+		"format 1":         {format(1), SkipFormat},
+		"codec":            {codec(6), SkipFormat},
+		"gzip":             {codec(1), SkipCorrupt},
+		"snappy":           {codec(2), SkipCorrupt},
+		"lz4":              {codec(3), SkipCorrupt},
+		"zstd":             {codec(4), SkipCorrupt},
+		"records":          {bad(func(b *rawBatch) { b.body = b.body[:len(b.body)-1] }), SkipCorrupt},
+		"zeros":            {bad(func(b *rawBatch) { b.body = make([]byte, 1000) }), SkipCorrupt},
+		"huge record":      {bad(func(b *rawBatch) { b.body = binary.AppendVarint(nil, 1<<40) }), SkipCorrupt},
+		"packed zeros":     {packed(1, string(pack(t, compress.Gzip, make([]byte, 1000)))), SkipCorrupt},
+		"count":            {bad(func(b *rawBatch) { b.count = 1 << 30 }), SkipCorrupt},
+		"negative count":   {bad(func(b *rawBatch) { b.count = -1 }), SkipCorrupt},
+		"no records":       {bad(func(b *rawBatch) { b.body, b.count = nil, 1 }), SkipCorrupt},
+		"offsets":          {bad(func(b *rawBatch) { b.lastDelta = 0 }), SkipCorrupt},
+		"small records":    {rawBatch{base: 1, lastDelta: 99_999, count: 100_000, body: tiny(100_000)}.bytes(), SkipTooLarge},
+		"zstd bomb":        {rawBatch{base: 1, lastDelta: 1, attributes: 4, count: 2, body: zstdBomb(t, 64<<20)}.bytes(), SkipTooLarge},
+		"zstd claim":       {packed(4, "\x28\xb5\x2f\xfd\xa0\x00\x00\x00\x70\x01\x00\x00"), SkipTooLarge},
+		"zstd lie":         {packed(4, "\x28\xb5\x2f\xfd\xa0\x00\x00\x08\x00\x01\x00\x00"), SkipCorrupt},
+		"zstd window":      {packed(4, "\x28\xb5\x2f\xfd\x00\x98\x01\x00\x00"), SkipTooLarge},
+		"beyond packed":    {rawBatch{base: 1, lastDelta: 1, count: 1, body: rawRecord(0, 0, nil, make([]byte, 3<<20))}.bytes(), SkipTooLarge},
+		"just beyond":      {rawBatch{base: 1, lastDelta: 1, count: 1, body: rawRecord(0, 0, nil, make([]byte, 1<<20))}.bytes(), SkipTooLarge},
+		"snappy claim":     {packed(2, string(binary.AppendUvarint(nil, 1<<31))), SkipTooLarge},
+		"snappy lie":       {packed(2, string(binary.AppendUvarint(nil, 1<<19))), SkipCorrupt},
+		"xerial cut":       {packed(2, "\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01\x7f\xff\xff\xff"), SkipCorrupt},
+		"xerial many lies": {packed(2, "\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01"+strings.Repeat("\x00\x00\x00\x05\x80\x80\x80\x80\x08", 9)), SkipTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScript(t)
 			s.append(plainBatch(0, "before"))
-			s.appendBytes(2, damaged)
-			s.append(plainBatch(3, "after"))
+			last := int64(2)
+			if name == "small records" {
+				last = 100_000
+			}
+			s.appendBytes(last, c.damaged)
+			s.append(plainBatch(last+1, "after"))
 			cfg := quick(s.broker, s.topic)
 			cfg.MaxBatchBytes = 1 << 20
 			r := start(t, cfg, newCollector())
-			last := r.got.waitCaughtUp(t, s.topic, 0)
-			if got := r.got.values(s.topic, 0); !slices.Equal(got, []string{"before", "after"}) || last.Next != 4 {
-				t.Errorf("got %q to %d", got, last.Next)
+			end := r.got.waitCaughtUp(t, s.topic, 0)
+			if got := r.got.values(s.topic, 0); !slices.Equal(got, []string{"before", "after"}) || end.Next != last+2 {
+				t.Errorf("got %q to %d", got, end.Next)
 			}
-			if n := r.got.skipped[partitionKey{s.topic, 0}]; n != 1 {
-				t.Errorf("%d batches skipped, want 1", n)
+			var want [SkipReasons]int64
+			want[c.reason] = 1
+			if got := r.got.reasons[partitionKey{s.topic, 0}]; got != want {
+				t.Errorf("skipped %v, want one %v", got, c.reason)
 			}
 		})
+	}
+}
+
+// tiny returns n records of the smallest size that their offsets allow.
+func tiny(n int64) []byte {
+	var b []byte
+	for i := range n {
+		b = append(b, rawRecord(0, i, nil, nil)...)
+	}
+	return b
+}
+
+func TestSkipReasonNames(t *testing.T) {
+	var got []string
+	for r := range SkipReasons + 1 {
+		got = append(got, r.String())
+	}
+	if !slices.Equal(got, []string{"too_large", "corrupt", "format", "unknown"}) {
+		t.Error(got)
 	}
 }
 

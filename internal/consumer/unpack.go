@@ -3,6 +3,7 @@ package consumer
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
@@ -18,16 +19,15 @@ type unpacker struct {
 	zstd  *zstd.Decoder
 }
 
-// largestWindow is that of the highest level of zstd.
-const largestWindow = 128 << 20
+// eagerBytes of unpacked data are stored as they come, in a buffer that grows. What is
+// more is measured first and unpacked again into one of its size, so that a batch that
+// unpacks to too much costs its limit in time, but not in memory.
+const eagerBytes = 1 << 20
 
 func newUnpacker(limit int) (*unpacker, error) {
-	// The decoder refuses frames whose window is above its memory, and producers ask
-	// for a window by their level, up to 128 MiB, whatever they write into it.
-	memory := max(uint64(limit), largestWindow)
-	d, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(memory))
+	d, err := newZstd()
 	if err != nil {
-		return nil, fmt.Errorf("zstd: %w", err)
+		return nil, err
 	}
 	return &unpacker{limit: limit, zstd: d}, nil
 }
@@ -43,11 +43,14 @@ func (u *unpacker) unpack(a *arena, codec int8, src []byte) (out []byte, err err
 	if len(src) == 0 {
 		return src, nil // an emptied batch
 	}
+	if len(src) > u.limit {
+		return nil, errTooLarge
+	}
 	switch c := compress.Compression(codec); c {
 	case compress.None:
 		return src, nil
 	case compress.Zstd:
-		out, err = u.zstd.DecodeAll(src, a.free)
+		out, err = u.unzstd(a.free, src)
 	case compress.Snappy:
 		out, err = u.snappy(a.free, src)
 	case compress.Gzip, compress.Lz4:
@@ -65,22 +68,51 @@ func (u *unpacker) unpack(a *arena, codec int8, src []byte) (out []byte, err err
 }
 
 func (u *unpacker) stream(dst []byte, codec compress.Codec, src []byte) ([]byte, error) {
+	dst, size, err := u.measure(dst, codec, src)
+	if err != nil || size == len(dst) {
+		return dst, err
+	}
 	r := codec.NewReader(bytes.NewReader(src))
 	defer r.Close()
-	for len(dst) <= u.limit {
+	dst = make([]byte, size)
+	_, err = io.ReadFull(r, dst)
+	return dst, err
+}
+
+// measure unpacks what fits into dst or eagerBytes, and returns the size of the whole.
+func (u *unpacker) measure(dst []byte, codec compress.Codec, src []byte) ([]byte, int, error) {
+	r := codec.NewReader(bytes.NewReader(src))
+	defer r.Close()
+	dst, err := fill(dst, r, min(len(src), eagerBytes), min(max(cap(dst), eagerBytes), u.limit+1))
+	if err == io.EOF {
+		return dst, len(dst), nil
+	}
+	if err != nil {
+		return dst, 0, err
+	}
+	rest, err := io.CopyN(io.Discard, r, int64(u.limit+1-len(dst)))
+	switch err {
+	case nil:
+		return dst, 0, errTooLarge
+	case io.EOF:
+		return dst, len(dst) + int(rest), nil
+	}
+	return dst, 0, err
+}
+
+// fill reads up to most bytes into the empty dst, which grows from the first size on.
+func fill(dst []byte, r io.Reader, first, most int) ([]byte, error) {
+	for len(dst) < most {
 		if len(dst) == cap(dst) {
-			dst = append(dst, make([]byte, max(len(dst), len(src), 4096))...)[:len(dst)]
+			dst = append(make([]byte, 0, min(max(2*len(dst), first, 4096), most)), dst...)
 		}
-		n, err := r.Read(dst[len(dst):cap(dst)])
+		n, err := r.Read(dst[len(dst):min(cap(dst), most)])
 		dst = dst[:len(dst)+n]
-		if err == io.EOF {
-			return dst, nil
-		}
 		if err != nil {
 			return dst, err
 		}
 	}
-	return dst, errTooLarge
+	return dst, nil
 }
 
 // Java's snappy output begins with this magic and two version numbers, then come
@@ -90,43 +122,74 @@ const (
 	xerialHeader = 16
 )
 
+// snappyRatio is above what a block of snappy unpacks to for each of its bytes.
+const snappyRatio = 22
+
+var errSnappy = errors.New("snappy: malformed block")
+
+// snappy appends the unpacked src to dst, which grows once, to what the blocks claim.
 func (u *unpacker) snappy(dst, src []byte) ([]byte, error) {
-	if len(src) < xerialHeader || string(src[:len(xerialMagic)]) != xerialMagic {
-		return u.snappyBlock(dst, src)
+	framed := len(src) >= xerialHeader && string(src[:len(xerialMagic)]) == xerialMagic
+	if framed {
+		src = src[xerialHeader:]
 	}
-	for src = src[xerialHeader:]; len(src) > 0; {
-		if len(src) < 4 {
-			return dst, io.ErrUnexpectedEOF
-		}
-		n := int64(binary.BigEndian.Uint32(src))
-		if n > int64(len(src)-4) {
-			return dst, io.ErrUnexpectedEOF
-		}
-		var err error
-		if dst, err = u.snappyBlock(dst, src[4:4+n]); err != nil {
+	size, err := u.snappySize(src, framed)
+	if err != nil {
+		return dst, err
+	}
+	if cap(dst)-len(dst) < size {
+		dst = append(make([]byte, 0, len(dst)+size), dst...)
+	}
+	for len(src) > 0 {
+		var block []byte
+		if block, src, err = nextSnappy(src, framed); err != nil {
 			return dst, err
 		}
-		src = src[4+n:]
+		out, err := snappy.Decode(dst[len(dst):cap(dst)], block)
+		if err != nil {
+			return dst, err
+		}
+		dst = dst[:len(dst)+len(out)]
 	}
 	return dst, nil
 }
 
-// snappyBlock appends one unpacked block to dst.
-func (u *unpacker) snappyBlock(dst, block []byte) ([]byte, error) {
-	n, err := snappy.DecodedLen(block)
-	if err != nil {
-		return dst, err
+// snappySize adds up what the blocks claim to unpack to, before any of it is believed.
+func (u *unpacker) snappySize(src []byte, framed bool) (int, error) {
+	total := 0
+	for len(src) > 0 {
+		block, rest, err := nextSnappy(src, framed)
+		if err != nil {
+			return 0, err
+		}
+		n, err := snappy.DecodedLen(block)
+		if err != nil {
+			return 0, err
+		}
+		if total += n; total > u.limit {
+			return 0, errTooLarge
+		}
+		if n > snappyRatio*len(block) {
+			return 0, errSnappy
+		}
+		src = rest
 	}
-	if n > u.limit-len(dst) {
-		return dst, errTooLarge
+	return total, nil
+}
+
+// nextSnappy cuts the first block off; without a frame it is all there is.
+func nextSnappy(src []byte, framed bool) (block, rest []byte, err error) {
+	if !framed {
+		return src, nil, nil
 	}
-	if cap(dst)-len(dst) < n {
-		dst = append(make([]byte, 0, max(2*cap(dst), len(dst)+n)), dst...)
+	if len(src) < 4 {
+		return nil, nil, io.ErrUnexpectedEOF
 	}
-	if _, err := snappy.Decode(dst[len(dst):len(dst)+n], block); err != nil {
-		return dst, err
+	n := int64(binary.BigEndian.Uint32(src))
+	if n > int64(len(src)-4) {
+		return nil, nil, io.ErrUnexpectedEOF
 	}
-	return dst[:len(dst)+n], nil
+	return src[4 : 4+n], src[4+n:], nil
 }
 
 // arena holds the unpacked bytes of the batches that are handed on together.
