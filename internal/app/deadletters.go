@@ -160,7 +160,7 @@ func (d *deadLetters) run(ctx context.Context) error {
 	writing, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
-		d.room.Broadcast()
+		d.look()
 		time.AfterFunc(lastLetters, cancel)
 	})()
 	ticker := time.NewTicker(lookForWork)
@@ -173,10 +173,17 @@ func (d *deadLetters) run(ctx context.Context) error {
 			return nil
 		case <-d.wake:
 		case <-ticker.C:
-			d.room.Broadcast() // a write may have become slow, or ownership gone
+			d.look() // a write may have become slow, or ownership gone
 		}
 		d.writeAll(writing, &owned)
 	}
+}
+
+// look lets those that wait look again.
+func (d *deadLetters) look() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.room.Broadcast()
 }
 
 func (d *deadLetters) end() {

@@ -186,17 +186,22 @@ func (g *memoryGuard) run(ctx context.Context) {
 		if share >= pauseAt || share < resumeAt {
 			g.full.Store(share >= pauseAt)
 		}
-		if !g.full.Load() {
-			g.room.Broadcast()
-		}
+		g.wake()
 		select {
 		case <-ctx.Done():
 			g.full.Store(false)
-			g.room.Broadcast()
+			g.wake()
 			return
 		case <-ticker.C:
 		}
 	}
+}
+
+// wake lets those that wait look again.
+func (g *memoryGuard) wake() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.room.Broadcast()
 }
 
 // wait returns when there is room, or after a second.
@@ -205,7 +210,7 @@ func (g *memoryGuard) wait() {
 		return
 	}
 	began := time.Now()
-	timer := time.AfterFunc(longestPause, g.room.Broadcast)
+	timer := time.AfterFunc(longestPause, g.wake)
 	defer timer.Stop()
 	g.mu.Lock()
 	for g.full.Load() && time.Since(began) < longestPause {

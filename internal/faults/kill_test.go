@@ -124,11 +124,14 @@ var steps = []string{"begin", "cut", "encoded", "results", "tidied", "written", 
 // TestKill ends the program by SIGKILL at random moments, and at each step of a save, while
 // events flow. In the end its results are those of a run that was never disturbed.
 func TestKill(t *testing.T) {
-	kills, events := 20, 200_000
-	if long {
+	kills, events := 4, 60_000
+	switch {
+	case long:
 		kills, events = 200, 2_000_000
-	} else if testing.Short() {
-		t.Skip("takes a minute")
+	case ci:
+		kills, events = 20, 200_000
+	case testing.Short():
+		t.Skip("takes half a minute")
 	}
 	_, b := testkafka.Fake(t)
 	s := newStage(t, b, 1, 2*time.Hour/time.Duration(events))

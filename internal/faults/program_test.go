@@ -17,8 +17,12 @@ import (
 	"time"
 )
 
-// long reports whether the tests run in their long setting.
-var long = os.Getenv("STREAMMON_FAULTS") == "long"
+// long reports whether the tests run in their long setting, ci in that of continuous integration;
+// else they are shorter still.
+var (
+	long = os.Getenv("STREAMMON_FAULTS") == "long"
+	ci   = os.Getenv("CI") != ""
+)
 
 // binary is the program, built once, with failpoints.
 var binary = sync.OnceValues(func() (string, error) {
@@ -125,7 +129,7 @@ func (p *program) wait(t *testing.T, within time.Duration) error {
 	case <-time.After(within):
 		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
 		time.Sleep(time.Second)
-		t.Fatalf("the program does not end within %s", within)
+		t.Fatalf("the program does not end within %s:\n%s", within, p.log.String())
 		return nil
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -30,14 +29,11 @@ func newTraffic(seed uint64, start time.Time, step time.Duration) *traffic {
 
 // config is a config for the traffic; state is the folder of the state, empty for none.
 func trafficConfig(broker, predictions, labels, state, more string) string {
-	text := "kafka: {brokers: [\"" + broker + "\"], group: " + predictions + ", start: earliest}\n"
+	text := "kafka: {brokers: [\"" + broker + "\"], group: " + predictions + ", start: earliest" + more + "}\n"
 	if state != "" {
 		text += "state: {dir: " + state + ", save_interval: 1s}\n"
 	}
-	if !strings.Contains(more, "windows") {
-		more += "windows: [1m, 5m, 1h]\n"
-	}
-	text += more + "allowed_lateness: 20s\ndeduplicate: 2m\nmodels:\n"
+	text += "windows: [1m, 5m, 1h]\nallowed_lateness: 20s\ndeduplicate: 2m\nmodels:\n"
 	for m := range 3 {
 		text += fmt.Sprintf("  - name: m%d\n    topics: {predictions: %s, labels: %s}\n    task: binary\n    positive: \"yes\"\n    features:\n", m, predictions, labels)
 		for f := range 12 {

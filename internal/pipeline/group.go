@@ -251,8 +251,13 @@ func (g *Group) pending() (n int) {
 	return n
 }
 
-// Wake lets the lanes that Wait look at their stop condition.
-func (g *Group) Wake() { g.merged.Broadcast() }
+// Wake lets the lanes that Wait look at their stop condition. It takes the lock, or it could come
+// between a lane's look and its wait.
+func (g *Group) Wake() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.merged.Broadcast()
+}
 
 // slowest reports whether there is no lane to wait for: one that lies behind and is being read.
 func (g *Group) slowest(l *Lane) bool {
