@@ -57,7 +57,7 @@ func (v *View) Freeze() *FrozenView {
 		if !ok {
 			kept = window.NoTime
 		}
-		f.kept[slide] = max(kept, v.Horizon(slide))
+		f.kept[slide] = max(kept, v.needed(slide))
 	}
 	return f
 }
@@ -80,7 +80,7 @@ func (v *View) record(length, start int64, c *Pane) {
 	}
 	v.entries = append(v.entries, Entry{length, start, c})
 	if len(v.entries) > v.pruneAt { // event time may run faster than snapshots are taken
-		v.entries = slices.DeleteFunc(v.entries, func(e Entry) bool { return e.Start < v.Horizon(e.Length) })
+		v.entries = slices.DeleteFunc(v.entries, func(e Entry) bool { return e.Start < v.needed(e.Length) })
 		v.pruneAt = 2*len(v.entries) + minJournal
 	}
 }
@@ -89,18 +89,24 @@ func (v *View) record(length, start int64, c *Pane) {
 const minJournal = 200
 
 // Horizon returns the start before which entries of the tier are in no window any more, nor
-// were one block ago.
-func (v *View) Horizon(length int64) int64 {
-	horizon := int64(window.EndOfTime)
+// were one block ago: an older snapshot does not need them either.
+func (v *View) Horizon(length int64) int64 { return v.since(length, 2) }
+
+// needed returns the start before which entries of the tier are in no window any more.
+func (v *View) needed(length int64) int64 { return v.since(length, 1) }
+
+// since returns the start of the block that is so many before the current one.
+func (v *View) since(length, blocks int64) int64 {
+	start := int64(window.EndOfTime)
 	for _, w := range v.windows {
 		if w.Slide() == length && v.next != window.NoTime {
-			horizon = min(horizon, window.Floor(v.next, w.Length())-2*w.Length())
+			start = min(start, window.Floor(v.next, w.Length())-blocks*w.Length())
 		}
 	}
-	if horizon == window.EndOfTime {
+	if start == window.EndOfTime {
 		return window.NoTime
 	}
-	return horizon
+	return start
 }
 
 // AppendBinary appends the binary form of the view without its entries: how far it is, from
