@@ -75,7 +75,7 @@ type Store struct {
 // read; Refused says why, and each Save tries again.
 func Open(dir, build string) (s *Store, aside string, err error) {
 	s = &Store{path: filepath.Join(dir, file), build: build, slots: map[string]*slot{}}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		s.refused = err
 		if !refuses(err) {
 			return nil, "", fmt.Errorf("open state: %w", err)
@@ -153,7 +153,7 @@ func (s *Store) openReadOnly() error {
 
 func (s *Store) openAs(o *bbolt.Options) error {
 	return s.classify(s.guard(func() (err error) {
-		s.db, err = bbolt.Open(s.path, 0o644, o)
+		s.db, err = bbolt.Open(s.path, 0o600, o)
 		return err
 	}))
 }
@@ -247,7 +247,7 @@ func (s *Store) writable() error {
 		return nil
 	}
 	s.abandon()
-	if err := os.MkdirAll(filepath.Dir(s.path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
 		s.refused = err
 		return err
 	}
