@@ -258,7 +258,7 @@ case $command in
     fetch
     mkdir -p "$dir"
     [[ $tls ]] && certs
-    head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=' >"$dir/cluster.id"
+    head -c 16 /dev/urandom | base64 | tr '+/' 'AB' | tr -d '=' >"$dir/cluster.id"
     for n in "${nodes[@]}"; do
       mkdir -p "$dir/node$n"
       properties "$n" >"$dir/node$n/server.properties"

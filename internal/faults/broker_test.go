@@ -1,0 +1,301 @@
+package faults
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/streammon/streammon/internal/testkafka"
+)
+
+// proxy stands between the program and a broker. It holds what it has read while it is a black
+// hole, as a network does that is parted.
+type proxy struct {
+	address, backend string
+
+	mu       sync.Mutex
+	listener net.Listener // nil: connections are refused
+	conns    map[net.Conn]bool
+	open     chan struct{} // closed unless it is a black hole
+
+	slow atomic.Bool  // about 25 kB/s a connection
+	cut  atomic.Int64 // so many bytes of answers still pass, then one connection breaks; negative: none does
+	cuts atomic.Int64
+}
+
+// advertised is a listener that gives another address for its own.
+type advertised struct {
+	net.Listener
+	address net.Addr
+}
+
+// Addr is the other address.
+func (a advertised) Addr() net.Addr { return a.address }
+
+// proxied starts an embedded broker that is known by the address of a proxy. The client that it
+// returns goes past the proxy.
+func proxied(t *testing.T) (*kfake.Cluster, testkafka.Broker, *proxy, func() *kgo.Client) {
+	t.Helper()
+	p := &proxy{conns: map[net.Conn]bool{}, open: make(chan struct{})}
+	close(p.open)
+	p.cut.Store(-1)
+	p.listen(t)
+	t.Cleanup(p.refuse)
+	cluster, b := testkafka.Fake(t, kfake.ListenFn(func(network, address string) (net.Listener, error) {
+		l, err := net.Listen(network, address)
+		if err != nil {
+			return nil, err
+		}
+		p.backend = l.Addr().String()
+		return advertised{l, p.listener.Addr()}, nil
+	}))
+	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, p.backend)
+	}
+	return cluster, b, p, func() *kgo.Client {
+		return b.Client(t, kgo.Dialer(dial), kgo.ProducerLinger(5*time.Millisecond), kgo.MaxBufferedRecords(50_000))
+	}
+}
+
+// listen accepts connections, at the same address as before.
+func (p *proxy) listen(t *testing.T) {
+	t.Helper()
+	address := p.address
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.listener, p.address = l, l.Addr().String()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go p.serve(c)
+		}
+	}()
+}
+
+// refuse breaks all connections and refuses new ones.
+func (p *proxy) refuse() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.listener != nil {
+		p.listener.Close()
+	}
+	p.listener = nil
+	for c := range p.conns {
+		c.Close()
+	}
+}
+
+// hole makes it a black hole, or ends that.
+func (p *proxy) hole(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if on {
+		p.open = make(chan struct{})
+	} else {
+		close(p.open)
+	}
+}
+
+func (p *proxy) gate() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.open
+}
+
+func (p *proxy) serve(client net.Conn) {
+	<-p.gate()
+	broker, err := net.Dial("tcp", p.backend)
+	if err != nil {
+		client.Close()
+		return
+	}
+	p.mu.Lock()
+	p.conns[client], p.conns[broker] = true, true
+	gone := p.listener == nil
+	p.mu.Unlock()
+	done := make(chan struct{}, 2)
+	if !gone {
+		go func() { p.copy(broker, client, false); done <- struct{}{} }()
+		go func() { p.copy(client, broker, true); done <- struct{}{} }()
+		<-done
+	}
+	client.Close()
+	broker.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, client)
+	delete(p.conns, broker)
+}
+
+// copy returns when one of them breaks, or is to break.
+func (p *proxy) copy(to, from net.Conn, answers bool) {
+	buf := make([]byte, 32<<10)
+	for {
+		size := len(buf)
+		if p.slow.Load() {
+			size = 256
+			time.Sleep(10 * time.Millisecond)
+		}
+		n, err := from.Read(buf[:size])
+		if err != nil {
+			return
+		}
+		<-p.gate()
+		if cut := p.cut.Load(); answers && cut >= 0 {
+			if cut < int64(n) && p.cut.CompareAndSwap(cut, -1) {
+				p.cuts.Add(1)
+				_, _ = to.Write(buf[:cut])
+				return
+			}
+			p.cut.CompareAndSwap(cut, cut-int64(n))
+		}
+		if _, err := to.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// during produces events at a steady rate while f runs.
+func (s *stage) during(t *testing.T, f func()) {
+	t.Helper()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			s.produce(t.Context(), t, 50)
+			select {
+			case <-stop:
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}()
+	defer func() {
+		close(stop)
+		<-stopped
+	}()
+	f()
+}
+
+// awaitAll waits until the program has consumed all messages, and exports, and returns how long
+// it took.
+func (s *stage) awaitAll(t *testing.T, p *program, before int, within time.Duration) time.Duration {
+	t.Helper()
+	began := time.Now()
+	await(t, within, "recovery", func() bool {
+		exporting, _ := p.metric("streammon_exporting", "")
+		return before+int(consumed(p)) >= s.written && exporting == 1
+	})
+	if n := before + int(consumed(p)); n != s.written {
+		t.Fatalf("%d messages were consumed of %d", n, s.written)
+	}
+	return time.Since(began)
+}
+
+// finish ends the program and reads what is left, and compares the results.
+func (s *stage) finish(t *testing.T, p *program, args []string, results string) {
+	t.Helper()
+	p.terminate(t)
+	if err := run(t, nil, append(args, "--until-end")...).wait(t, time.Minute); err != nil {
+		t.Fatalf("the last run: %v", err)
+	}
+	compareFiles(t, s.undisturbed(t), results)
+}
+
+// TestOutages takes the broker away in many ways while events flow. The program goes on when it is
+// back, says little, and loses nothing.
+func TestOutages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	away := 8 * time.Second
+	if long {
+		away = time.Minute
+	}
+	_, b, proxy, direct := proxied(t)
+	s := newStage(t, b, 11, 50*time.Millisecond)
+	s.client = direct()
+	results := filepath.Join(s.dir, "results.jsonl")
+	args := []string{"--config.file=" + s.config(t, "run", "state", ", session_timeout: 6s"), "--results=" + results}
+	p := run(t, nil, args...)
+	s.produce(t.Context(), t, 2_000)
+	p.awaitReady(t, 20*time.Second)
+	s.awaitAll(t, p, 0, 20*time.Second)
+	goroutines, _ := p.metric("go_goroutines", "")
+
+	random := rand.New(rand.NewPCG(3, 4))
+	for _, outage := range []struct {
+		name  string
+		lines int // of the log at most
+		f     func()
+	}{
+		{"refused", 40, func() {
+			proxy.refuse()
+			time.Sleep(away)
+			proxy.listen(t)
+		}},
+		{"black hole", 40, func() {
+			proxy.hole(true)
+			time.Sleep(away + 4*time.Second)
+			proxy.hole(false)
+		}},
+		{"refused, then a black hole", 40, func() {
+			proxy.refuse()
+			time.Sleep(away / 4)
+			proxy.hole(true)
+			proxy.listen(t)
+			time.Sleep(away)
+			proxy.refuse()
+			proxy.hole(false)
+			proxy.listen(t)
+		}},
+		{"cut in the middle of frames", 600, func() {
+			for end := time.Now().Add(away); time.Now().Before(end); {
+				proxy.cut.Store(int64(random.IntN(20_000)))
+				time.Sleep(time.Duration(100+random.IntN(400)) * time.Millisecond)
+			}
+			proxy.cut.Store(-1)
+		}},
+		{"slow", 40, func() {
+			proxy.slow.Store(true)
+			time.Sleep(away)
+			proxy.slow.Store(false)
+		}},
+	} {
+		said, read := len(p.log.String()), consumed(p)
+		s.during(t, outage.f)
+		during := consumed(p) - read
+		took := s.awaitAll(t, p, 0, 30*time.Second)
+		lines := strings.Count(p.log.String()[said:], "\n")
+		now, _ := p.metric("go_goroutines", "")
+		t.Logf("%s: recovered after %s; %d lines logged, %g goroutines (%g before), %g messages meanwhile", outage.name, took, lines, now, goroutines, during)
+		if lines == 0 || lines > outage.lines {
+			t.Errorf("%s: %d lines were logged:\n%s", outage.name, lines, tail(p.log.String()))
+		}
+	}
+	t.Logf("%d cuts", proxy.cuts.Load())
+	await(t, 20*time.Second, "goroutines as before", func() bool {
+		n, _ := p.metric("go_goroutines", "")
+		return n <= goroutines+8
+	})
+	s.finish(t, p, args, results)
+}
