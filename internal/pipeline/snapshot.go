@@ -212,7 +212,8 @@ func lockAll(locks []*sync.Mutex) (since time.Time) {
 		unlock(locks[:n])
 		if attempt < attempts-1 {
 			locks[n].Lock()
-			locks[n].Unlock() //nolint:staticcheck // only to wait for it
+			//lint:ignore SA2001 only to wait for it
+			locks[n].Unlock()
 		}
 	}
 	since = time.Now()
