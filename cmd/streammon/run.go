@@ -25,6 +25,8 @@ API until it is interrupted. SIGTERM and Ctrl-C end it in good order.
 --results also writes each window that became final as a JSON line, as replay does. A
 window is final when the events of every partition have passed its end; a partition that
 stays silent while others go on ends the results, and says so in the log.
+With state.dir in the config, a restart goes on where it was, also after a crash: every event
+counts exactly once, and --results continues its file. Without, both begin anew.
 With --until-end it reads each partition to the end that it had at the start, makes all
 windows final, writes the ledger and exits.`,
 		Example: `  streammon run --config.file=streammon.yaml --web.listen-address=:9108
