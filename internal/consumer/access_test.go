@@ -177,7 +177,8 @@ func TestAccess(t *testing.T) {
 					})
 					t.Logf("shown: %s", shown())
 					time.Sleep(2 * time.Second) // time to repeat itself
-					if n := log.lines("Authorization Failed"); n != 1 || log.lines(want) == 0 {
+					// Rights reach a broker one after the other, so that it may lack another one first.
+					if n := log.lines("Authorization Failed"); n < 1 || n > 2 || log.lines(want) == 0 {
 						t.Errorf("the log has %d lines of it, and names the resource in %d:\n%s", n, log.lines(want), log.b.String())
 					}
 				}

@@ -20,7 +20,8 @@ import (
 // proxy stands between the program and a broker. It holds what it has read while it is a black
 // hole, as a network does that is parted.
 type proxy struct {
-	address, backend string
+	address string
+	backend atomic.Pointer[string] // the broker's address
 
 	mu       sync.Mutex
 	listener net.Listener // nil: connections are refused
@@ -50,16 +51,18 @@ func proxied(t *testing.T) (*kfake.Cluster, testkafka.Broker, *proxy, func() *kg
 	p.cut.Store(-1)
 	p.listen(t)
 	t.Cleanup(p.refuse)
+	own := p.listener.Addr()
 	cluster, b := testkafka.Fake(t, kfake.ListenFn(func(network, address string) (net.Listener, error) {
 		l, err := net.Listen(network, address)
 		if err != nil {
 			return nil, err
 		}
-		p.backend = l.Addr().String()
-		return advertised{l, p.listener.Addr()}, nil
+		backend := l.Addr().String()
+		p.backend.Store(&backend)
+		return advertised{l, own}, nil
 	}))
 	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, p.backend)
+		return (&net.Dialer{}).DialContext(ctx, network, *p.backend.Load())
 	}
 	return cluster, b, p, func() *kgo.Client {
 		return b.Client(t, kgo.Dialer(dial), kgo.ProducerLinger(5*time.Millisecond), kgo.MaxBufferedRecords(50_000))
@@ -123,7 +126,7 @@ func (p *proxy) gate() <-chan struct{} {
 
 func (p *proxy) serve(client net.Conn) {
 	<-p.gate()
-	broker, err := net.Dial("tcp", p.backend)
+	broker, err := net.Dial("tcp", *p.backend.Load())
 	if err != nil {
 		client.Close()
 		return
