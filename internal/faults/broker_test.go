@@ -291,7 +291,7 @@ func TestOutages(t *testing.T) {
 		lines := strings.Count(p.log.String()[said:], "\n")
 		now, _ := p.metric("go_goroutines", "")
 		t.Logf("%s: recovered after %s; %d lines logged, %g goroutines (%g before), %g messages meanwhile", outage.name, took, lines, now, goroutines, during)
-		if lines == 0 || lines > outage.lines {
+		if lines == 0 && outage.name != "slow" || lines > outage.lines {
 			t.Errorf("%s: %d lines were logged:\n%s", outage.name, lines, tail(p.log.String()))
 		}
 	}

@@ -292,8 +292,11 @@ func TestAnswersArePaced(t *testing.T) {
 			t.Errorf("%v, %d bytes", w.Header(), w.Body.Len())
 		}
 	}
-	if want := []int{200, 503, 503, 503}; !slices.Equal(codes, want) && !slices.Equal(codes, []int{200, 200, 503, 503}) {
-		t.Errorf("codes %v, want %v", codes, want)
+	// The second or the third may come just in time for its wait, not both.
+	given := slices.Clone(codes)
+	slices.Sort(given)
+	if codes[0] != 200 || codes[3] != 503 || given[2] != 503 {
+		t.Errorf("codes %v, want 200 first, one more at most, and 503", codes)
 	}
 	if w := ask(h, "GET", "/-/healthy"); w.Code != 200 {
 		t.Errorf("healthy: %d", w.Code)
