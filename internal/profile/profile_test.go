@@ -226,8 +226,9 @@ func compareSets(t *rapid.T, a, b *Set) {
 		!slices.Equal(na.Bins.Counts(), nb.Bins.Counts()) || !bytes.Equal(na.Distances.AppendBinary(nil), nb.Distances.AppendBinary(nil)) || na.Distinct.Estimate() != nb.Distinct.Estimate() {
 		t.Fatalf("numeric:\n%+v\n%+v", na, nb)
 	}
-	scale := max(math.Abs(na.Moments.Min), math.Abs(na.Moments.Max))
-	if math.Abs(na.Moments.Mean-nb.Moments.Mean) > 1e-9*scale || na.Moments.Count > 1 && math.Abs(na.Moments.StdDev()-nb.Moments.StdDev()) > 1e-9*scale {
+	// Squares of deviations underflow below 1e-150.
+	near := 1e-9*max(math.Abs(na.Moments.Min), math.Abs(na.Moments.Max)) + 1e-150
+	if math.Abs(na.Moments.Mean-nb.Moments.Mean) > near || na.Moments.Count > 1 && math.Abs(na.Moments.StdDev()-nb.Moments.StdDev()) > near {
 		t.Fatalf("moments:\n%+v\n%+v", na.Moments, nb.Moments)
 	}
 }

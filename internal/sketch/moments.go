@@ -9,7 +9,9 @@ import (
 // range of values. Merging follows Chan, Golub and LeVeque, "Updating formulae and a
 // pairwise algorithm for computing sample variances" (1979); results agree to a
 // relative 1e-9 under any order, however far the values are from zero. M2 may
-// overflow to +Inf for values beyond 1e150; the deviations are right even then.
+// overflow to +Inf for values beyond 1e150; the deviations are right even then. The
+// squares of deviations below 1e-150 underflow: the standard deviation is exact to an
+// absolute 1e-150 only.
 type Moments struct {
 	Count    uint64
 	Mean, M2 float64
