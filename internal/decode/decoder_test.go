@@ -62,6 +62,28 @@ func TestEnvelope(t *testing.T) {
 }
 
 // TestReasons has a message for every rule of rejection.
+// TestUnlisted counts the features that the schema does not have, and nothing else.
+func TestUnlisted(t *testing.T) {
+	for _, c := range []struct {
+		message  string
+		features string // path
+		want     int
+	}{
+		{`{"time":1e9,"features":{"amount":1,"merchant":"a"},"other":1}`, "", 0},
+		{`{"time":1e9,"other":{"x":1},"features":{"a":1,"amount":{"b":1},"merchant":"a","c":null,"d":{"e":1}}}`, "", 3},
+		{`{"time":1e9,"features":null,"amount":1}`, "", 0},
+		{`{"time":1e9,"model":"fraud","segments":{"x":1},"amount":1,"x":1,"y":2}`, "$", 2},
+	} {
+		d := newDecoder(t, func(o *Options) { o.Mapping.Features = c.features })
+		var ev event.Event
+		for range 2 { // it begins anew with each message
+			if why := d.Decode([]byte(c.message), &ev); why != event.Accepted || ev.Unlisted != c.want {
+				t.Errorf("%s: %d features are not listed, want %d (%v)", c.message, ev.Unlisted, c.want, d.LastError())
+			}
+		}
+	}
+}
+
 func TestReasons(t *testing.T) {
 	two := func(o *Options) { o.Schema.Models = []string{"fraud", "other"} }
 	for _, c := range []struct {

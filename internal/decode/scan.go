@@ -234,6 +234,8 @@ func (d *Decoder) member(n *node, serial uint64, ev *event.Event) bool {
 				return s.syntax("a duplicate key")
 			}
 			c.seen, below = serial, c.node
+		} else if n.features {
+			ev.Unlisted++
 		}
 	}
 	if below == nil && !s.first(serial, key) {

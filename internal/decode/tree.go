@@ -13,7 +13,8 @@ type node struct {
 	targets  []target
 	children []child
 	index    map[string]int
-	next     int // the child that is expected: the one after the last found
+	next     int  // the child that is expected: the one after the last found
+	features bool // it is the object of the features
 }
 
 type child struct {
@@ -117,6 +118,7 @@ func (n *node) bind(path string, below []string, t target) error {
 		n = n.child(name)
 	}
 	n.targets = append(n.targets, t)
+	n.features = n.features || t.field == fieldFeatures
 	return nil
 }
 

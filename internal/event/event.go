@@ -122,6 +122,8 @@ type Event struct {
 	Features []Value
 	// Segments has the value of each of Schema.Segments; nil if absent.
 	Segments [][]byte
+	// Unlisted is how many members of the features object are no feature of the schema.
+	Unlisted int
 }
 
 // Ancient is the time before which an event is rejected as ancient:

@@ -119,6 +119,9 @@ func (e *Exporter) own(s *monitor.Snapshot) (out []sample) {
 		add("accepted_events_total", float64(m.Accepted), model)
 		add("late_events_total", float64(m.Late), model)
 		add("duplicate_events_total", float64(m.Duplicate), model)
+		for fold, n := range m.Folded {
+			add("folded_values_total", float64(n), model, monitor.Fold(fold).String())
+		}
 		if m.LastEvent != 0 {
 			add("last_event_timestamp_seconds", seconds(m.LastEvent), model)
 		}

@@ -61,6 +61,7 @@ var metrics = []metric{
 	{name: "rejected_messages_total", help: "Messages that were rejected, by reason.", kind: counter, labels: []string{"topic", "reason"}},
 	{name: "late_events_total", help: "Events whose pane was sealed when they came.", kind: counter, labels: modelLabels},
 	{name: "duplicate_events_total", help: "Events whose id was seen before.", kind: counter, labels: modelLabels},
+	{name: "folded_values_total", help: "Values of accepted events that have no place of their own, by reason.", kind: counter, labels: []string{"model", "reason"}},
 	{name: "consumer_lag_messages", help: "Messages of the partition that were not read yet.", labels: partitionLabels},
 	{name: "watermark_timestamp_seconds", help: "Event time before which the partition's events are late.", labels: partitionLabels},
 	{name: "last_event_timestamp_seconds", help: "Largest event time that was accepted.", labels: modelLabels},

@@ -87,7 +87,7 @@ func picture() *monitor.Snapshot {
 		At:      noon.UnixNano(),
 		Results: []*monitor.Result{result("fraud", "", amount(), merchant(), country()), result("fraud", "DE", amount()), idle},
 		Models: []monitor.ModelStatus{
-			{Model: "fraud", Accepted: 100, Late: 6, Duplicate: 4, LastEvent: noon.UnixNano() - 5e8, References: []monitor.ReferenceStatus{{Fingerprint: "00ff"}}},
+			{Model: "fraud", Accepted: 100, Late: 6, Duplicate: 4, Folded: [monitor.Folds]uint64{1, 2, 3}, LastEvent: noon.UnixNano() - 5e8, References: []monitor.ReferenceStatus{{Fingerprint: "00ff"}}},
 			{Model: "idle"},
 		},
 		Partitions: []monitor.PartitionStatus{p, {Topic: "fraud.predictions", Partition: 4, Lag: -1}},

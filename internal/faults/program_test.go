@@ -206,7 +206,12 @@ func await(t *testing.T, within time.Duration, what string, f func() bool) {
 // there is none.
 func (p *program) metric(name, labels string) (sum float64, ok bool) {
 	_, body := p.get("/metrics")
-	for line := range strings.Lines(body) {
+	return metricOf(body, name, labels)
+}
+
+// metricOf is the same of a page of metrics.
+func metricOf(page, name, labels string) (sum float64, ok bool) {
+	for line := range strings.Lines(page) {
 		rest, found := strings.CutPrefix(line, name)
 		if !found || rest == "" || rest[0] != '{' && rest[0] != ' ' || !strings.Contains(rest, labels) {
 			continue

@@ -36,10 +36,32 @@ type ModelStatus struct {
 	Accepted  uint64
 	Late      uint64
 	Duplicate uint64
+	// Folded are the values without a place of their own; unlike the counts above they are not saved.
+	Folded [Folds]uint64
 	// LastEvent is the largest accepted event time in Unix nanoseconds; 0 if none.
 	LastEvent int64
 	// References in force, one a version; Version is empty for all versions.
 	References []ReferenceStatus
+}
+
+// Fold says why a value of an accepted prediction has no place of its own.
+type Fold uint8
+
+// The reasons of folding.
+const (
+	// VersionLimit: the lane tells MaxLiveVersions others apart; it counts as event.Other.
+	VersionLimit Fold = iota
+	// SegmentUnlisted: neither config nor reference list the segment's value; it counts as event.Other.
+	SegmentUnlisted
+	// FeatureUnlisted: no model of the topic has a feature of the name; it is ignored.
+	FeatureUnlisted
+	// Folds is the number of reasons.
+	Folds
+)
+
+// String returns the reason as it appears in metrics.
+func (f Fold) String() string {
+	return [Folds]string{"version_limit", "segment_unlisted", "feature_unlisted"}[f]
 }
 
 // ReferenceStatus identifies a reference in force.

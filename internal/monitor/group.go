@@ -185,13 +185,14 @@ func (m *Model) layout(version string, series int) *profile.Layout {
 	return l.compact
 }
 
-// segment returns the series of segmentation i that the event belongs to.
-func (m *Model) segment(i int, ev *event.Event) int {
-	s := &m.Segmentations[i]
-	if v := ev.Segments[s.Source]; v != nil {
+// segment returns the series of segmentation i that the event belongs to, and whether it is
+// there because its value is not listed.
+func (m *Model) segment(i int, ev *event.Event) (series int, unlisted bool) {
+	v := ev.Segments[m.Segmentations[i].Source]
+	if v != nil {
 		if series, ok := m.lookup[i][string(v)]; ok {
-			return series
+			return series, false
 		}
 	}
-	return m.lookup[i][event.Other]
+	return m.lookup[i][event.Other], v != nil
 }

@@ -40,14 +40,20 @@ func newSeries(l *profile.Layout) *series {
 	return &series{latency: sketch.NewExpHistogram(0), features: profile.NewSet(l)}
 }
 
-// observe folds one accepted prediction into its series.
-func (p *Pane) observe(ev *event.Event, name string, w *profile.Workspace) {
+// observe folds one accepted prediction into its series, and returns how many of its segments
+// are not listed.
+func (p *Pane) observe(ev *event.Event, name string, w *profile.Workspace) (unlisted uint64) {
 	m := p.group.Models[ev.Model]
 	v := p.version(ev.Model, name)
 	p.at(v, m, 0).observe(ev, w)
 	for i := range m.Segmentations {
-		p.at(v, m, m.segment(i, ev)).observe(ev, w)
+		series, other := m.segment(i, ev)
+		if other {
+			unlisted++
+		}
+		p.at(v, m, series).observe(ev, w)
 	}
+	return unlisted
 }
 
 func (p *Pane) version(model int, name string) *version {

@@ -102,7 +102,12 @@ func (s *Shard) fold(ev *event.Event) {
 		pane.gap, s.gap = s.gap, false
 		s.open.Add(ev.Time, pane)
 	}
-	pane.observe(ev, name, s.work)
+	folded := &s.models[ev.Model].Folded
+	if name == event.Other {
+		folded[VersionLimit]++
+	}
+	folded[SegmentUnlisted] += pane.observe(ev, name, s.work)
+	folded[FeatureUnlisted] += uint64(ev.Unlisted)
 	if w.Time() >= s.open.FirstEnd() {
 		s.seal(w.Time())
 	}

@@ -275,6 +275,24 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+// TestFolded counts what has no place of its own by reason, of accepted predictions only.
+func TestFolded(t *testing.T) {
+	s := NewShard(testGroup(time.Minute))
+	apply := func(t int64, version, country string) {
+		ev := prediction(t, version, 1, country)
+		ev.Unlisted = 2
+		s.Apply(ev)
+	}
+	for i := range 3 * MaxLiveVersions {
+		apply(base, fmt.Sprint(i), []string{"DE", "", "US", "IT"}[i%4])
+	}
+	apply(base-3600*second, "late", "US")
+	const n = 3 * MaxLiveVersions
+	if got, want := s.Models()[0].Folded, [Folds]uint64{VersionLimit: n - MaxLiveVersions, SegmentUnlisted: n / 2, FeatureUnlisted: 2 * n}; got != want {
+		t.Errorf("%v were folded, want %v", got, want)
+	}
+}
+
 func TestSilentVersionGivesItsPlaceAway(t *testing.T) {
 	var v versions
 	for i := range MaxLiveVersions {

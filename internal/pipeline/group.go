@@ -348,6 +348,9 @@ func addModels(sum, lane []monitor.ModelStatus) []monitor.ModelStatus {
 		sum[i].Accepted += lane[i].Accepted
 		sum[i].Late += lane[i].Late
 		sum[i].Duplicate += lane[i].Duplicate
+		for fold, n := range lane[i].Folded {
+			sum[i].Folded[fold] += n
+		}
 		sum[i].LastEvent = max(sum[i].LastEvent, lane[i].LastEvent)
 	}
 	return sum
