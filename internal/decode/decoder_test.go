@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/big"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -189,7 +190,10 @@ func TestValueTable(t *testing.T) {
 		{`123456789012345678901234567890`, "1.2345678901234568e+29", `"123456789012345678901234567890"`, "1.2345678901234568e+29"},
 		{`9007199254740993`, "9.007199254740992e+15", `"9007199254740993"`, "9.007199254740992e+15"},
 		{`1e999`, "invalid", "invalid", "invalid"}, {`-1e999`, "invalid", "invalid", "invalid"},
-		{`1e30`, "1e+30", `"1000000000000000000000000000000"`, "1e+30"}, {`1e300`, "1e+300", "invalid", "1e+300"},
+		{`1e30`, "1e+30", `"1000000000000000000000000000000"`, "1e+30"}, {`1e300`, "1e+300", `"1` + strings.Repeat("0", 300) + `"`, "1e+300"},
+		{`-12345678901234567890123e-3`, "-1.2345678901234567e+19", "invalid", "-1.2345678901234567e+19"}, {`-12345678901234567890000.0e-3`, "-1.2345678901234567e+19", `"-12345678901234567890"`, "-1.2345678901234567e+19"},
+		{`0e99999999999999999999`, "0", `"0"`, "0"}, {`-0.00e-99999999999999999999`, "0", `"0"`, "0"}, {`1e-99999999999999999999`, "0", "invalid", "0"}, {`1e9223372036854775807`, "invalid", "invalid", "invalid"},
+		{strings.Repeat("9", 308), "1e+308", `"` + strings.Repeat("9", 308) + `"`, "1e+308"}, {strings.Repeat("9", 310), "invalid", "invalid", "invalid"},
 		{`"x"`, "invalid", `"x"`, "invalid"}, {`""`, "invalid", `""`, "invalid"}, {`"12.5"`, "invalid", `"12.5"`, "12.5"}, {`" 12 "`, "invalid", `" 12 "`, "12"},
 		{`"NaN"`, "invalid", `"NaN"`, "invalid"}, {`"Inf"`, "invalid", `"Inf"`, "invalid"}, {`"0x10"`, "invalid", `"0x10"`, "invalid"}, {`"1_0"`, "invalid", `"1_0"`, "invalid"},
 		{`true`, "1", `"true"`, "1"}, {`false`, "0", `"false"`, "0"},
@@ -252,6 +256,9 @@ func TestTimes(t *testing.T) {
 		{`"1732269600.5"`, "", "2024-11-22T10:00:00.5Z"}, {`"1.7322696e+09"`, "", "2024-11-22T10:00:00Z"}, {`"1732269600."`, "", "-"}, {`"1732269600.5x"`, "", "-"}, {`".5"`, "", "-"}, {`"+1732269600"`, "", "-"},
 		{`1732269600123.5`, "ms", "2024-11-22T10:00:00.1235Z"}, {`1000`, "s", "1970-01-01T00:16:40Z"}, {`1000`, "ns", "1970-01-01T00:00:00.000001Z"},
 		{`-1`, "s", "1969-12-31T23:59:59Z"}, {`0`, "", "1970-01-01T00:00:00Z"}, {`1000000`, "us", "1970-01-01T00:00:01Z"},
+		{`1732269600123456.78901234`, "", "2024-11-22T10:00:00.123456789Z"}, {`1732269600.12345678901234567890123`, "", "2024-11-22T10:00:00.123456789Z"}, {`1732269600000000000000e-12`, "", "2024-11-22T10:00:00Z"},
+		{`0.18446744073709551615`, "", "1970-01-01T00:00:00.18446744Z"}, {`5e-324`, "", "1970-01-01T00:00:00Z"}, {`-1e-99999999999999999999`, "", "1970-01-01T00:00:00Z"},
+		{`0e9223372036854775807`, "", "1970-01-01T00:00:00Z"}, {`"-0.0e99999999999999999999"`, "", "1970-01-01T00:00:00Z"}, {`1e9223372036854775807`, "", "-"},
 		{`1e19`, "s", "-"}, {`99999999999999999999`, "", "-"}, {`"2026-11-22"`, "", "-"}, {`"2026-11-22T10:00:00"`, "", "-"}, {`"2026-11-22T10:00:00.Z"`, "", "-"},
 		{`"2026-13-22T10:00:00Z"`, "", "-"}, {`"2026-11-22T24:00:00Z"`, "", "-"}, {`"2026-11-22T10:00:00+25:00"`, "", "-"}, {`"2023-02-29T00:00:00Z"`, "", "-"}, {`""`, "", "-"},
 	} {
@@ -293,6 +300,30 @@ func TestFloatsAsStrconv(t *testing.T) {
 		got, ok := parseFloat([]byte(token))
 		if ok != (err == nil) || ok && math.Float64bits(got) != math.Float64bits(want) {
 			t.Fatalf("%s: %v %v, want %v", token, got, ok, want)
+		}
+	})
+}
+
+// TestIntegersAsBig compares the text and the nanoseconds of random tokens with exact arithmetic.
+func TestIntegersAsBig(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		token := rapid.StringMatching(`-?(0|[1-9][0-9]{0,25}0{0,9})(\.(0{0,25}|[0-9]{1,25})0)?([eE][+-]?[0-9]{1,2})?`).Draw(t, "token")
+		exact, _ := new(big.Rat).SetString(token)
+		want := "no integer"
+		if exact.IsInt() {
+			want = exact.Num().String()
+		}
+		if got, ok := appendInteger([]byte("-"), []byte(token)); ok && string(got) != "-"+want || ok != exact.IsInt() {
+			t.Fatalf("%s: %s %v, want %s", token, got, ok, want)
+		}
+		cut := new(big.Int).Quo(exact.Num(), exact.Denom())
+		if got, ok := unixTime([]byte(token), Nanoseconds); ok != (new(big.Int).Abs(cut).Cmp(big.NewInt(math.MaxInt64)) <= 0) || ok && got != cut.Int64() {
+			t.Fatalf("%s: %d ns %v, want %s", token, got, ok, cut)
+		}
+		exact.Mul(exact, big.NewRat(1e9, 1))
+		cut.Quo(exact.Num(), exact.Denom())
+		if got, ok := unixTime([]byte(token), Seconds); ok != (new(big.Int).Abs(cut).Cmp(big.NewInt(math.MaxInt64)) <= 0) || ok && got != cut.Int64() {
+			t.Fatalf("%s s: %d ns %v, want %s", token, got, ok, cut)
 		}
 	})
 }

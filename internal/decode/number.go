@@ -1,7 +1,9 @@
 package decode
 
 import (
+	"bytes"
 	"math"
+	"slices"
 	"strconv"
 	"unsafe"
 )
@@ -53,7 +55,22 @@ type decimal struct {
 	negative bool
 	mantissa uint64
 	exponent int
-	exact    bool // the mantissa has all digits
+	exact    bool // the mantissa has all digits; else the first 19 or 20
+}
+
+// beyondAny is an exponent that no digits of a message can make up for.
+const beyondAny = 1 << 40
+
+// parseExponent reads an exponent, up to one that is beyond any.
+func parseExponent(b []byte) int {
+	e, err := strconv.Atoi(textOf(b))
+	switch {
+	case err == nil:
+		return max(-beyondAny, min(e, beyondAny))
+	case b[0] == '-':
+		return -beyondAny
+	}
+	return beyondAny
 }
 
 // parseDecimal takes a valid token apart.
@@ -73,22 +90,20 @@ func parseDecimal(b []byte) decimal {
 		if c-'0' > 9 {
 			break
 		}
-		if d.mantissa > (math.MaxUint64-9)/10 {
+		if !d.exact || d.mantissa > (math.MaxUint64-9)/10 {
 			d.exact = false
-			return d
+			if !point {
+				d.exponent++
+			}
+			continue
 		}
 		d.mantissa = d.mantissa*10 + uint64(c-'0')
 		if point {
 			d.exponent--
 		}
 	}
-	if i < len(b) { // the exponent
-		e, err := strconv.Atoi(textOf(b[i+1:]))
-		if err != nil {
-			d.exact = false
-			return d
-		}
-		d.exponent += e
+	if i < len(b) {
+		d.exponent += parseExponent(b[i+1:])
 	}
 	return d
 }
@@ -117,46 +132,50 @@ func parseFloat(b []byte) (f float64, ok bool) {
 // textOf is b as a string that must not be kept.
 func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// maxIntegerDigits bounds the canonical text of an integer that is written with an
-// exponent; a longer one is invalid.
-const maxIntegerDigits = 64
+// maxPlainDigits is how many digits an integer may have to be finite as a float64 for certain.
+const maxPlainDigits = 308
 
 // appendInteger appends the canonical text of an integer: digits without leading
-// zeros, a minus unless it is 0. Plain digits keep all their places. ok is false for
-// a fraction, or an exponent that would make more than 64 digits.
+// zeros, a minus unless it is 0. All places are kept. ok is false for a fraction, and for
+// what is not finite as a float64, which bounds the text.
 func appendInteger(dst, token []byte) (out []byte, ok bool) {
 	plain := true
 	for _, c := range token {
 		plain = plain && (c == '-' || c-'0' <= 9)
 	}
-	if plain {
-		if string(token) == "-0" {
-			token = token[1:]
-		}
+	if plain && len(token) <= maxPlainDigits && string(token) != "-0" {
 		return append(dst, token...), true
 	}
-	d := parseDecimal(token)
-	if !d.exact {
+	if _, finite := parseFloat(token); !finite {
 		return dst, false
 	}
-	for d.exponent < 0 && d.mantissa%10 == 0 && d.mantissa != 0 {
-		d.mantissa /= 10
-		d.exponent++
+	exponent := 0
+	if i := bytes.IndexAny(token, "eE"); i >= 0 {
+		exponent, token = parseExponent(token[i+1:]), token[:i]
 	}
-	if d.mantissa == 0 {
+	token, negative := bytes.CutPrefix(token, []byte("-"))
+	whole, fraction, _ := bytes.Cut(token, []byte("."))
+	exponent -= len(fraction)
+	start := len(dst)
+	out = append(append(dst, whole...), fraction...)
+	for ; exponent < 0 && len(out) > start; exponent++ {
+		if out[len(out)-1] != '0' {
+			return dst, false
+		}
+		out = out[:len(out)-1]
+	}
+	digits := bytes.TrimLeft(out[start:], "0")
+	if len(digits) == 0 {
 		return append(dst, '0'), true
 	}
-	if d.exponent < 0 || d.exponent > maxIntegerDigits-20 {
-		return dst, false
+	out = out[:start+copy(out[start:], digits)]
+	for range exponent {
+		out = append(out, '0')
 	}
-	if d.negative {
-		dst = append(dst, '-')
+	if negative {
+		out = slices.Insert(out, start, '-')
 	}
-	dst = strconv.AppendUint(dst, d.mantissa, 10)
-	for range d.exponent {
-		dst = append(dst, '0')
-	}
-	return dst, true
+	return out, true
 }
 
 // parseDigits reads plain digits with a sign, as texts have them.

@@ -47,21 +47,22 @@ func autoUnit(n uint64) TimeUnit {
 // unixTime converts a valid number token to nanoseconds since the Unix epoch; digits
 // below a nanosecond are cut. ok is false if int64 cannot hold it.
 func unixTime(token []byte, unit TimeUnit) (ns int64, ok bool) {
+	// The digits that a decimal may lack are below a nanosecond: no time has more than 19.
 	d := parseDecimal(token)
-	if !d.exact {
-		return 0, false
-	}
 	whole, fraction := d.mantissa, uint64(0) // of the unit; fraction in 10^exponent
 	scale := uint64(1)
-	for ; d.exponent > 0; d.exponent-- {
+	for ; d.exponent > 0 && whole > 0; d.exponent-- {
 		hi, lo := bits.Mul64(whole, 10)
 		if hi != 0 {
-			return 0, whole == 0
+			return 0, false
 		}
 		whole = lo
 	}
-	if d.exponent < -19 {
-		return 0, d.mantissa == 0
+	for ; d.exponent < -19 && whole > 0; d.exponent++ {
+		whole /= 10
+	}
+	if whole == 0 {
+		return 0, true
 	}
 	for ; d.exponent < 0; d.exponent++ {
 		scale *= 10
