@@ -91,6 +91,7 @@ func newRunner(ctx context.Context, c *config.Config, models []*modelGroup, o Ru
 	if r.consumer, err = consumer.New(cc, r); err != nil {
 		return nil, err
 	}
+	r.board.MayExport = r.consumer.Owner
 	options := letterOptions{Block: c.DeadLetters.WhenDown == "block", Redact: c.DeadLetters.Redact}
 	if c.Kafka.DeadLetterTopic != "" {
 		r.deadLetters = newDeadLetters(consumer.NewWriter(cc, c.Kafka.DeadLetterTopic), options, r.consumer, o.UntilEnd, o.Logger)

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"io"
 	"math/rand/v2"
 	"net"
 	"path/filepath"
@@ -24,9 +25,10 @@ type proxy struct {
 	backend atomic.Pointer[string] // the broker's address
 
 	mu       sync.Mutex
-	listener net.Listener // nil: connections are refused
-	conns    map[net.Conn]bool
-	open     chan struct{} // closed unless it is a black hole
+	listener net.Listener        // nil: connections are refused
+	conns    map[net.Conn]string // with the id of the client
+	open     chan struct{}       // closed unless it is a black hole
+	parted   string              // the id of a client that is refused; empty: none is
 
 	slow atomic.Bool  // about 25 kB/s a connection
 	cut  atomic.Int64 // so many bytes of answers still pass, then one connection breaks; negative: none does
@@ -46,7 +48,7 @@ func (a advertised) Addr() net.Addr { return a.address }
 // returns goes past the proxy.
 func proxied(t *testing.T) (*kfake.Cluster, testkafka.Broker, *proxy, func() *kgo.Client) {
 	t.Helper()
-	p := &proxy{conns: map[net.Conn]bool{}, open: make(chan struct{})}
+	p := &proxy{conns: map[net.Conn]string{}, open: make(chan struct{})}
 	close(p.open)
 	p.cut.Store(-1)
 	p.listen(t)
@@ -124,6 +126,31 @@ func (p *proxy) gate() <-chan struct{} {
 	return p.open
 }
 
+// part breaks the connections of one client and refuses new ones; the others stay. An empty id
+// ends that.
+func (p *proxy) part(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.parted = id
+	for c, of := range p.conns {
+		if id != "" && of == id {
+			c.Close()
+		}
+	}
+}
+
+// clientID reads the head of a connection's first request, which names the client. It returns
+// what it has read, too.
+func clientID(c net.Conn) (id string, head []byte, err error) {
+	head = make([]byte, 14) // size, key, version, correlation, length of the id
+	if _, err = io.ReadFull(c, head); err != nil {
+		return "", nil, err
+	}
+	name := make([]byte, int(head[12])<<8|int(head[13]))
+	_, err = io.ReadFull(c, name)
+	return string(name), append(head, name...), err
+}
+
 func (p *proxy) serve(client net.Conn) {
 	<-p.gate()
 	broker, err := net.Dial("tcp", *p.backend.Load())
@@ -132,8 +159,16 @@ func (p *proxy) serve(client net.Conn) {
 		return
 	}
 	p.mu.Lock()
-	p.conns[client], p.conns[broker] = true, true
-	gone := p.listener == nil
+	p.conns[client], p.conns[broker] = "", ""
+	p.mu.Unlock()
+	id, head, err := clientID(client)
+	if err == nil {
+		<-p.gate()
+		_, err = broker.Write(head)
+	}
+	p.mu.Lock()
+	p.conns[client], p.conns[broker] = id, id
+	gone := p.listener == nil || err != nil || id != "" && id == p.parted
 	p.mu.Unlock()
 	done := make(chan struct{}, 2)
 	if !gone {

@@ -125,11 +125,27 @@ type SkippedBatches struct {
 // Board holds the newest snapshot. Publish and Load may be called by any
 // goroutine.
 type Board struct {
+	// MayExport, if set, is asked at each Load of a snapshot that is exporting: a process that was
+	// stopped and goes on shows that snapshot before it publishes the next, and another member may
+	// export by then. It is set before the first Load.
+	MayExport func() bool
+
 	current atomic.Pointer[Snapshot]
 }
 
 // Publish replaces the snapshot; it must not be changed afterwards.
 func (b *Board) Publish(s *Snapshot) { b.current.Store(s) }
 
-// Load returns the newest snapshot, or nil before the first.
-func (b *Board) Load() *Snapshot { return b.current.Load() }
+// Load returns the newest snapshot, or nil before the first. One that may not be exported any more
+// is replaced by a copy that says so, and stays that until the next Publish.
+func (b *Board) Load() *Snapshot {
+	for {
+		s := b.current.Load()
+		if s == nil || !s.Exporting || b.MayExport == nil || b.MayExport() {
+			return s
+		}
+		fenced := *s
+		fenced.Exporting = false
+		b.current.CompareAndSwap(s, &fenced)
+	}
+}
