@@ -3,8 +3,7 @@ package decode
 import (
 	"bytes"
 	"fmt"
-
-	"github.com/cespare/xxhash/v2"
+	"hash/maphash"
 
 	"github.com/streammon/streammon/internal/event"
 )
@@ -250,9 +249,12 @@ func (d *Decoder) member(n *node, serial uint64, ev *event.Event) bool {
 	return d.value(below, ev)
 }
 
+// seed is random, so that nobody can choose keys that collide.
+var seed = maphash.MakeSeed()
+
 // first reports whether the object had no such key before, and remembers it.
 func (s *scanner) first(object uint64, key []byte) bool {
-	hash := xxhash.Sum64(key) + object*0x9e3779b97f4a7c15
+	hash := maphash.Bytes(seed, key) + object*0x9e3779b97f4a7c15
 	for i := hash & s.mask; ; i = (i + 1) & s.mask {
 		m := &s.unknown[i]
 		if m.message != s.message {

@@ -78,15 +78,12 @@ func (t *TopK) insert(key string, n uint64) {
 func (t *TopK) reduce(by uint64) {
 	t.lost += by
 	kept := t.counters[:0]
-	for i, c := range t.counters {
-		if c.n <= by {
-			delete(t.index, c.key)
-			continue
-		}
-		if len(kept) < i {
+	clear(t.index) // most keys go at once, and one by one they would cost more than the rest of a flood
+	for _, c := range t.counters {
+		if c.n > by {
 			t.index[c.key] = len(kept)
+			kept = append(kept, counter{c.key, c.n - by})
 		}
-		kept = append(kept, counter{c.key, c.n - by})
 	}
 	clear(t.counters[len(kept):])
 	t.counters = kept
