@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -361,4 +362,15 @@ func TestBrokerComesLater(t *testing.T) {
 	value, _ := demo.NewService(1).Append(nil, time.Now(), demo.Effects{})
 	testkafka.Produce(t, b.Client(t), &kgo.Record{Topic: "later", Value: value})
 	r.await(t, "the event", 30*time.Second, func(s *monitor.Snapshot) bool { return s.NotReady == "" && s.Ledger.Accepted == 1 })
+}
+
+// TestRecordTime takes what is no time of a record for none: it would overflow.
+func TestRecordTime(t *testing.T) {
+	for ms, want := range map[int64]int64{
+		-1: 0, 0: 0, 1: 1e6, 1795341600250: 1795341600250e6, 1795341600250 * 1000: 0, 1795341600250 * 1e6: 0, math.MaxInt64: 0, math.MinInt64: 0,
+	} {
+		if got := recordTime(ms); got != want {
+			t.Errorf("%d ms: %d, want %d", ms, got, want)
+		}
+	}
 }

@@ -224,17 +224,22 @@ func (p *partition) take(b *consumer.Batch, wait func()) {
 	for i := 0; i < len(b.Records); {
 		p.messages, p.offset = p.messages[:0], b.Records[i].Offset
 		for ; i < len(b.Records) && b.Records[i].Offset == p.offset+int64(len(p.messages)) && len(p.messages) < takeChunk; i++ {
-			m := pipeline.Message{Value: b.Records[i].Value}
-			if ms := b.Records[i].Timestamp; ms > 0 {
-				m.RecordTime = ms * int64(time.Millisecond)
-			}
-			p.messages = append(p.messages, m)
+			p.messages = append(p.messages, pipeline.Message{Value: b.Records[i].Value, RecordTime: recordTime(b.Records[i].Timestamp)})
 		}
 		p.records = b.Records[i-len(p.messages) : i]
 		p.intake.Take(p.messages, p.offset+int64(len(p.messages)))
 		wait()
 	}
 	p.intake.Take(nil, b.Next) // what follows the last message is not for us
+}
+
+// recordTime returns a record's timestamp in nanoseconds; 0 if it has none, or one that no record
+// can have, as microseconds in the place of milliseconds are.
+func recordTime(ms int64) int64 {
+	if ms <= 0 || ms >= event.Beyond/int64(time.Millisecond) {
+		return 0
+	}
+	return ms * int64(time.Millisecond)
 }
 
 // done reports whether all partitions were read to their declared ends.

@@ -6,7 +6,7 @@ import "context"
 // nil one was null, an empty one empty.
 type Record struct {
 	Offset    int64
-	Timestamp int64 // Unix milliseconds as Kafka has it; -1 if there is none
+	Timestamp int64 // Unix milliseconds as Kafka has it; negative if there is none
 	Key       []byte
 	Value     []byte
 }

@@ -134,13 +134,10 @@ func (b *recordBatch) record(r *wireReader) (Record, bool) {
 }
 
 func (b *recordBatch) timestamp(delta int64) int64 {
-	switch {
-	case b.attributes&logAppendTime != 0:
+	if b.attributes&logAppendTime != 0 {
 		return b.maxTime
-	case b.firstTime < 0:
-		return -1
 	}
-	return b.firstTime + delta
+	return b.firstTime + delta // the first may have none and the others one
 }
 
 // abortMarker reports whether the unpacked body of a control batch is the marker of

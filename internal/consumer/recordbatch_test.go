@@ -104,11 +104,11 @@ func TestUnpackLimit(t *testing.T) {
 func TestRecordsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		field := rapid.OneOf(rapid.Just([]byte(nil)), rapid.SliceOfN(rapid.Byte(), 0, 20))
-		b := rawBatch{base: rapid.Int64Range(0, 1<<40).Draw(t, "base"), producer: -1, firstTime: rapid.Int64Range(0, 1<<41).Draw(t, "time")}
+		b := rawBatch{base: rapid.Int64Range(0, 1<<40).Draw(t, "base"), producer: -1, firstTime: rapid.Int64Range(-1, 1<<41).Draw(t, "time")}
 		var want []Record
 		for range rapid.IntRange(0, 20).Draw(t, "records") {
 			b.lastDelta += rapid.Int32Range(1, 5).Draw(t, "hole")
-			delta := rapid.Int64Range(-1000, 1000).Draw(t, "delta")
+			delta := rapid.OneOf(rapid.Int64Range(-1000, 1000), rapid.Int64Range(0, 1<<41)).Draw(t, "delta")
 			r := Record{Offset: b.base + int64(b.lastDelta), Timestamp: b.firstTime + delta, Key: field.Draw(t, "key"), Value: field.Draw(t, "value")}
 			b.body = append(b.body, rawRecord(delta, int64(b.lastDelta), r.Key, r.Value)...)
 			want = append(want, r)

@@ -244,8 +244,10 @@ func (r *ErrorRule) isError(v *value) bool {
 		if slices.ContainsFunc(r.Statuses, func(s string) bool { return s == string(v.text) }) {
 			return true
 		}
-		n, ok := parseDigits(v.text)
-		return ok && n >= int64(r.MinStatus)
+		if isDigits(v.text) {
+			f, _ := parseFloat(v.text) // too many digits are infinite
+			return f >= float64(r.MinStatus)
+		}
 	}
 	return false
 }

@@ -366,7 +366,7 @@ func TestMapping(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	d := newDecoder(t, nil)
-	for status, want := range map[string]bool{`200`: false, `500`: true, `499.5`: false, `503`: true, `"503"`: true, `"error"`: true, `"Error"`: false, `"ok"`: false, `null`: false, `true`: false, `[500]`: false, `1e3`: true} {
+	for status, want := range map[string]bool{`200`: false, `500`: true, `499.5`: false, `503`: true, `"503"`: true, `"+503"`: false, `"00000000000000000000503"`: true, `"00000000000000000000403"`: false, `"123456789012345678901"`: true, `"error"`: true, `"Error"`: false, `"ok"`: false, `null`: false, `true`: false, `[500]`: false, `1e3`: true} {
 		var ev event.Event
 		if r := d.Decode([]byte(`{"time":1,"status":`+status+`}`), &ev); r != event.Accepted || ev.Failed != want {
 			t.Errorf("status %s: failed %v (%v), want %v", status, ev.Failed, r, want)

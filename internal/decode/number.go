@@ -178,13 +178,14 @@ func appendInteger(dst, token []byte) (out []byte, ok bool) {
 	return out, true
 }
 
-// parseDigits reads plain digits with a sign, as texts have them.
-func parseDigits(b []byte) (int64, bool) {
-	if len(b) == 0 || len(b) > 19 {
-		return 0, false
+// isDigits reports whether a text is digits only.
+func isDigits(b []byte) bool {
+	for _, c := range b {
+		if c-'0' > 9 {
+			return false
+		}
 	}
-	n, err := strconv.ParseInt(textOf(b), 10, 64)
-	return n, err == nil
+	return len(b) > 0
 }
 
 // isDecimal reports whether a text is a number in JSON's notation, with leading zeros

@@ -84,7 +84,7 @@ func (s *Shard) judge(ev *event.Event, w *window.Watermark) event.Reason {
 	case ev.Time >= event.Beyond:
 		return event.Future
 	case ev.RecordTime > 0:
-		if ev.Time > ev.RecordTime+s.group.MaxFuture {
+		if ev.Time-s.group.MaxFuture > ev.RecordTime { // a sum may overflow
 			return event.Future
 		}
 	case s.group.MaxJump > 0 && w.Largest() != window.NoTime && ev.Time > w.Largest()+s.group.MaxJump:

@@ -335,6 +335,7 @@ func TestLateFutureAncientAndDuplicate(t *testing.T) {
 		{base + 60*second, "c", base, "accepted"}, // now the watermark is base+30
 		{base + 29*second, "d", 0, "late"},
 		{base + 30*second, "e", 0, "accepted"},
+		{base + 31*second, "k", math.MaxInt64, "accepted"},
 		{event.Ancient - 1, "f", 0, "rejectedancient"},
 		{event.Beyond, "h", 0, "rejectedfuture"},
 		{math.MaxInt64, "i", math.MaxInt64, "rejectedfuture"},

@@ -103,8 +103,17 @@ func (f *Figures) fillCategorical(valid []reading, ref *Reference) {
 // moments returns the mean, the sum of squared distances from it and the sample
 // standard deviation, in two passes.
 func moments(values []float64) (mean, m2, stddev float64) {
-	if len(values) == 0 {
+	const large, shrink = 1e150, 0x1p-540 // whose squares, and sums, would overflow; what makes them small
+	switch {
+	case len(values) == 0:
 		return math.NaN(), math.NaN(), math.NaN()
+	case max(slices.Max(values), -slices.Min(values)) > large:
+		small := make([]float64, len(values))
+		for i, x := range values {
+			small[i] = x * shrink
+		}
+		mean, m2, stddev = moments(small)
+		return mean / shrink, m2 / shrink / shrink, stddev / shrink
 	}
 	n := float64(len(values))
 	mean = sum(values) / n

@@ -84,7 +84,10 @@ func readEnvelope(setup Setup, root map[string]any, e *entry) bool {
 		return false
 	}
 	var ok bool
-	if e.id, ok = readName(root["id"]); !ok || e.kind == event.Label && root["id"] == nil {
+	if e.id, ok = readName(root["id"]); !ok || e.kind == event.Label && (e.id == "" || root["label"] == nil) {
+		return false
+	}
+	if _, list := root["label"].([]any); list {
 		return false
 	}
 	e.version, ok = readName(root["version"])
@@ -104,7 +107,11 @@ func readName(value any) (string, bool) {
 	return "", false
 }
 
-var decimal = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
+var (
+	decimal = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
+	// rfc3339 is stricter than package time in form, and the latter in numbers.
+	rfc3339 = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)
+)
 
 // readTime reads RFC 3339, or a Unix time as a number or its text, in Unix
 // nanoseconds; it fails if the time does not fit.
@@ -116,8 +123,11 @@ func readTime(value any) (int64, bool) {
 		if decimal.MatchString(v) {
 			return readUnix(v)
 		}
-		var t time.Time
-		if t.UnmarshalText([]byte(strings.ToUpper(v))) != nil || t.Year() < 1678 || t.Year() > 2261 {
+		if !rfc3339.MatchString(v) {
+			return 0, false
+		}
+		t, err := time.Parse(time.RFC3339, strings.ToUpper(strings.Replace(v, " ", "T", 1)))
+		if err != nil || t.Year() < 1678 || t.Year() > 2261 {
 			return 0, false
 		}
 		return t.UnixNano(), true
@@ -176,25 +186,20 @@ func failed(status any) bool {
 	return false
 }
 
+// readFeature reads a feature. Where the features should be but is no object, each is invalid;
+// any other path that leads through what is no object finds nothing.
 func readFeature(root map[string]any, f Feature) reading {
+	parent, name := root["features"], f.Name
 	switch f.Name {
 	case event.PredictionScore, event.PredictionLabel, event.PredictionValue:
-		return readMember(root["prediction"], strings.TrimPrefix(f.Name, "prediction."), f.Categorical)
+		parent, name = root["prediction"], strings.TrimPrefix(f.Name, "prediction.")
+	default:
+		if _, ok := parent.(map[string]any); !ok && parent != nil {
+			return reading{state: event.Invalid}
+		}
 	}
-	return readMember(root["features"], f.Name, f.Categorical)
-}
-
-// readMember reads a member of an object. Where there should be an object but is
-// something else, every member is invalid.
-func readMember(parent any, name string, categorical bool) reading {
-	if parent == nil {
-		return reading{}
-	}
-	object, ok := parent.(map[string]any)
-	if !ok {
-		return reading{state: event.Invalid}
-	}
-	return readValue(object[name], categorical)
+	object, _ := parent.(map[string]any)
+	return readValue(object[name], f.Categorical)
 }
 
 func segmentValue(root map[string]any, s Segment) string {

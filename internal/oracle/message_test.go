@@ -19,7 +19,10 @@ func TestReasons(t *testing.T) {
 	}{
 		{one, `{"time":1700000000}`, event.Accepted},
 		{one, ` {"time":"1700000000","type":"prediction","model":"m","id":7,"version":3} `, event.Accepted},
-		{one, `{"time":1700000000,"type":"label","id":"x"}`, event.Accepted},
+		{one, `{"time":1700000000,"type":"label","id":"x","label":0}`, event.Accepted},
+		{one, `{"time":"2026-11-22 10:00:00+02:00"}`, event.Accepted},
+		{one, `{"time":1e-99999999999999999999}`, event.Accepted},
+		{one, `{"time":0.` + strings.Repeat("0", 5000) + `1e5010}`, event.Accepted},
 		{one, `{"time":1700000000,"":"\ud83d\ude00 \\ud800 \\\ud83d\uDE00"}`, event.Accepted},
 		{one, `{"time":1700000000,"x":` + deep(15) + `}`, event.Accepted},
 		{two, `{"time":1700000000,"model":"n"}`, event.Accepted},
@@ -46,13 +49,26 @@ func TestReasons(t *testing.T) {
 		{one, `{"time":1700000000,"type":"click"}`, event.Envelope},
 		{one, `{"time":1700000000,"type":{}}`, event.Envelope},
 		{one, `{"time":1700000000,"type":"label"}`, event.Envelope},
-		{one, `{"time":1700000000,"type":"label","id":null}`, event.Envelope},
+		{one, `{"time":1700000000,"type":"label","id":null,"label":0}`, event.Envelope},
+		{one, `{"time":1700000000,"type":"label","id":"","label":0}`, event.Envelope},
+		{one, `{"time":1700000000,"type":"label","id":"x"}`, event.Envelope},
+		{one, `{"time":1700000000,"label":[]}`, event.Envelope},
 		{one, `{"time":1700000000,"version":[]}`, event.Envelope},
 		{one, `{"time":1700000000,"model":0}`, event.Envelope},
 		{two, `{"time":1700000000}`, event.Envelope},
 		{one, `{"time":"soon"}`, event.Time},
 		{one, `{"time":"2026-11-22T10:00:00"}`, event.Time},
+		{one, `{"time":"2026-11-22T10:00:00,5Z"}`, event.Time},
 		{one, `{"time":1e40}`, event.Time},
+		{one, `{"time":1e99999999999999999999}`, event.Time},
+		{one, deep(17) + `,`, event.TooLarge},
+		{one, `,` + deep(17), event.Syntax},
+		{one, `{"x":"` + strings.Repeat("x", 4097) + `",}`, event.TooLarge},
+		{one, `{"x":"` + strings.Repeat("x", 4097) + `\ud800"}`, event.Syntax},
+		{one, `{"x":[1,],"y":` + deep(17) + `}`, event.Syntax},
+		{one, `{"x":1,}`, event.Syntax},
+		{one, `[` + strings.Repeat(`{"a":0},`, 1024) + `{"a`, event.TooLarge},
+		{one, `[` + strings.Repeat(`{"a":0},`, 1024) + `{a":0}]`, event.Syntax},
 		{one, `{"time":1700000000,"model":"n"}`, event.Model},
 		{two, `{"time":1700000000,"model":"o"}`, event.Model},
 	} {
@@ -113,11 +129,22 @@ func TestValues(t *testing.T) {
 			t.Errorf("%s is the category %+v, want %+v", c.json, got, c.categorical)
 		}
 	}
-	if got := readMember([]any{}, "x", true); got != invalid {
-		t.Errorf("a member of an array is %+v", got)
-	}
-	if got := readMember(nil, "x", true); got != missing {
-		t.Errorf("a member of nothing is %+v", got)
+	f, score := Feature{Name: "f"}, Feature{Name: event.PredictionScore}
+	for _, c := range []struct {
+		root    map[string]any
+		feature Feature
+		want    reading
+	}{
+		{map[string]any{"features": []any{}}, f, invalid},
+		{map[string]any{"features": nil}, f, missing},
+		{map[string]any{}, f, missing},
+		{map[string]any{"features": map[string]any{"f": true}}, f, number(1)},
+		{map[string]any{"prediction": []any{}}, score, missing},
+		{map[string]any{"prediction": map[string]any{"score": "x"}}, score, invalid},
+	} {
+		if got := readFeature(c.root, c.feature); got != c.want {
+			t.Errorf("%v of %v is %+v, want %+v", c.feature.Name, c.root, got, c.want)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package oracle
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -19,63 +20,77 @@ const (
 )
 
 // parse returns the value of a JSON text: nil, bool, json.Number, string, []any
-// or map[string]any, or the reason why the text is rejected.
+// or map[string]any, or the reason why the text is rejected. Of several the first
+// in the text counts.
 func parse(text []byte) (any, event.Reason) {
 	switch {
 	case len(text) == 0:
 		return nil, event.Empty
 	case len(text) > maxMessageBytes:
 		return nil, event.TooLarge
-	case !json.Valid(text) || !utf8.Valid(text) || loneSurrogate(text):
-		return nil, event.Syntax
 	}
-	p := parser{tokens: json.NewDecoder(bytes.NewReader(text))}
+	p := parser{text: text, tokens: json.NewDecoder(bytes.NewReader(text))}
 	p.tokens.UseNumber()
 	value := p.value(0)
-	switch {
-	case p.duplicate:
-		return nil, event.Syntax
-	case p.depth > maxDepth || p.fields > maxFields || p.longest > maxStringBytes:
-		return nil, event.TooLarge
+	if p.fault == event.Accepted {
+		if _, err := p.tokens.Token(); err != io.EOF {
+			return nil, event.Syntax
+		}
 	}
-	return value, event.Accepted
+	return value, p.fault
 }
 
-// parser builds the tree of a valid JSON text, and measures it.
+// parser builds the tree of a JSON text, and goes no further than the first fault.
 type parser struct {
-	tokens                 *json.Decoder
-	depth, fields, longest int
-	duplicate              bool
+	text   []byte
+	tokens *json.Decoder
+	fields int
+	fault  event.Reason
+}
+
+// fail notes the first fault.
+func (p *parser) fail(reason event.Reason) {
+	if p.fault == event.Accepted {
+		p.fault = reason
+	}
 }
 
 func (p *parser) token() json.Token {
+	before := p.tokens.InputOffset()
 	t, err := p.tokens.Token()
-	if err != nil {
-		panic("oracle: valid JSON does not parse: " + err.Error())
-	}
-	if s, ok := t.(string); ok {
-		p.longest = max(p.longest, len(s))
+	raw := p.text[before:p.tokens.InputOffset()]
+	switch s, ok := t.(string); {
+	case err != nil || !utf8.Valid(raw) || loneSurrogate(raw):
+		p.fail(event.Syntax)
+	case ok && len(s) > maxStringBytes:
+		p.fail(event.TooLarge)
 	}
 	return t
 }
 
+// more reports whether another element or member begins.
+func (p *parser) more() bool { return p.fault == event.Accepted && p.tokens.More() }
+
 // value reads a value inside of depth arrays and objects.
 func (p *parser) value(depth int) any {
 	t := p.token()
-	open, ok := t.(json.Delim)
-	if !ok {
-		return t
+	if _, nested := t.(json.Delim); nested && depth == maxDepth {
+		p.fail(event.TooLarge)
 	}
-	p.depth = max(p.depth, depth+1)
-	if open == '[' {
+	switch {
+	case p.fault != event.Accepted:
+		return nil
+	case t == json.Delim('['):
 		return p.array(depth + 1)
+	case t == json.Delim('{'):
+		return p.object(depth + 1)
 	}
-	return p.object(depth + 1)
+	return t
 }
 
 func (p *parser) array(depth int) any {
 	elements := []any{}
-	for p.tokens.More() {
+	for p.more() {
 		elements = append(elements, p.value(depth))
 	}
 	p.token()
@@ -84,19 +99,32 @@ func (p *parser) array(depth int) any {
 
 func (p *parser) object(depth int) any {
 	members := map[string]any{}
-	for p.tokens.More() {
-		key := p.token().(string)
-		if _, ok := members[key]; ok {
-			p.duplicate = true
+	for p.more() {
+		p.countField()
+		key, ok := p.token().(string)
+		if _, twice := members[key]; twice || !ok {
+			p.fail(event.Syntax)
 		}
-		p.fields++
-		members[key] = p.value(depth)
+		if p.fault == event.Accepted {
+			members[key] = p.value(depth)
+		}
 	}
 	p.token()
 	return members
 }
 
-// loneSurrogate reports whether a valid JSON text escapes half of a surrogate
+// countField counts a member if a key begins; it need not end.
+func (p *parser) countField() {
+	rest := bytes.TrimLeft(p.text[p.tokens.InputOffset():], " \t\r\n,")
+	if !bytes.HasPrefix(rest, []byte(`"`)) {
+		return
+	}
+	if p.fields++; p.fields > maxFields {
+		p.fail(event.TooLarge)
+	}
+}
+
+// loneSurrogate reports whether a piece of valid JSON text escapes half of a surrogate
 // pair, which encoding/json lets pass. A backslash is in a string always.
 func loneSurrogate(text []byte) bool {
 	for i := 0; i < len(text); i++ {

@@ -182,9 +182,9 @@ func TestLateFutureAndAncient(t *testing.T) {
 		{`{` + at(39) + `}`, 0, "accepted"},
 		{`{` + at(70) + `}`, 0, "accepted"}, // watermark 40
 		{`{` + at(39.999) + `}`, 0, "late"},
-		{`{` + at(2) + `,"type":"label","id":1}`, 0, "accepted"}, // labels have their own
-		{`{` + at(500) + `,"type":"label","id":1}`, 0, "accepted"},
-		{`{` + at(2) + `,"type":"label","id":1}`, 0, "late"},
+		{`{` + at(2) + `,"type":"label","id":1,"label":0}`, 0, "accepted"}, // labels have their own
+		{`{` + at(500) + `,"type":"label","id":1,"label":0}`, 0, "accepted"},
+		{`{` + at(2) + `,"type":"label","id":1,"label":0}`, 0, "late"},
 		{`{` + at(40) + `}`, 0, "accepted"},
 		{`{"time":"1999-12-31T23:59:59.999999999Z"}`, 0, "ancient"},
 		{`{"time":"2000-01-01T00:00:00Z"}`, 0, "late"},

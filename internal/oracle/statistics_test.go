@@ -187,3 +187,11 @@ func TestSumsAreCompensated(t *testing.T) {
 		t.Errorf("mean %v, M2 %v", mean, m2)
 	}
 }
+
+// TestHugeMoments is of values whose sums and squares overflow.
+func TestHugeMoments(t *testing.T) {
+	mean, m2, stddev := moments([]float64{-1e308, -1e308, -1e308, 1e308, 1e308, 3})
+	if want := -1e308 / 6; math.Abs(mean-want) > 1e-15*1e308 || !math.IsInf(m2, 1) || math.Abs(stddev-math.Sqrt((5-1.0/6)/5)*1e308) > 1e-14*1e308 {
+		t.Errorf("mean %g, %g, standard deviation %g", mean, m2, stddev)
+	}
+}

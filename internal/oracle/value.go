@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/big"
 	"strconv"
@@ -77,13 +78,29 @@ func integerText(number string) (string, bool) {
 	return exact.Num().String(), true
 }
 
-// rational returns the exact value of a JSON number. Exponents beyond any
-// float64 are refused, since their digits would fill the memory.
+// farOff is a power of ten beyond all float64 and all times, on either side.
+const farOff = 2000
+
+// rational returns the value of a decimal number. It is exact, but for one whose digits would
+// fill the memory: that is refused if it is large, and stands for any as small if it is not.
 func rational(number string) (*big.Rat, bool) {
-	if i := strings.IndexAny(number, "eE"); i >= 0 {
-		if exponent, err := strconv.Atoi(number[i+1:]); err != nil || exponent < -2000 || exponent > 2000 {
-			return nil, false
-		}
+	mantissa, power, _ := strings.Cut(strings.ToLower(number), "e")
+	whole, fraction, _ := strings.Cut(strings.TrimPrefix(mantissa, "-"), ".")
+	digits := strings.TrimLeft(whole+fraction, "0")
+	if digits == "" {
+		return new(big.Rat), true
+	}
+	exponent := new(big.Int)
+	if power != "" {
+		exponent.SetString(power, 10)
+	}
+	// The number is at least 10^(order-1), and less than 10^order.
+	order := exponent.Add(exponent, big.NewInt(int64(len(digits)-len(fraction))))
+	switch {
+	case order.Cmp(big.NewInt(farOff)) > 0:
+		return nil, false
+	case order.Cmp(big.NewInt(-farOff)) < 0:
+		number = strings.Repeat("-", strings.Count(mantissa, "-")) + fmt.Sprintf("1e-%d", farOff)
 	}
 	return new(big.Rat).SetString(number)
 }
