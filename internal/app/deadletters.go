@@ -19,15 +19,15 @@ import (
 //
 // A member that is not the owner, or not yet, holds its newest letters back; when it becomes the
 // owner it writes those from the offsets on that the group has committed, which is
-// how far the owner before had written. Letters that wait are part of the state. A letter may be
+// how far the owner before had written, also if it reads them only then. Letters that wait are part of the state. A letter may be
 // written twice, when a process ends between writing and saving.
 type deadLetters struct {
 	letterOptions
-	writer    letterWriter
-	owner     func() bool
-	committed func(ctx context.Context, topics map[string][]int) (map[string]map[int]int64, error)
-	logger    *slog.Logger
-	wake      chan struct{}
+	writer  letterWriter
+	owner   func() bool
+	written func(topic string, partition int) int64 // how far owners before have written; may be nil
+	logger  *slog.Logger
+	wake    chan struct{}
 
 	mu      sync.Mutex
 	room    sync.Cond
@@ -56,12 +56,12 @@ type letterWriter interface {
 
 func newDeadLetters(w letterWriter, o letterOptions, c *consumer.Consumer, untilEnd bool, l *slog.Logger) *deadLetters {
 	d := &deadLetters{
-		letterOptions: o, writer: w, owner: c.Owner, committed: c.Committed, logger: l, wake: make(chan struct{}, 1),
+		letterOptions: o, writer: w, owner: c.Owner, written: c.Committed, logger: l, wake: make(chan struct{}, 1),
 		count: map[partitionKey]uint64{}, lost: map[partitionKey]uint64{},
 	}
 	d.room.L = &d.mu
 	if untilEnd { // a job writes all it rejects
-		d.owner, d.committed = func() bool { return true }, nil
+		d.owner, d.written = func() bool { return true }, nil
 	}
 	return d
 }
@@ -165,17 +165,16 @@ func (d *deadLetters) run(ctx context.Context) error {
 	})()
 	ticker := time.NewTicker(lookForWork)
 	defer ticker.Stop()
-	owned := false
 	for {
 		select {
 		case <-ctx.Done():
-			d.writeAll(writing, &owned)
+			d.writeAll(writing)
 			return nil
 		case <-d.wake:
 		case <-ticker.C:
 			d.look() // a write may have become slow, or ownership gone
 		}
-		d.writeAll(writing, &owned)
+		d.writeAll(writing)
 	}
 }
 
@@ -193,19 +192,9 @@ func (d *deadLetters) end() {
 	d.room.Broadcast()
 }
 
-// writeAll writes what waits while this member is the owner; owned says whether it was before.
-func (d *deadLetters) writeAll(ctx context.Context, owned *bool) {
-	for ctx.Err() == nil {
-		if !d.owner() {
-			*owned = false
-			return
-		}
-		if !*owned {
-			if !d.takeOver(ctx) {
-				return
-			}
-			*owned = true
-		}
+// writeAll writes what waits while this member is the owner.
+func (d *deadLetters) writeAll(ctx context.Context) {
+	for ctx.Err() == nil && d.owner() {
 		batch := d.oldest()
 		if len(batch) == 0 {
 			return
@@ -214,41 +203,24 @@ func (d *deadLetters) writeAll(ctx context.Context, owned *bool) {
 	}
 }
 
-// takeOver drops the letters that the owner before has written.
-func (d *deadLetters) takeOver(ctx context.Context) bool {
-	d.mu.Lock()
-	topics := map[string][]int{}
-	for _, l := range d.waiting {
-		if !slices.Contains(topics[l.Topic], l.Partition) {
-			topics[l.Topic] = append(topics[l.Topic], l.Partition)
-		}
-	}
-	d.mu.Unlock()
-	if len(topics) == 0 || d.committed == nil {
-		return true
-	}
-	done, err := d.committed(ctx, topics)
-	if err != nil {
-		d.logger.Warn("dead letters wait", "error", err)
-		return false
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.waiting = slices.DeleteFunc(d.waiting, func(l consumer.DeadLetter) bool {
-		written := l.Offset < done[l.Topic][l.Partition]
-		if written {
-			d.size -= len(l.Payload)
-		}
-		return written
-	})
-	d.room.Broadcast()
-	return true
-}
-
-// oldest returns the letters to write next. They wait until they are written.
+// oldest returns the letters to write next, after dropping those that an owner before has
+// written. They wait until they are written.
 func (d *deadLetters) oldest() []consumer.DeadLetter {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.written != nil {
+		n := len(d.waiting)
+		d.waiting = slices.DeleteFunc(d.waiting, func(l consumer.DeadLetter) bool {
+			written := l.Offset < d.written(l.Topic, l.Partition)
+			if written {
+				d.size -= len(l.Payload)
+			}
+			return written
+		})
+		if len(d.waiting) < n {
+			d.room.Broadcast()
+		}
+	}
 	return slices.Clone(d.waiting[:min(len(d.waiting), letterBatch)])
 }
 
@@ -273,10 +245,11 @@ func (d *deadLetters) write(ctx context.Context, letters []consumer.DeadLetter) 
 func (d *deadLetters) done(letters []consumer.DeadLetter, err error) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err != nil && !d.failing {
+	fenced := errors.Is(err, consumer.ErrFenced) // another member writes them
+	if err != nil && !d.failing && !fenced {
 		d.logger.Error("cannot write dead letters, retrying", "error", err, "reading_waits", d.Block)
 	}
-	d.failing, d.since = err != nil, time.Time{}
+	d.failing, d.since = err != nil && !fenced, time.Time{}
 	d.room.Broadcast()
 	if err != nil {
 		return false

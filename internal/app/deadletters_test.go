@@ -105,6 +105,31 @@ func TestLettersOfATakeOver(t *testing.T) {
 	})
 }
 
+// TestLettersOfALaggingMember: one that takes over writes nothing that the owner before has written, whether
+// it has read that by then or not.
+func TestLettersOfALaggingMember(t *testing.T) {
+	w := &brokenWriter{}
+	d := newDeadLetters(w, letterOptions{}, &consumer.Consumer{}, true, testLogger(t))
+	d.written = func(string, int) int64 { return 100 }
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.run(ctx) }()
+	addLetters(d, 50, 90)
+	awaitTrue(t, "no letters", func() bool { return len(d.snapshot()) == 0 })
+	addLetters(d, 90, 110)
+	awaitTrue(t, "the letters", func() bool { return w.written() >= 10 && len(d.snapshot()) == 0 })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if n := w.written(); n != 10 || w.letters[0].Offset != 100 {
+		t.Errorf("%d letters were written, from %d on", n, w.letters[0].Offset)
+	}
+	if d.size != 0 {
+		t.Errorf("%d bytes wait", d.size)
+	}
+}
+
 // TestLettersThatCannotBeWritten: neither a topic that is not there nor a letter that is too
 // large for it stops the lanes; what is dropped is counted.
 func TestLettersThatCannotBeWritten(t *testing.T) {

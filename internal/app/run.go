@@ -94,7 +94,11 @@ func newRunner(ctx context.Context, c *config.Config, models []*modelGroup, o Ru
 	r.board.MayExport = r.consumer.Owner
 	options := letterOptions{Block: c.DeadLetters.WhenDown == "block", Redact: c.DeadLetters.Redact}
 	if c.Kafka.DeadLetterTopic != "" {
-		r.deadLetters = newDeadLetters(consumer.NewWriter(cc, c.Kafka.DeadLetterTopic), options, r.consumer, o.UntilEnd, o.Logger)
+		may := r.consumer.Owner
+		if o.UntilEnd {
+			may = nil // a job writes all it rejects
+		}
+		r.deadLetters = newDeadLetters(consumer.NewWriter(cc, c.Kafka.DeadLetterTopic, may), options, r.consumer, o.UntilEnd, o.Logger)
 	}
 	if c.DeadLetters.File != "" {
 		r.deadLetters = newDeadLetters(newLetterFile(c.DeadLetters.File, int64(c.DeadLetters.MaxFileBytes)), options, r.consumer, o.UntilEnd, o.Logger)

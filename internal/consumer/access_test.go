@@ -154,10 +154,7 @@ func TestAccess(t *testing.T) {
 				}
 				if c.reading && c.owning {
 					r.Commit(topic, 0, 5)
-					eventually(t, "the commit", func() bool {
-						offsets, err := r.Committed(t.Context(), map[string][]int{topic: {0}})
-						return err == nil && offsets[topic][0] == 5
-					})
+					eventually(t, "the commit", func() bool { return fetchCommit(t, b, group, topic, 0) == 5 })
 				}
 				if c.want != "" {
 					want := strings.Replace(c.want, "GROUP", group, 1)
@@ -182,7 +179,7 @@ func TestAccess(t *testing.T) {
 						t.Errorf("the log has %d lines of it, and names the resource in %d:\n%s", n, log.lines(want), log.b.String())
 					}
 				}
-				w := NewWriter(cfg, letters)
+				w := NewWriter(cfg, letters, nil)
 				defer w.Close()
 				ctx, cancel := context.WithTimeout(t.Context(), patient)
 				defer cancel()

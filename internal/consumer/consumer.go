@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -77,7 +76,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	defer brokers.close()
 
 	leave := c.membership.start(ctx, brokers)
-	err = c.read(ctx, &shared{cfg: &c.cfg, cluster: brokers, unpacker: u, handler: c.handler})
+	err = c.read(ctx, &shared{cfg: &c.cfg, cluster: brokers, unpacker: u, handler: foresight{c.handler, c.membership}})
 	leave()
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		return nil
@@ -139,29 +138,8 @@ func (c *Consumer) Commit(topic string, partition int, next int64) {
 	c.membership.commit(topic, partition, next)
 }
 
-// Committed returns the offsets that the group has committed, by topic and partition;
-// partitions without one are left out.
-func (c *Consumer) Committed(ctx context.Context, topics map[string][]int) (map[string]map[int]int64, error) {
-	s := newCluster(&c.cfg, nil)
-	defer s.close()
-	r, err := s.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: c.cfg.Group, Topics: topics})
-	if err == nil {
-		err = r.Error
-	}
-	if err != nil {
-		return nil, fmt.Errorf("fetch committed offsets: %w", err)
-	}
-	out := map[string]map[int]int64{}
-	for topic, partitions := range r.Topics {
-		out[topic] = map[int]int64{}
-		for _, p := range partitions {
-			if p.Error != nil {
-				return nil, fmt.Errorf("fetch committed offset of %s/%d: %w", topic, p.Partition, p.Error)
-			}
-			if p.CommittedOffset >= 0 {
-				out[topic][p.Partition] = p.CommittedOffset
-			}
-		}
-	}
-	return out, nil
+// Committed returns the offset that the group had committed when this member became its
+// owner; 0 if there was none. What lies before it was dealt with by the owner before.
+func (c *Consumer) Committed(topic string, partition int) int64 {
+	return c.membership.committed(topic, partition)
 }

@@ -27,16 +27,27 @@ type membership struct {
 	owns    bool      // by the last generation
 	claim   int32     // the generation that made us the owner; 0: we are not
 	beat    time.Time // when the last heartbeat that succeeded was sent
-	offsets map[string]map[int]int64
+	offsets offsets
+	floor   offsets // what the group had committed when this member became the owner
 	dirty   bool
 	current *kafka.Generation
 	problem string // what keeps us out of the group; "" if nothing does
 }
 
+// offsets are those of partitions, by topic.
+type offsets map[string]map[int]int64
+
+func (o offsets) set(topic string, partition int, offset int64) {
+	if o[topic] == nil {
+		o[topic] = map[int]int64{}
+	}
+	o[topic][partition] = offset
+}
+
 func newMembership(cfg *Config) *membership {
 	return &membership{
 		cfg: cfg, log: cfg.Logger.With("group", cfg.Group), exist: make(chan []string, 1),
-		offsets: map[string]map[int]int64{},
+		offsets: offsets{},
 	}
 }
 
@@ -156,6 +167,9 @@ func (m *membership) begin(gen *kafka.Generation) {
 	if owns != m.owns {
 		m.log.Info("group ownership changed", "owner", owns, "generation", gen.ID)
 	}
+	if owns && !m.owns {
+		m.floor = committedBefore(gen)
+	}
 	if owns && !m.owns || gen.ID < m.claim {
 		m.claim = gen.ID
 	}
@@ -166,6 +180,48 @@ func (m *membership) begin(gen *kafka.Generation) {
 	m.mu.Unlock()
 	gen.Start(func(ctx context.Context) { m.heartbeats(ctx, gen) })
 	gen.Start(m.commits)
+}
+
+// committedBefore returns what the owners before the generation have committed: they cannot
+// commit any more.
+func committedBefore(gen *kafka.Generation) offsets {
+	out := offsets{}
+	for topic, partitions := range gen.Assignments {
+		for _, p := range partitions {
+			if p.Offset > 0 { // negative: none
+				out.set(topic, p.ID, p.Offset)
+			}
+		}
+	}
+	return out
+}
+
+func (m *membership) committed(topic string, partition int) int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.floor[topic][partition]
+}
+
+// foresee forgets what was committed of a log that is not there any more: the topic was
+// made anew, or its end was lost.
+func (m *membership) foresee(b *Batch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if b.Restarted || b.End >= 0 && b.End < m.floor[b.Topic][b.Partition] {
+		delete(m.floor[b.Topic], b.Partition)
+	}
+}
+
+// foresight lets a membership see batches before they are handed on.
+type foresight struct {
+	Handler
+	membership *membership
+}
+
+// HandleBatch makes it a Handler.
+func (f foresight) HandleBatch(ctx context.Context, b *Batch) error {
+	f.membership.foresee(b)
+	return f.Handler.HandleBatch(ctx, b)
 }
 
 func (m *membership) end() {
@@ -209,10 +265,7 @@ func (m *membership) commits(ctx context.Context) {
 func (m *membership) commit(topic string, partition int, next int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.offsets[topic] == nil {
-		m.offsets[topic] = map[int]int64{}
-	}
-	m.offsets[topic][partition] = next
+	m.offsets.set(topic, partition, next)
 	m.dirty = true
 }
 
@@ -232,7 +285,8 @@ func (m *membership) flush() {
 }
 
 // take returns a copy of the offsets and the generation to commit them in; nil if
-// there is nothing to commit, or not by us.
+// there is nothing to commit, or not by us. A member that lags behind the owner before it does not
+// take back what that has committed.
 func (m *membership) take() (*kafka.Generation, map[string]map[int]int64) {
 	if !m.owner() {
 		return nil, nil
@@ -246,6 +300,11 @@ func (m *membership) take() (*kafka.Generation, map[string]map[int]int64) {
 	out := map[string]map[int]int64{}
 	for topic, partitions := range m.offsets {
 		out[topic] = maps.Clone(partitions)
+		for p, committed := range m.floor[topic] {
+			if next, ok := out[topic][p]; ok {
+				out[topic][p] = max(next, committed)
+			}
+		}
 	}
 	return m.current, out
 }

@@ -102,6 +102,60 @@ func TestCommit(t *testing.T) {
 	})
 }
 
+// TestCommitOfALaggingOwner: an owner that is behind the one before it takes back no commit, and knows what was
+// committed; but not of a topic that was made anew.
+func TestCommitOfALaggingOwner(t *testing.T) {
+	testkafka.Each(t, func(t *testing.T, b testkafka.Broker) {
+		topic := b.CreateTopic(t, 2, nil)
+		testkafka.Produce(t, b.Client(t), numbered(topic, 0, 0, 10)...)
+		cfg := quick(b, topic)
+		cfg.Group = testkafka.Name(t)
+		r := start(t, cfg, newCollector())
+		eventually(t, "ownership", r.Owner)
+		if n := r.Committed(topic, 0); n != 0 {
+			t.Errorf("%d is committed in a new group", n)
+		}
+		r.Commit(topic, 0, 8)
+		r.stop(t)
+		r = start(t, cfg, newCollector())
+		r.Commit(topic, 0, 3)
+		r.Commit(topic, 1, 4)
+		eventually(t, "ownership", r.Owner)
+		if n := r.Committed(topic, 0); n != 8 {
+			t.Errorf("the new owner knows of %d, want 8", n)
+		}
+		r.stop(t)
+		for partition, want := range []int64{8, 4} {
+			if n := fetchCommit(t, b, cfg.Group, topic, partition); n != want {
+				t.Errorf("%d is committed of partition %d, want %d", n, partition, want)
+			}
+		}
+		r.membership.foresee(&Batch{Topic: topic, End: 8})
+		if n := r.Committed(topic, 0); n != 8 {
+			t.Errorf("%d is known, want 8", n)
+		}
+		r.membership.foresee(&Batch{Topic: topic, End: 7})
+		if n := r.Committed(topic, 0); n != 0 {
+			t.Errorf("%d is known of a log that ends before", n)
+		}
+	})
+}
+
+// TestWriterIsFenced: what may not be written any more is not, also when it was asked for before.
+func TestWriterIsFenced(t *testing.T) {
+	_, b := testkafka.Fake(t)
+	topic := b.CreateTopic(t, 1, nil)
+	may := true
+	w := NewWriter(quick(b), topic, func() bool { return may })
+	defer w.Close()
+	for _, may = range []bool{true, false, true} {
+		err := w.Write(t.Context(), DeadLetter{Topic: "t", Reason: "syntax"})
+		if errors.Is(err, ErrFenced) == may || may && err != nil {
+			t.Errorf("it may write: %v: %v", may, err)
+		}
+	}
+}
+
 func fetchCommit(t *testing.T, b testkafka.Broker, group, topic string, partition int) int64 {
 	req := kmsg.NewPtrOffsetFetchRequest()
 	rt := kmsg.NewOffsetFetchRequestTopic()

@@ -85,7 +85,7 @@ func TestSampleErrors(t *testing.T) {
 func TestDeadLetters(t *testing.T) {
 	testkafka.Each(t, func(t *testing.T, b testkafka.Broker) {
 		topic := b.CreateTopic(t, 2, nil)
-		w := NewWriter(quick(b), topic)
+		w := NewWriter(quick(b), topic, nil)
 		defer w.Close()
 		long := strings.Repeat("x", MaxDeadLetter+10)
 		letters := []DeadLetter{
@@ -127,7 +127,7 @@ func headersOf(r *kgo.Record) map[string]string {
 func TestDeadLetterErrors(t *testing.T) {
 	c, b := testkafka.Fake(t)
 	topic := b.CreateTopic(t, 1, nil)
-	w := NewWriter(quick(b), topic)
+	w := NewWriter(quick(b), topic, nil)
 	defer w.Close()
 	acks := make(chan int16, 1)
 	c.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {

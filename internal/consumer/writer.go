@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"time"
 
@@ -33,16 +34,35 @@ type Writer struct {
 }
 
 // NewWriter returns a writer to the topic with cfg's brokers, TLS and SASL. It does
-// not connect.
-func NewWriter(cfg Config, topic string) *Writer {
+// not connect. If may is not nil, it is asked whenever something is about to be sent.
+func NewWriter(cfg Config, topic string, may func() bool) *Writer {
 	cfg = cfg.withDefaults()
 	c := newCluster(&cfg, []string{topic})
 	return &Writer{cluster: c, writer: &kafka.Writer{
-		Addr: c.addr, Topic: topic, Transport: c.transport,
+		Addr: c.addr, Topic: topic, Transport: &fence{c.transport, may},
 		RequiredAcks: kafka.RequireAll, // the default acknowledges nothing
 		BatchTimeout: 5 * time.Millisecond, MaxAttempts: 3, Balancer: &kafka.Hash{},
 		WriteTimeout: requestTimeout, ReadTimeout: requestTimeout,
 	}}
+}
+
+// ErrFenced is the failure of writing what may not be written any more.
+var ErrFenced = errors.New("this member does not own the group any more")
+
+// fence lets messages through while that is allowed. It stands behind the library's batching and
+// retries, which know nothing of it: between a call of Write and the sending much time can pass if the
+// process is stopped.
+type fence struct {
+	kafka.RoundTripper
+	may func() bool
+}
+
+// RoundTrip makes it a kafka.RoundTripper.
+func (f *fence) RoundTrip(ctx context.Context, addr net.Addr, req kafka.Request) (kafka.Response, error) {
+	if f.may != nil && !f.may() {
+		return nil, ErrFenced
+	}
+	return f.RoundTripper.RoundTrip(ctx, addr, req)
 }
 
 // ErrTooLarge is the failure of writing a letter that is larger than the topic allows.

@@ -52,7 +52,7 @@ func newMembers(t *testing.T, b testkafka.Broker, seed uint64) *members {
 	for i, name := range []string{"one", "two"} {
 		results := filepath.Join(m.dir, name+".jsonl")
 		more := fmt.Sprintf(", session_timeout: %s, client_id: %s, dead_letter_topic: %s", session, name, m.dead)
-		m.all[i] = &member{name: name, results: results, args: []string{"--config.file=" + m.config(t, name, "state-"+name, more), "--results=" + results, "--log.level=debug"}}
+		m.all[i] = &member{name: name, results: results, args: []string{"--config.file=" + m.config(t, name, "state-"+name, more), "--results=" + results}}
 	}
 	return m
 }
@@ -433,4 +433,81 @@ func (m *members) wake(t *testing.T, zombie *member) {
 			t.Errorf("scrape %d of a member that was stopped past its session has %d figures of models, such as %q", i, len(lines), lines[:min(1, len(lines))])
 		}
 	}
+}
+
+// TestMemberParted: the exporting member loses its broker past its session, the other does not.
+func TestMemberParted(t *testing.T) {
+	if !ci && !long {
+		t.Skip("takes half a minute: set CI=1")
+	}
+	t.Parallel()
+	_, b, proxy, direct := proxied(t)
+	b.Bootstrap = []string{*proxy.backend.Load()} // of the test; the members are told of the proxy
+	m := newMembers(t, b, 7)
+	m.client = direct()
+	parted, owner := m.startBoth(t)
+	m.during(t, func() {
+		stop := watch(t, parted.program, owner.program)
+		d := m.disturb(t, func() { proxy.part(parted.name) })
+		m.takeover(t, owner, d.at)
+		m.checkAgain(t, d.letters, d.committed)
+		time.Sleep(session / 2)
+		n := len(m.letters(t))
+		proxy.part("")
+		m.awaitMembers(t, 2)
+		m.awaitAll(t, owner.program, 0, 30*time.Second)
+		stop()
+		if parted.exports() || !owner.exports() {
+			t.Error("the member has taken the group back")
+		}
+		if keys := again(m.letters(t), n); len(keys) > 0 {
+			t.Errorf("dead letters were written again: %q", keys)
+		}
+		d = m.disturb(t, func() { owner.kill(t) })
+		m.takeover(t, parted, d.at)
+		m.checkAgain(t, d.letters, d.committed)
+	})
+	m.finish(t)
+}
+
+// TestMembersKilled: both are killed and come back in the other order, one with a state that is older than
+// the one that it had.
+func TestMembersKilled(t *testing.T) {
+	if !ci && !long {
+		t.Skip("takes half a minute: set CI=1")
+	}
+	t.Parallel()
+	_, b := testkafka.Fake(t)
+	m := newMembers(t, b, 8)
+	one, two := m.startBoth(t)
+	state, older := filepath.Join(m.dir, "state-two"), filepath.Join(m.dir, "older")
+	m.during(t, func() {
+		await(t, 20*time.Second, "a save", func() bool { n, _ := two.metric("streammon_state_saves_total", ""); return n > 0 })
+		two.kill(t)
+		if err := os.CopyFS(older, os.DirFS(state)); err != nil {
+			t.Fatal(err)
+		}
+		m.start(t, two, 2)
+		time.Sleep(3 * time.Second)
+		d := m.disturb(t, func() {
+			one.kill(t)
+			two.kill(t)
+		})
+		if err := os.RemoveAll(state); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(older, state); err != nil {
+			t.Fatal(err)
+		}
+		two.program = run(t, nil, two.args...)
+		one.program = run(t, nil, one.args...)
+		await(t, 4*session, "an exporting member", func() bool { return one.exports() || two.exports() })
+		m.takes = append(m.takes, time.Since(d.at))
+		m.awaitMembers(t, 2)
+		if one.exports() == two.exports() {
+			t.Error("not one member exports")
+		}
+		m.checkAgain(t, d.letters, d.committed)
+	})
+	m.finish(t)
 }
