@@ -42,6 +42,7 @@ const saveShare = 0.05
 type keeper struct {
 	store    *state.Store
 	interval time.Duration
+	pace     pace
 	logger   *slog.Logger
 	groups   []*pipeline.Group
 	names    []string // of the groups
@@ -72,7 +73,7 @@ func openKeeper(dir string, interval time.Duration, version string, l *slog.Logg
 	if err != nil {
 		return nil, err
 	}
-	k := &keeper{store: store, interval: interval, logger: l, status: monitor.StateStatus{Resets: map[string]uint64{}, Interval: interval}}
+	k := &keeper{store: store, interval: interval, pace: pace{least: interval, times: 1 / saveShare}, logger: l, status: monitor.StateStatus{Resets: map[string]uint64{}, Interval: interval}}
 	for _, reason := range []string{resetDamaged, resetPane, resetReference} {
 		k.status.Resets[reason] = 0
 	}
@@ -204,7 +205,7 @@ func (k *keeper) close() error {
 
 // stretch returns the time until the next save, after one that took so long.
 func (k *keeper) stretch(took time.Duration) time.Duration {
-	next := max(k.interval, time.Duration(float64(took)/saveShare))
+	next := k.pace.after(took)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if next > k.interval && k.status.Interval == k.interval {

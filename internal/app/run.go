@@ -273,12 +273,13 @@ func (r *runner) run(ctx context.Context, o RunOptions) error {
 func (r *runner) publishLoop(ctx context.Context) error {
 	ticker := time.NewTicker(publishEvery)
 	defer ticker.Stop()
+	pace := pace{least: publishEvery, times: publishShare}
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {
 		began := time.Now()
 		r.publish(began)
-		ticker.Reset(max(publishEvery, publishShare*time.Since(began)))
+		ticker.Reset(pace.after(time.Since(began)))
 		for wait := true; wait; {
 			select {
 			case <-ctx.Done():

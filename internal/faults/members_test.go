@@ -348,7 +348,10 @@ func eachSetting(t *testing.T, f func(t *testing.T, b testkafka.Broker, random *
 	}
 	if ci || long {
 		t.Run("real", func(t *testing.T) {
-			testkafka.Real(t, func(t *testing.T, b testkafka.Broker) { seeded(t, b, 100) })
+			testkafka.Real(t, func(t *testing.T, b testkafka.Broker) {
+				t.Parallel() // they wait most of the time
+				seeded(t, b, 100)
+			})
 		})
 	}
 }
