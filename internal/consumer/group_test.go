@@ -76,6 +76,17 @@ func TestOwnerFencesItself(t *testing.T) {
 		return nil, errors.New("no join gets through"), true
 	})
 	eventually(t, "the owner fences itself", func() bool { return !r.Owner() })
+	var commits atomic.Int32
+	c.ControlKey(int16(kmsg.OffsetCommit), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		commits.Add(1)
+		return nil, nil, false
+	})
+	r.Commit(topic, 0, 1)
+	time.Sleep(3 * r.membership.cfg.CommitInterval)
+	if n := commits.Load(); n > 0 {
+		t.Errorf("%d commits of a member that has fenced itself", n)
+	}
 	testkafka.Produce(t, b.Client(t), numbered(topic, 0, 0, 10)...)
 	r.got.waitTotal(t, 10)
 }
