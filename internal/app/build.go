@@ -208,7 +208,7 @@ func referenceWarnings(m *config.Model) (warnings []string) {
 	}
 	for _, s := range m.Segments {
 		if len(s.Values) == 0 && len(r.Segments[s.Name]) == 0 {
-			warnings = append(warnings, fmt.Sprintf("model %q: segment %q has no values here or in the reference: all its events will be in %s=%s", m.Name, s.Name, s.Name, event.Other))
+			warnings = append(warnings, fmt.Sprintf("model %q: segment %q has no values here, and none or too many in the reference: all its events will be in %s=%s", m.Name, s.Name, s.Name, event.Other))
 		}
 	}
 	return warnings

@@ -17,6 +17,10 @@ const (
 	MaxSegmentValues = 20
 )
 
+// MaxSegmentDistinct is how many distinct values a segmentation may have for its most frequent ones to be listed. One
+// with more may be of persons, whose names are not to become labels unless the config lists them.
+const MaxSegmentDistinct = 200
+
 // fineBins is the number of reference-quantile bins, nested in 10 deciles.
 const (
 	fineBins     = 60
@@ -73,7 +77,7 @@ func (b *Builder) Observe(ev *event.Event) {
 		b.value(i, &ev.Features[i])
 	}
 	for i, v := range ev.Segments {
-		if v != nil {
+		if v != nil && len(b.segments[i]) <= MaxSegmentDistinct {
 			b.segments[i][string(v)]++
 		}
 	}
@@ -125,6 +129,9 @@ func (b *Builder) Build(p Provenance) (*Reference, error) {
 		r.Features = append(r.Features, feature)
 	}
 	for i, name := range b.schema.Segments {
+		if len(b.segments[i]) > MaxSegmentDistinct {
+			continue
+		}
 		if values := mostFrequent(b.segments[i], MaxSegmentValues); len(values) > 0 {
 			if r.Segments == nil {
 				r.Segments = map[string][]string{}

@@ -315,6 +315,27 @@ func TestManyCategories(t *testing.T) {
 	}
 }
 
+// TestManySegmentValues checks that a segmentation of many values gives no series to any: it may be of persons.
+func TestManySegmentValues(t *testing.T) {
+	for distinct, want := range map[int]int{20: 20, 200: MaxSegmentValues, 201: 0, 5000: 0} {
+		b := NewBuilder(mixedSchema())
+		for i := range 10_000 {
+			value := i % distinct
+			if i%7 == 0 {
+				value = 7 // one has them often
+			}
+			b.Observe(&event.Event{Features: []event.Value{{State: event.Valid}, {State: event.Valid, Text: []byte("c")}}, Segments: [][]byte{fmt.Append(nil, value)}})
+		}
+		r, err := b.Build(Provenance{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(r.SegmentValues("country")); got != want {
+			t.Errorf("%d of %d segment values, want %d", got, distinct, want)
+		}
+	}
+}
+
 // TestRebin checks that a profile in its own bins is itself, and that in other bins
 // nothing is lost and edges that both have are exact.
 func TestRebin(t *testing.T) {
