@@ -29,13 +29,13 @@ do not fail it.`,
 				return err
 			}
 			for _, w := range append(c.Warnings(), warnings...) {
-				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w)
+				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", printable(w))
 			}
 			out := cmd.OutOrStdout()
-			fmt.Fprintf(out, "%s: ok\n", args[0])
+			fmt.Fprintf(out, "%s: ok\n", printable(args[0]))
 			for i := range c.Models {
 				m := &c.Models[i]
-				fmt.Fprintf(out, "  model %s: %d features, %d segments, topic %s\n", m.Name, len(m.AllFeatures()), len(m.Segments), m.Topics.Predictions)
+				fmt.Fprintf(out, "  model %s: %d features, %d segments, topic %s\n", printable(m.Name), len(m.AllFeatures()), len(m.Segments), m.Topics.Predictions)
 			}
 			memory, err := app.MemoryOf(c, 0, false)
 			if err != nil {

@@ -43,13 +43,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case err == nil:
 		return exitOK
 	case errors.As(err, &violations):
-		fmt.Fprintf(stderr, "%v\nstreammon: violations in the config: %d\n", violations, len(violations))
+		fmt.Fprintf(stderr, "%s\nstreammon: violations in the config: %d\n", printableLines(violations), len(violations))
 		return exitFailure
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "streammon: %v\nRun 'streammon --help' for usage.\n", err)
+		fmt.Fprintf(stderr, "streammon: %s\nRun 'streammon --help' for usage.\n", printableLines(err))
 		return exitUsage
 	default:
-		fmt.Fprintf(stderr, "streammon: %v\n", err)
+		fmt.Fprintf(stderr, "streammon: %s\n", printableLines(err))
 		return exitFailure
 	}
 }

@@ -177,7 +177,7 @@ func printInferred(w io.Writer, features []app.Inferred) {
 		if f.Skip {
 			kind = "left out"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%.24s\t%s\n", f.Name, kind, f.Rows, f.Missing, f.Distinct, f.Example, f.Reason)
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%.24s\t%s\n", printable(f.Name), kind, f.Rows, f.Missing, f.Distinct, printable(f.Example), printable(f.Reason))
 	}
 	t.Flush()
 }
@@ -197,16 +197,16 @@ func newProfileShow() *cobra.Command {
 			out := cmd.OutOrStdout()
 			fmt.Fprintf(out, "%d rows, fingerprint %s\n", r.Rows, r.Fingerprint)
 			if len(r.Provenance.Inputs) > 0 {
-				fmt.Fprintf(out, "from %s\n", strings.Join(r.Provenance.Inputs, ", "))
+				fmt.Fprintf(out, "from %s\n", printableList(r.Provenance.Inputs))
 			}
 			if r.Provenance.First != "" {
-				fmt.Fprintf(out, "events from %s to %s\n", r.Provenance.First, r.Provenance.Last)
+				fmt.Fprintf(out, "events from %s to %s\n", printable(r.Provenance.First), printable(r.Provenance.Last))
 			}
 			t := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 			fmt.Fprintln(t, "FEATURE\tTYPE\tCOUNT\tMISSING\tINVALID\tDISTINCT\tMEAN\tSTDDEV\tMIN\tMEDIAN\tMAX\tBINS")
 			for i := range r.Features {
 				f := &r.Features[i]
-				fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d", f.Name, f.Type, f.Count, f.Missing, f.Invalid, f.Distinct.Estimate())
+				fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d", printable(f.Name), f.Type, f.Count, f.Missing, f.Invalid, f.Distinct.Estimate())
 				if f.Type == event.Numeric {
 					fmt.Fprintf(t, "\t%.5g\t%.5g\t%.5g\t%.5g\t%.5g\t%d\n", f.Moments.Mean, f.StdDev, f.Min, f.Median, f.Max, f.Bins.Len())
 				} else {
@@ -217,7 +217,7 @@ func newProfileShow() *cobra.Command {
 				return err
 			}
 			for _, name := range slices.Sorted(maps.Keys(r.Segments)) {
-				fmt.Fprintf(out, "segment %s: %s\n", name, strings.Join(r.Segments[name], ", "))
+				fmt.Fprintf(out, "segment %s: %s\n", printable(name), printableList(r.Segments[name]))
 			}
 			return nil
 		},
@@ -248,10 +248,10 @@ own bins and exponential histogram, which is exact for categories and for equal 
 			fmt.Fprintln(t, "FEATURE\tSTATISTIC\tVALUE\tP-VALUE\tTHRESHOLD\tSTATE")
 			for _, r := range rows {
 				if r.Note != "" {
-					fmt.Fprintf(t, "%s\t%s\n", r.Feature, r.Note)
+					fmt.Fprintf(t, "%s\t%s\n", printable(r.Feature), printable(r.Note))
 				}
 				for _, d := range r.Drift {
-					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Feature, d.Statistic, figure(float64(d.Value)), figure(float64(d.PValue)), figure(float64(d.Threshold)), r.State)
+					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", printable(r.Feature), d.Statistic, figure(float64(d.Value)), figure(float64(d.PValue)), figure(float64(d.Threshold)), r.State)
 				}
 			}
 			return t.Flush()

@@ -79,7 +79,7 @@ func (s *summary) print(w io.Writer, l *event.Ledger) {
 			continue
 		}
 		rows++
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.1f %%\t%s\t%s\t%s %.3g\n", k.model, k.version, k.window, k.feature,
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.1f %%\t%s\t%s\t%s %.3g\n", printable(k.model), printable(k.version), k.window, printable(k.feature),
 			100*float64(p.drifted)/float64(p.judged), p.first.Format(time.RFC3339), p.last.Format(time.RFC3339), p.statistic, p.worst)
 	}
 	if rows == 0 {

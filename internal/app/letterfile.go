@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/streammon/streammon/internal/consumer"
+	"github.com/streammon/streammon/internal/monitor"
 )
 
 // letterFile writes dead letters as JSON lines to a file. When it is full it is renamed to
@@ -85,6 +86,7 @@ func (f *letterFile) write(letters []consumer.DeadLetter) (n int, err error) {
 		if err != nil {
 			return 0, err
 		}
+		line = monitor.EscapeControls(line)
 		if f.size+int64(len(lines)+len(line)+1) > f.limit/2 && f.size+int64(len(lines)) > 0 {
 			break
 		}

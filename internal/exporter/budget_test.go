@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
@@ -172,11 +173,14 @@ func TestLabels(t *testing.T) {
 		a, b := string(rapid.SliceOf(rapid.Byte()).Draw(t, "a")), string(rapid.SliceOf(rapid.Byte()).Draw(t, "b"))
 		for _, s := range []string{a, strings.Repeat(a, 30), a + strings.Repeat("é", 64)} {
 			got := label(s)
-			if !utf8.ValidString(got) || len(got) > maxLabel {
+			if !utf8.ValidString(got) || len(got) > maxLabel || strings.ContainsFunc(got, unicode.IsControl) {
 				t.Fatalf("label(%q) = %q", s, got)
 			}
-			if utf8.ValidString(s) && len(s) <= maxLabel && got != s {
+			if utf8.ValidString(s) && len(s) <= maxLabel && !strings.ContainsFunc(s, unicode.IsControl) && got != s {
 				t.Fatalf("label(%q) = %q", s, got)
+			}
+			if again := label(got); got != s && again == got {
+				t.Fatalf("%q and its label are both %q", s, got)
 			}
 		}
 		if a != b && label(a) == label(b) {

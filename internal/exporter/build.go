@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -313,15 +315,24 @@ func (a *adder) feature(f *monitor.FeatureResult) {
 // maxLabel is the longest label value in bytes.
 const maxLabel = 128
 
-// label makes a text fit for a label value: valid UTF-8, and no longer than maxLabel;
-// what is cut is replaced by a hash, so that different texts stay different.
+// hashed is how a label value ends of which something was taken away.
+var hashed = regexp.MustCompile(`…[0-9a-f]{16}$`)
+
+// label makes a text fit for a label value: valid UTF-8, without control characters, which a
+// terminal would obey, and no longer than maxLabel. A hash stands for what is taken away, so that
+// different texts stay different; one that looks as if it had one gets one of its own.
 func label(s string) string {
-	if len(s) <= maxLabel && utf8.ValidString(s) {
+	if len(s) <= maxLabel && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) && !hashed.MatchString(s) {
 		return s
 	}
 	h := sha256.Sum256([]byte(s))
 	hash := fmt.Sprintf("…%x", h[:8])
-	clean := strings.ToValidUTF8(s, "\uFFFD")
+	clean := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
 	for len(clean) > maxLabel-len(hash) {
 		_, size := utf8.DecodeLastRuneInString(clean)
 		clean = clean[:len(clean)-size]

@@ -79,6 +79,12 @@ func start(t *testing.T, env []string, args ...string) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return launch(t, env, name, args...)
+}
+
+// launch starts another program, or a build of ours.
+func launch(t *testing.T, env []string, name string, args ...string) *program {
+	t.Helper()
 	p := &program{cmd: exec.CommandContext(context.Background(), name, args...), log: &buffer{}, done: make(chan error, 1)}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr, p.cmd.Stdout = p.log, p.log

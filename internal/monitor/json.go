@@ -163,18 +163,19 @@ func appendKeyText(b []byte, key, value string) []byte {
 const hexDigits = "0123456789abcdef"
 
 // appendText writes a string as encoding/json does: quotes, backslashes, control
-// characters, <, >, &, U+2028 and U+2029 escaped, invalid UTF-8 replaced.
+// characters, <, >, &, U+2028 and U+2029 escaped, invalid UTF-8 replaced. It escapes the control
+// characters from U+007F to U+009F, too, which a terminal may obey.
 func appendText(b []byte, s string) []byte {
 	b = append(b, '"')
 	from := 0
 	for i := 0; i < len(s); {
 		c := s[i]
-		if c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&' {
+		if c >= ' ' && c < 0x7f && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&' {
 			i++
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(s[i:])
-		if c >= utf8.RuneSelf && (r != utf8.RuneError || size > 1) && r != '\u2028' && r != '\u2029' {
+		if r >= 0xa0 && (r != utf8.RuneError || size > 1) && r != '\u2028' && r != '\u2029' {
 			i += size
 			continue
 		}
@@ -204,4 +205,25 @@ func appendEscaped(b []byte, r rune, size int) []byte {
 		return append(b, `\t`...)
 	}
 	return append(b, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
+}
+
+// EscapeControls escapes what encoding/json leaves of the control characters in the text that it makes:
+// U+007F to U+009F.
+func EscapeControls(text []byte) []byte {
+	var b []byte
+	from := 0
+	for i, c := range text {
+		switch {
+		case c == 0x7f:
+			b = appendEscaped(append(b, text[from:i]...), rune(c), 1)
+			from = i + 1
+		case c == 0xc2 && text[i+1] < 0xa0:
+			b = appendEscaped(append(b, text[from:i]...), rune(text[i+1]), 2)
+			from = i + 2
+		}
+	}
+	if from == 0 {
+		return text
+	}
+	return append(b, text[from:]...)
 }

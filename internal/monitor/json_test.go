@@ -1,9 +1,13 @@
 package monitor
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
+	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -13,13 +17,18 @@ import (
 // TestTextAndNumbersAsEncodingJSON compares the two primitives with the library.
 func TestTextAndNumbersAsEncodingJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) })).Draw(t, "text")
+		s := rapid.OneOf(rapid.String(), rapid.StringOf(rapid.RuneFrom(nil, unicode.Cc)), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) })).Draw(t, "text")
 		want, err := json.Marshal(s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := appendText(nil, s); string(got) != string(want) {
+		got := appendText(nil, s)
+		if want = EscapeControls(want); string(got) != string(want) {
 			t.Fatalf("text %q: %s, want %s", s, got, want)
+		}
+		var back string
+		if err := json.Unmarshal(got, &back); err != nil || back != strings.ToValidUTF8(s, "\uFFFD") && utf8.ValidString(s) || bytes.ContainsFunc(got, unicode.IsControl) {
+			t.Fatalf("text %q: %q, %v", s, got, err)
 		}
 		x := math.Float64frombits(rapid.Uint64().Draw(t, "bits"))
 		if math.IsNaN(x) || math.IsInf(x, 0) {

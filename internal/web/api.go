@@ -190,5 +190,5 @@ const typeJSON = "application/json"
 
 func marshal(v any) ([]byte, error) {
 	b, err := json.Marshal(v)
-	return append(b, '\n'), err
+	return append(monitor.EscapeControls(b), '\n'), err
 }

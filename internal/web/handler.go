@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"html/template"
 	"net/http"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	_ "embed"
 
@@ -25,7 +28,7 @@ type handler struct {
 
 // NewHandler returns the handler of all paths; metrics serves /metrics.
 func NewHandler(board *monitor.Board, metrics http.Handler) http.Handler {
-	h := &handler{board: board, page: template.Must(template.New("page").Funcs(template.FuncMap{"ago": ago}).Parse(pageText))}
+	h := &handler{board: board, page: template.Must(template.New("page").Funcs(template.FuncMap{"ago": ago, "visible": visible}).Parse(pageText))}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /{$}", h.landing)
@@ -108,6 +111,16 @@ func judgement(r *monitor.Result) string {
 		return "ok"
 	}
 	return "drift"
+}
+
+// visible replaces control characters: a page may be shown by a terminal.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
 }
 
 // ago says how long before now an event time is, in words.
