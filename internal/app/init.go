@@ -335,6 +335,9 @@ func (s *sample) config(o InitOptions) []byte {
 // maxInitFeatures is how many features are written; a config may have 1,000 with outputs.
 const maxInitFeatures = 990
 
+// maxInitSegments is how many segments a config may have.
+const maxInitSegments = 8
+
 // maxInitModels is how many models are written; of more it says the names.
 const maxInitModels = 8
 
@@ -368,11 +371,15 @@ func (s *sample) writeModel(b *bytes.Buffer, model, topic string) {
 	}
 	if len(s.segments) > 0 {
 		b.WriteString("    # Values come from the reference, or list them: {name: country, values: [DE, FR]}\n    segments:\n")
-		for _, name := range s.segments {
+		written := min(len(s.segments), maxInitSegments)
+		for _, name := range s.segments[:written] {
 			s.fixable(b, func(string) {
 				s.segments = slices.DeleteFunc(s.segments, func(n string) bool { return n == name })
 			})
 			fmt.Fprintf(b, "      - %s\n", strconv.Quote(name))
+		}
+		for _, name := range s.segments[written:] {
+			fmt.Fprintf(b, "      # - %s (left out: at most %d are allowed)\n", strconv.Quote(name), maxInitSegments)
 		}
 	}
 }

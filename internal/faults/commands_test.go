@@ -10,6 +10,10 @@ import (
 	"testing"
 	"time"
 	"unicode"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/streammon/streammon/internal/testkafka"
 )
 
 // command runs a command to its end and returns what it says, on one line what is said of one thing: a
@@ -140,5 +144,49 @@ func TestHostileConfig(t *testing.T) {
 				t.Errorf("%s %.60q: %v\n%s", place, n, err, said)
 			}
 		}
+	}
+}
+
+// TestHostileNamesInInit samples a topic of hostile names: what is written is a config that check takes,
+// with all names that a config may have, or says of how many models it knows no more than the name.
+func TestHostileNamesInInit(t *testing.T) {
+	_, b := testkafka.Fake(t)
+	topic := b.CreateTopic(t, 1, nil)
+	client := b.Client(t)
+	for i := range 500 {
+		features, segments := map[string]any{}, map[string]any{}
+		for k, n := range hostileNames {
+			features[n] = hostileNames[(i+k)%3]
+			if k%2 == 0 {
+				features[n] = i + k
+			}
+			segments[n] = hostileNames[(i+k)%4]
+		}
+		n := hostileNames[i%len(hostileNames)]
+		value, err := json.Marshal(map[string]any{"time": 1780315200000 + i, "id": fmt.Sprint(i), "model": n, "version": n, "features": features, "segments": segments, "prediction": map[string]any{"score": 0.5, "label": hostileNames[i%2]}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		client.Produce(t.Context(), &kgo.Record{Topic: topic, Value: value}, nil)
+	}
+	if err := client.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(t.TempDir(), "c.yaml")
+	if said, err := command(t, 2, "init", "--brokers="+b.Bootstrap[0], "--topic="+topic, "--output="+config); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSuffix(line, "\n"); strings.ContainsFunc(line, func(r rune) bool { return !strconv.IsPrint(r) }) {
+			t.Errorf("the config has what is not printable: %.300q", line)
+		}
+	}
+	said, err := command(t, 0, "check", config)
+	if err != nil || !strings.Contains(said, fmt.Sprintf("%d features", len(legal(hostileNames))+2)) {
+		t.Errorf("%v\n%s\n%s", err, said, text)
 	}
 }
