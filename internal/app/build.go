@@ -44,7 +44,7 @@ func buildGroups(c *config.Config) ([]*modelGroup, error) {
 func (g *modelGroup) build(c *config.Config) error {
 	g.monitor = &monitor.Group{
 		Schema: g.schema(), Pane: int64(c.Pane), Lateness: int64(c.AllowedLateness),
-		MaxFuture: int64(c.MaxFuture), MaxJump: int64(c.MaxJump), Deduplicate: int64(c.Deduplicate),
+		MaxFuture: int64(c.MaxFuture), MaxJump: int64(c.MaxJump), Deduplicate: int64(c.Deduplicate), MaxIDs: c.MaxIDs,
 	}
 	for _, w := range c.Windows {
 		g.monitor.Windows = append(g.monitor.Windows, monitor.Window{Name: w.Name, Length: int64(w.Length)})

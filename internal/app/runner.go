@@ -321,7 +321,7 @@ func (p *partition) status(d *deadLetters) monitor.PartitionStatus {
 	written, lost := d.account(p.key)
 	s := monitor.PartitionStatus{
 		Topic: p.key.topic, Partition: p.key.index, Consumed: l.Consumed, Rejected: l.Rejected,
-		Lag: p.lag, Gap: o.Gap, DeadLetters: written, LostLetters: lost,
+		Lag: p.lag, Gap: o.Gap, ForgottenIDs: p.lane.ForgottenIDs(p.topic.kind), DeadLetters: written, LostLetters: lost,
 	}
 	for reason, n := range p.skipped {
 		s.Skipped = append(s.Skipped, monitor.SkippedBatches{Reason: consumer.SkipReason(reason).String(), Batches: n})

@@ -21,7 +21,9 @@ type Config struct {
 	MaxJump time.Duration
 	// Deduplicate is how long ids are remembered; 0 is not at all.
 	Deduplicate time.Duration
-	Limits      Limits
+	// MaxIDs is how many of them a partition remembers for certain of each kind of event and each span.
+	MaxIDs int
+	Limits Limits
 	// MaxSeries is the budget of exported series.
 	MaxSeries int
 	Models    []Model

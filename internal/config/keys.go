@@ -26,6 +26,7 @@ func defaults() *Config {
 		AllowedLateness: 30 * time.Second,
 		MaxFuture:       time.Minute,
 		Limits:          Limits{MessageBytes: 1 << 20, Depth: 16, Fields: 1024, StringBytes: 4096},
+		MaxIDs:          250_000,
 		MaxSeries:       10000,
 	}
 }
@@ -44,6 +45,7 @@ var topKeys = []field[Config]{
 	{key: "max_jump", read: func(v value, c *Config) { v.duration(&c.MaxJump, 0, century) }},
 	{key: "deduplicate", read: func(v value, c *Config) { v.duration(&c.Deduplicate, 0, week) }},
 	{key: "limits", read: func(v value, c *Config) { object(v, limitKeys, &c.Limits) }},
+	{key: "max_ids", read: func(v value, c *Config) { v.integer(&c.MaxIDs, 1, 10_000_000) }},
 	{key: "max_series", read: func(v value, c *Config) { v.integer(&c.MaxSeries, 1, 1000000) }},
 	{key: "models", read: func(v value, c *Config) { v.models(&c.Models) }},
 }

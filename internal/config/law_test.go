@@ -53,7 +53,7 @@ func TestRoundTrip(t *testing.T) {
 // is reported in its own line, and nothing else is.
 func TestEveryViolation(t *testing.T) {
 	lines := everyKey(t)
-	breakable := regexp.MustCompile(`^( *)(group|client_id|isolation|start|dead_letter_topic|mechanism|session_timeout|save_interval|allowed_lateness|max_future|max_jump|max_series|predictions|labels|task|min_samples|false_alarms|against|id|time|time_unit|parse_strings): [^{]+$`)
+	breakable := regexp.MustCompile(`^( *)(group|client_id|isolation|start|dead_letter_topic|mechanism|session_timeout|save_interval|allowed_lateness|max_future|max_jump|max_ids|max_series|predictions|labels|task|min_samples|false_alarms|against|id|time|time_unit|parse_strings): [^{]+$`)
 	rapid.Check(t, func(t *rapid.T) {
 		text := slices.Clone(lines)
 		var broken []int
@@ -213,6 +213,7 @@ func drawConfig(t *rapid.T) *Config {
 	c.Pane = rapid.SampledFrom([]time.Duration{time.Second, 10 * time.Second, 30 * time.Second}).Draw(t, "pane")
 	c.AllowedLateness = time.Duration(rapid.Int64Range(0, 1000).Draw(t, "lateness")) * time.Second
 	c.Limits.Fields = rapid.IntRange(1, 1000).Draw(t, "fields")
+	c.MaxIDs = rapid.IntRange(1, 10_000_000).Draw(t, "ids")
 	c.MaxSeries = rapid.IntRange(1, 1000000).Draw(t, "series")
 	for i := range rapid.IntRange(1, 3).Draw(t, "models") {
 		c.Models = append(c.Models, drawModel(t, i))
@@ -260,6 +261,7 @@ func render(t *rapid.T, c *Config) string {
 	y.line(0, "allowed_lateness: %s # how late", formatDuration(c.AllowedLateness))
 	y.line(0, "limits:")
 	y.line(2, "fields: %d", c.Limits.Fields)
+	y.line(0, "max_ids: %d", c.MaxIDs)
 	y.line(0, "max_series: %d", c.MaxSeries)
 	y.line(0, "models:")
 	for i := range c.Models {

@@ -173,6 +173,7 @@ func (e *Exporter) partitions(ps []monitor.PartitionStatus) (out []sample) {
 		p := &ps[i]
 		topic, index := label(p.Topic), strconv.Itoa(p.Partition)
 		add("consumed_messages_total", float64(p.Consumed), topic, index)
+		add("forgotten_ids_total", float64(p.ForgottenIDs), topic, index)
 		add("offset_gap_messages_total", float64(p.Gap), topic, index)
 		for _, s := range p.Skipped {
 			add("skipped_batches_total", float64(s.Batches), topic, index, s.Reason)

@@ -65,6 +65,7 @@ var metrics = []metric{
 	{name: "consumer_lag_messages", help: "Messages of the partition that were not read yet.", labels: partitionLabels},
 	{name: "watermark_timestamp_seconds", help: "Event time before which the partition's events are late.", labels: partitionLabels},
 	{name: "last_event_timestamp_seconds", help: "Largest event time that was accepted.", labels: modelLabels},
+	{name: "forgotten_ids_total", help: "Ids that were forgotten before their time, because there were more than max_ids: a repeat of these counts twice.", kind: counter, labels: partitionLabels},
 	{name: "offset_gap_messages_total", help: "Messages that retention took away before they were read.", kind: counter, labels: partitionLabels},
 	{name: "skipped_batches_total", help: "Batches of messages that could not be read, by reason.", kind: counter, labels: []string{"topic", "partition", "reason"}},
 	{name: "dead_letters_total", help: "Rejected messages that were written to the dead-letter topic or file.", kind: counter, labels: []string{"topic"}},

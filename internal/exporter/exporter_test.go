@@ -81,7 +81,7 @@ func picture() *monitor.Snapshot {
 	idle := result("idle", "")
 	idle.Complete, idle.Events = false, 0
 	idle.Service = monitor.Service{RequestsPerSecond: 0, ErrorRatio: monitor.Undefined}
-	p := monitor.PartitionStatus{Topic: "fraud.predictions", Partition: 3, Consumed: 120, Lag: 5, Watermark: noon.UnixNano(), Gap: 2, DeadLetters: 7, Skipped: []monitor.SkippedBatches{{Reason: "too_large", Batches: 1}}}
+	p := monitor.PartitionStatus{Topic: "fraud.predictions", Partition: 3, Consumed: 120, Lag: 5, Watermark: noon.UnixNano(), Gap: 2, ForgottenIDs: 9, DeadLetters: 7, Skipped: []monitor.SkippedBatches{{Reason: "too_large", Batches: 1}}}
 	p.Rejected[event.Syntax], p.Rejected[event.Past] = 8, 2
 	return &monitor.Snapshot{
 		At:      noon.UnixNano(),

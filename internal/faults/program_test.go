@@ -85,7 +85,13 @@ func start(t *testing.T, env []string, args ...string) *program {
 // launch starts another program, or a build of ours.
 func launch(t *testing.T, env []string, name string, args ...string) *program {
 	t.Helper()
-	p := &program{cmd: exec.CommandContext(context.Background(), name, args...), log: &buffer{}, done: make(chan error, 1)}
+	return startCommand(t, exec.CommandContext(context.Background(), name, args...), env)
+}
+
+// startCommand starts a command that becomes the program.
+func startCommand(t *testing.T, cmd *exec.Cmd, env []string) *program {
+	t.Helper()
+	p := &program{cmd: cmd, log: &buffer{}, done: make(chan error, 1)}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr, p.cmd.Stdout = p.log, p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -98,7 +104,7 @@ func launch(t *testing.T, env []string, name string, args ...string) *program {
 			_ = p.cmd.Process.Kill()
 		}
 		if t.Failed() {
-			t.Logf("%s:\n%s", strings.Join(args, " "), tail(p.log.String()))
+			t.Logf("%s:\n%s", cmd, tail(p.log.String()))
 		}
 	})
 	return p

@@ -16,6 +16,7 @@ type traffic struct {
 	n       int
 	again   []byte // an event to be sent once more
 	pending []label
+	models  int
 }
 
 type label struct {
@@ -24,7 +25,7 @@ type label struct {
 }
 
 func newTraffic(seed uint64, start time.Time, step time.Duration) *traffic {
-	return &traffic{random: rand.New(rand.NewPCG(seed, 1)), at: start, step: step}
+	return &traffic{random: rand.New(rand.NewPCG(seed, 1)), at: start, step: step, models: 3}
 }
 
 // config is a config for the traffic; state is the folder of the state, empty for none.
@@ -58,11 +59,12 @@ func (t *traffic) next() (prediction, truth []byte) {
 	}
 	r := t.random
 	t.n++
+	model := t.n % t.models
 	t.at = t.at.Add(t.step)
 	if len(t.pending) > 0 && t.pending[0].time.Before(t.at) {
 		l := t.pending[0]
 		t.pending = t.pending[1:]
-		truth = fmt.Appendf(nil, `{"type":"label","id":"e%d","time":%d,"model":"m%d","label":"no"}`, l.id, l.time.UnixMilli(), l.id%3)
+		truth = fmt.Appendf(nil, `{"type":"label","id":"e%d","time":%d,"model":"m%d","label":"no"}`, l.id, l.time.UnixMilli(), l.id%t.models)
 	}
 	at := t.at.Add(-time.Duration(r.IntN(15_000)) * time.Millisecond)
 	if r.IntN(500) == 0 {
@@ -70,7 +72,7 @@ func (t *traffic) next() (prediction, truth []byte) {
 	}
 	b := make([]byte, 0, 512)
 	b = fmt.Appendf(b, `{"id":"e%d","time":%d,"model":"m%d","version":"%d","latency_ms":%d,"status":%d,"prediction":{"score":%.3f,"label":"yes"},"segments":{"country":"%s"},"features":{`,
-		t.n, at.UnixMilli(), t.n%3, 1+t.n/200_000%3, 1+r.IntN(90), 200+300*(r.IntN(50)/49), r.Float64(), []string{"DE", "FR", "US"}[r.IntN(3)])
+		t.n, at.UnixMilli(), model, 1+t.n/200_000%3, 1+r.IntN(90), 200+300*(r.IntN(50)/49), r.Float64(), []string{"DE", "FR", "US"}[r.IntN(3)])
 	for f := range 12 {
 		if f > 0 {
 			b = append(b, ',')

@@ -186,29 +186,25 @@ func (s *Shard) Journal() {
 }
 
 // TakeIDs returns the ids of events of one kind that were remembered since the last call,
-// in any order, and the start of a bucket before which none is needed any more; all is set to
-// get all that are.
-func (s *Shard) TakeIDs(k event.Kind, all bool) (ids []SeenID, horizon int64) {
+// by bucket, and the start of a bucket before which none is needed any more; all is set to
+// get all that are. The ids are shared and must not be changed.
+func (s *Shard) TakeIDs(k event.Kind, all bool) (ids []SeenIDs, horizon int64) {
 	r := &s.recent[k]
-	if all {
-		r.all()
-	}
-	ids, r.fresh = r.fresh, nil
-	return ids, r.horizon()
+	return r.take(all), r.horizon()
 }
 
-// RememberIDs makes the shard remember ids that TakeIDs gave, of whatever span.
+// RememberIDs makes the shard remember ids that TakeIDs gave, of whatever span: those of a bucket in the
+// order they came.
 func (s *Shard) RememberIDs(k event.Kind, ids []SeenID) {
 	r := &s.recent[k]
 	if r.span <= 0 {
 		return
 	}
-	journal := r.journal
-	r.journal = journal && s.storedSpan != r.span // buckets of another length are stored anew
+	saved := s.storedSpan == r.span // buckets of another length are stored anew
 	for _, id := range ids {
-		r.remember(id.Hash, id.Time)
+		r.remember(id, saved)
 	}
-	r.journal = journal
+	r.forgotten = 0
 }
 
 // Freeze returns a copy of the shard for AppendBinary, which does not change and may be

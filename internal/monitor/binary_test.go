@@ -34,7 +34,7 @@ func storedGroup(scale float64) *Group {
 	if err != nil {
 		panic(err)
 	}
-	g := &Group{Schema: schema, Pane: 10 * second, Lateness: 30 * second, MaxFuture: 60 * second, Deduplicate: 60 * second}
+	g := &Group{Schema: schema, Pane: 10 * second, Lateness: 30 * second, MaxFuture: 60 * second, Deduplicate: 60 * second, MaxIDs: 1000}
 	g.Windows = []Window{{Name: "1m", Length: 60 * second}}
 	segments := []Segmentation{{Name: "country", Source: 0, Values: []string{"DE", "FR"}}}
 	g.Models = []*Model{
@@ -82,7 +82,7 @@ func TestRestoredShardGoesOn(t *testing.T) {
 		g := storedGroup(1)
 		plain, restored := NewShard(g), NewShard(g)
 		restored.Journal()
-		var ids [2][]SeenID
+		var ids [2][]SeenIDs
 		var frozen []frozenShard
 		now := base
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
@@ -92,7 +92,7 @@ func TestRestoredShardGoesOn(t *testing.T) {
 				stored := restored.AppendBinary(nil)
 				for k := range ids {
 					fresh, horizon := restored.TakeIDs(event.Kind(k), false)
-					ids[k] = slices.DeleteFunc(append(ids[k], fresh...), func(id SeenID) bool { return id.Bucket < horizon })
+					ids[k] = slices.DeleteFunc(append(ids[k], fresh...), func(ids SeenIDs) bool { return ids.Start < horizon })
 				}
 				var err error
 				if restored, err = g.ReadShard(stored, noLoss(t)); err != nil {
@@ -100,7 +100,9 @@ func TestRestoredShardGoesOn(t *testing.T) {
 				}
 				restored.Journal()
 				for k := range ids {
-					restored.RememberIDs(event.Kind(k), ids[k])
+					for _, bucket := range ids[k] {
+						restored.RememberIDs(event.Kind(k), slices.Concat(bucket.IDs...))
+					}
 				}
 				if again := restored.AppendBinary(nil); !bytes.Equal(again, stored) {
 					t.Fatalf("stored %x\nagain  %x", stored, again)

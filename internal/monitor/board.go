@@ -83,6 +83,8 @@ type PartitionStatus struct {
 	Watermark int64
 	// Gap is the number of messages lost to retention before they were read.
 	Gap uint64
+	// ForgottenIDs is the number of ids that were forgotten before their time.
+	ForgottenIDs uint64
 	// DeadLetters is the number of messages written to the dead-letter topic.
 	DeadLetters uint64
 	// LostLetters is the number of those that were dropped, because writing failed.

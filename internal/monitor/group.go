@@ -34,6 +34,9 @@ type Group struct {
 	MaxJump int64
 	// Deduplicate is how long in event time a repeated id is found; 0 is never.
 	Deduplicate int64
+	// MaxIDs is how many ids a lane remembers for certain, of a kind of events and a bucket of event time as long as
+	// Deduplicate: the newest. It remembers twice as many at most; 0 means 1.
+	MaxIDs int
 }
 
 // Window is one of a group's window lengths.

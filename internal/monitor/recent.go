@@ -1,77 +1,164 @@
 package monitor
 
 import (
+	"math/bits"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/streammon/streammon/internal/sketch"
 	"github.com/streammon/streammon/internal/window"
 )
 
+// maxIDBytes is the most that a remembered id takes: in the log, which grows by a quarter, and in
+// the table, which is at least three eighths full.
+const maxIDBytes = 16*5/4 + 8*8/3
+
 // recent remembers the ids of accepted events as 64-bit hashes with their times, in
 // buckets of event time as long as the span in which repeats are to be found; so a
-// bucket never has two events of one id. Two ids of one hash are taken for one (the chance is
-// n²/2⁶⁵ among n ids).
+// bucket never has two events of one id that it remembers. Two ids of one hash are taken for one
+// (the chance is n²/2⁶⁵ among n ids).
 type recent struct {
-	span    int64
-	buckets map[int64]map[uint64]int64
-	journal bool
-	fresh   []SeenID // since the last snapshot
-	pruneAt int
+	span      int64
+	kept      int // ids of a bucket for certain, the newest ones; at most twice as many
+	buckets   map[int64]*idBucket
+	journal   bool
+	forgotten uint64
 }
 
-// SeenID is an id that is remembered: its hash and its time, and the start of its bucket.
+// idBucket holds the ids of a bucket in two generations: when the young one is full it becomes the old
+// one, which is forgotten. So what a bucket remembers depends on its ids and their order alone.
+type idBucket struct {
+	young, old generation
+	unsaved    [][]SeenID // of generations that were forgotten before they were saved
+}
+
+// generation is a log of ids, with an open-addressing table of places in it.
+type generation struct {
+	ids   []SeenID
+	saved int // so many are in snapshots
+	// table has the low half of the hash and the place plus 1; 0 is free. Where an id belongs depends on a
+	// random factor, so that nobody can choose ids that all belong to one place.
+	table  []uint64
+	factor uint64
+}
+
+// SeenID is an id that is remembered: its hash and its time.
 type SeenID struct {
-	Bucket int64
-	Hash   uint64
-	Time   int64
+	Hash uint64
+	Time int64
 }
 
-func newRecent(span int64) recent {
-	return recent{span: span, buckets: map[int64]map[uint64]int64{}}
+// SeenIDs are ids of a bucket, which begins at Start, in the order they came.
+type SeenIDs struct {
+	Start int64
+	IDs   [][]SeenID
+}
+
+func newRecent(span int64, kept int) recent {
+	return recent{span: span, kept: max(kept, 1), buckets: map[int64]*idBucket{}}
 }
 
 // repeated reports whether the model (a hash of its name) had an event of this id within the span before or
-// after t; if not, this one is remembered.
-func (r *recent) repeated(model uint64, id []byte, t int64) bool {
+// after t; if not, this one is remembered. began is true if that begins a bucket.
+func (r *recent) repeated(model uint64, id []byte, t int64) (repeated, began bool) {
 	if r.span <= 0 || len(id) == 0 {
-		return false
+		return false, false
 	}
 	hash, at := sketch.HashText(id)^model, window.Floor(t, r.span)
 	for _, start := range [...]int64{at - r.span, at, at + r.span} {
-		if seen, ok := r.buckets[start][hash]; ok && max(seen-t, t-seen) <= r.span {
+		if b := r.buckets[start]; b != nil && (b.young.seen(hash, t, r.span) || b.old.seen(hash, t, r.span)) {
+			return true, false
+		}
+	}
+	return false, r.remember(SeenID{hash, t}, false)
+}
+
+// remember remembers an id, which is saved or not, and reports whether it began a bucket.
+func (r *recent) remember(id SeenID, saved bool) (began bool) {
+	at := window.Floor(id.Time, r.span)
+	b := r.buckets[at]
+	if b == nil {
+		b, began = &idBucket{}, true
+		r.buckets[at] = b
+	}
+	if len(b.young.ids) == r.kept {
+		if r.journal && b.old.saved < len(b.old.ids) {
+			b.unsaved = append(b.unsaved, b.old.ids[b.old.saved:])
+		}
+		r.forgotten += uint64(len(b.old.ids))
+		b.old, b.young = b.young, generation{}
+	}
+	b.young.add(id)
+	if saved {
+		b.young.saved = len(b.young.ids)
+	}
+	return began
+}
+
+// seen reports whether the generation has the hash at a time that is within the span of t.
+func (g *generation) seen(hash uint64, t, span int64) bool {
+	if len(g.table) == 0 {
+		return false
+	}
+	mask := uint64(len(g.table) - 1)
+	for i := g.home(hash); g.table[i] != 0; i = (i + 1) & mask {
+		if uint32(g.table[i]>>32) != uint32(hash) {
+			continue
+		}
+		if id := &g.ids[uint32(g.table[i])-1]; id.Hash == hash && max(id.Time-t, t-id.Time) <= span {
 			return true
 		}
 	}
-	r.remember(hash, t)
 	return false
 }
 
-func (r *recent) remember(hash uint64, t int64) {
-	at := window.Floor(t, r.span)
-	bucket := r.buckets[at]
-	if bucket == nil {
-		bucket = map[uint64]int64{}
-		r.buckets[at] = bucket
+// home is where a hash belongs in the table.
+func (g *generation) home(hash uint64) uint64 {
+	return hash * g.factor >> (64 - bits.TrailingZeros64(uint64(len(g.table))))
+}
+
+func (g *generation) add(id SeenID) {
+	g.ids = append(g.ids, id)
+	if 4*len(g.ids) <= 3*len(g.table) {
+		g.place(id.Hash, len(g.ids))
+		return
 	}
-	bucket[hash] = t
-	if r.journal {
-		r.fresh = append(r.fresh, SeenID{at, hash, t})
-		if len(r.fresh) > r.pruneAt { // event time may run faster than snapshots are taken
-			horizon := r.horizon()
-			r.fresh = slices.DeleteFunc(r.fresh, func(id SeenID) bool { return id.Bucket < horizon })
-			r.pruneAt = 2*len(r.fresh) + 10_000
-		}
+	g.table, g.factor = make([]uint64, max(16, 2*len(g.table))), rand.Uint64()|1
+	for i := range g.ids {
+		g.place(g.ids[i].Hash, i+1)
 	}
 }
 
-// all makes all that is remembered fresh again.
-func (r *recent) all() {
-	r.fresh = nil
-	for start, bucket := range r.buckets {
-		for hash, t := range bucket {
-			r.fresh = append(r.fresh, SeenID{start, hash, t})
+func (g *generation) place(hash uint64, place int) {
+	mask := uint64(len(g.table) - 1)
+	i := g.home(hash)
+	for g.table[i] != 0 {
+		i = (i + 1) & mask
+	}
+	g.table[i] = hash<<32 | uint64(uint32(place))
+}
+
+// take returns the ids since the last call, or all that are remembered, by bucket. They share memory that
+// does not change any more.
+func (r *recent) take(all bool) (taken []SeenIDs) {
+	for start, b := range r.buckets {
+		if all {
+			b.unsaved, b.old.saved, b.young.saved = nil, 0, 0
+		}
+		ids := b.unsaved
+		b.unsaved = nil
+		for _, g := range [...]*generation{&b.old, &b.young} {
+			if g.saved < len(g.ids) {
+				ids = append(ids, g.ids[g.saved:])
+				g.saved = len(g.ids)
+			}
+		}
+		if len(ids) > 0 {
+			taken = append(taken, SeenIDs{start, ids})
 		}
 	}
+	slices.SortFunc(taken, func(a, b SeenIDs) int { return int(min(max(a.Start-b.Start, -1), 1)) })
+	return taken
 }
 
 // horizon is the start before which nothing is remembered any more.

@@ -41,7 +41,7 @@ func NewShard(g *Group) *Shard {
 		group: g, work: profile.NewWorkspace(), open: window.NewOpen[Pane](g.Pane),
 		watermarks: [2]window.Watermark{window.NewWatermark(g.Lateness), window.NewWatermark(g.Lateness)},
 		versions:   make([]versions, len(g.Models)),
-		recent:     [2]recent{newRecent(g.Deduplicate), newRecent(g.Deduplicate)},
+		recent:     [2]recent{newRecent(g.Deduplicate, g.MaxIDs), newRecent(g.Deduplicate, g.MaxIDs)},
 		models:     make([]ModelStatus, len(g.Models)),
 	}
 	for i, m := range g.Models {
@@ -63,13 +63,17 @@ func (s *Shard) Apply(ev *event.Event) (Outcome, event.Reason) {
 		m.Late++
 		return OutcomeLate, event.Accepted
 	}
-	if s.recent[ev.Kind].repeated(s.group.Models[ev.Model].hash, ev.ID, ev.Time) {
+	repeated, began := s.recent[ev.Kind].repeated(s.group.Models[ev.Model].hash, ev.ID, ev.Time)
+	if repeated {
 		m.Duplicate++
 		return OutcomeDuplicate, event.Accepted
 	}
 	m.Accepted++
 	m.LastEvent = max(m.LastEvent, ev.Time)
 	w.Observe(ev.Time)
+	if began {
+		s.recent[ev.Kind].forget(w.Time() - s.group.Pane)
+	}
 	if ev.Kind == event.Prediction {
 		s.fold(ev)
 	}
@@ -118,9 +122,6 @@ func (s *Shard) seal(watermark int64) {
 		p.Content.seal(s.work)
 		s.sealed = append(s.sealed, p)
 	}
-	for kind := range s.recent {
-		s.recent[kind].forget(s.watermarks[kind].Time() - s.group.Pane)
-	}
 }
 
 // Gap marks that messages were lost between the last event and the next: windows
@@ -131,6 +132,10 @@ func (s *Shard) Gap() {
 		panes[len(panes)-1].Content.gap = true
 	}
 }
+
+// ForgottenIDs returns how many ids of events of a kind were forgotten, since the shard was made, although a
+// repeat could still have come.
+func (s *Shard) ForgottenIDs(k event.Kind) uint64 { return s.recent[k].forgotten }
 
 // TakeSealed returns the panes that were sealed since the last call, in order.
 func (s *Shard) TakeSealed() []SealedPane {

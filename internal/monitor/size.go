@@ -53,7 +53,13 @@ func (g *Group) Memory(lanes, views int, saved bool) (usual, most int64) {
 	if saved {
 		copies = 4 // what changes meanwhile, the encoded form, and the store's page and buffer
 	}
-	usual = int64(views)*contents*one.Usual + copies*int64(lanes)*(open*(one.Usual+one.Open)+waiting*one.Usual)
-	most = int64(views)*contents*all.Most + copies*int64(lanes)*(open*(all.Most+all.Open)+waiting*all.Most)
+	// A lane remembers ids of two kinds in buckets; as a rule a quarter of what it may.
+	ids := int64(0)
+	if g.Deduplicate > 0 {
+		buckets := (g.Lateness+g.Pane)/g.Deduplicate + 4
+		ids = int64(lanes) * 2 * buckets * 2 * int64(g.MaxIDs) * maxIDBytes
+	}
+	usual = ids/4 + int64(views)*contents*one.Usual + copies*int64(lanes)*(open*(one.Usual+one.Open)+waiting*one.Usual)
+	most = ids + int64(views)*contents*all.Most + copies*int64(lanes)*(open*(all.Most+all.Open)+waiting*all.Most)
 	return usual, most
 }

@@ -314,7 +314,7 @@ func TestSilentVersionGivesItsPlaceAway(t *testing.T) {
 
 func TestLateFutureAncientAndDuplicate(t *testing.T) {
 	g := testGroup(time.Minute)
-	g.Deduplicate = 600 * second
+	g.Deduplicate, g.MaxIDs = 600*second, 1000
 	s := NewShard(g)
 	apply := func(at int64, id string, record int64) string {
 		ev := prediction(at, "1", 1, "")
@@ -358,18 +358,62 @@ func TestRepeats(t *testing.T) {
 			id    byte
 			at    int64
 		}
-		r, seen := newRecent(span), []accepted{}
+		r, seen := newRecent(span, 100), []accepted{}
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
 			e := accepted{rapid.IntRange(0, 1).Draw(t, "model"), rapid.ByteRange('a', 'c').Draw(t, "id"), rapid.Int64Range(-300, 600).Draw(t, "at")}
 			want := slices.ContainsFunc(seen, func(o accepted) bool {
 				return o.model == e.model && o.id == e.id && max(o.at-e.at, e.at-o.at) <= span
 			})
-			if got := r.repeated(uint64(e.model), []byte{e.id}, e.at); got != want {
+			if got, _ := r.repeated(uint64(e.model), []byte{e.id}, e.at); got != want {
 				t.Fatalf("%+v: repeated %v, want %v; accepted %v", e, got, want, seen)
 			}
 			if !want {
 				seen = append(seen, e)
 			}
+		}
+	})
+}
+
+// TestForgottenIDs: the newest ids of a bucket are remembered whatever comes, old ones are forgotten
+// and counted, and a restore from what was taken at any times remembers and forgets the same.
+func TestForgottenIDs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const span, kept = 1000, 50
+		plain, restored := newRecent(span, kept), newRecent(span, kept)
+		restored.journal = true
+		var saved []SeenIDs
+		var order []uint64
+		for range rapid.IntRange(1, 400).Draw(t, "events") {
+			id := rapid.Uint64Range(0, 300).Draw(t, "id")
+			text := fmt.Appendf(nil, "%d", id)
+			newest := slices.Contains(order[max(0, len(order)-kept):], id)
+			a, _ := plain.repeated(7, text, int64(id))
+			b, _ := restored.repeated(7, text, int64(id))
+			if a != b || newest && !a {
+				t.Fatalf("id %d is repeated %v, restored %v; among the newest %v", id, a, b, newest)
+			}
+			if !a {
+				order = append(order, id)
+			}
+			switch rapid.IntRange(0, 30).Draw(t, "do") {
+			case 0:
+				saved = append(saved, restored.take(false)...)
+			case 1:
+				saved = restored.take(true) // for a store that has lost what it had
+			case 2:
+				saved = append(saved, restored.take(false)...)
+				restored = newRecent(span, kept)
+				restored.journal = true
+				for _, ids := range saved {
+					for _, id := range slices.Concat(ids.IDs...) {
+						restored.remember(id, true)
+					}
+				}
+			}
+		}
+		b := plain.buckets[0]
+		if n := len(b.young.ids) + len(b.old.ids); n > 2*kept || plain.forgotten+uint64(n) != uint64(len(order)) {
+			t.Fatalf("%d are remembered and %d forgotten of %d", n, plain.forgotten, len(order))
 		}
 	})
 }

@@ -276,6 +276,13 @@ func (l *Lane) KindWatermark(k event.Kind) int64 {
 	return l.shard.Watermark(k)
 }
 
+// ForgottenIDs returns how many ids of events of the given kind the lane forgot before their time.
+func (l *Lane) ForgottenIDs(k event.Kind) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.shard.ForgottenIDs(k)
+}
+
 // Watermark returns the watermark of the lane's predictions as of the last
 // Deliver, or window.NoTime.
 func (l *Lane) Watermark() int64 {

@@ -112,7 +112,7 @@ func runLanes(t *testing.T, setup oracle.Setup, lanes [][]oracle.Message) (resul
 
 func oracleGroup(t *testing.T, setup oracle.Setup) *monitor.Group {
 	t.Helper()
-	g := &monitor.Group{Pane: int64(setup.Pane), Lateness: int64(setup.Lateness), MaxFuture: int64(setup.MaxFuture), Deduplicate: int64(setup.Deduplicate)}
+	g := &monitor.Group{Pane: int64(setup.Pane), Lateness: int64(setup.Lateness), MaxFuture: int64(setup.MaxFuture), Deduplicate: int64(setup.Deduplicate), MaxIDs: 1000}
 	for _, w := range setup.Windows {
 		g.Windows = append(g.Windows, monitor.Window{Name: w.Name, Length: int64(w.Length)})
 	}

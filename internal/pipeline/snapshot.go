@@ -265,20 +265,18 @@ func (c *groupCut) addIDs(l *Lane, anew bool) {
 		ids, horizon := l.shard.TakeIDs(k, anew)
 		kind := Kind{entryIDs, int64(2*l.index) + int64(k)}
 		c.horizons = append(c.horizons, Horizon{kind, horizon})
-		buckets := map[int64][]monitor.SeenID{}
-		for _, id := range ids {
-			buckets[id.Bucket] = append(buckets[id.Bucket], id)
-		}
-		for start, ids := range buckets {
-			c.entries = append(c.entries, freshEntry{kind, start, func(b []byte) []byte { return appendIDs(b, ids) }})
+		for _, bucket := range ids {
+			c.entries = append(c.entries, freshEntry{kind, bucket.Start, func(b []byte) []byte { return appendIDs(b, bucket.IDs) }})
 		}
 	}
 }
 
-func appendIDs(b []byte, ids []monitor.SeenID) []byte {
+func appendIDs(b []byte, ids [][]monitor.SeenID) []byte {
 	b = append(b, idsVersion)
-	for _, id := range ids {
-		b = binary.AppendVarint(binary.LittleEndian.AppendUint64(b, id.Hash), id.Time)
+	for _, some := range ids {
+		for _, id := range some {
+			b = binary.AppendVarint(binary.LittleEndian.AppendUint64(b, id.Hash), id.Time)
+		}
 	}
 	return b
 }

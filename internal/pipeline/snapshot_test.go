@@ -38,7 +38,7 @@ func (r *rig) start(t *rapid.T, s *Snapshot) {
 		return nil
 	})
 	m := plainGroup()
-	m.Deduplicate = int64(time.Minute)
+	m.Deduplicate, m.MaxIDs = int64(time.Minute), 1000
 	m.Windows = append(m.Windows, monitor.Window{Name: "1h", Length: int64(time.Hour)})
 	r.group = NewGroup(m, decode.Options{Mapping: decode.Mapping{LabelTime: "label_time"}}, sink, 0, true)
 	r.group.Journal()

@@ -1,0 +1,179 @@
+package faults
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/streammon/streammon/internal/testkafka"
+)
+
+// container is a control group with a memory limit of its own.
+type container struct{ dir string }
+
+// newContainer makes one, or returns nil where that is not allowed; then the program is told the limit by GOMEMLIMIT.
+func newContainer(t *testing.T, limit int64) *container {
+	t.Helper()
+	for root, file := range map[string]string{"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"} {
+		dir := filepath.Join(root, fmt.Sprintf("streammon-test-%d", os.Getpid()))
+		if os.Mkdir(dir, 0o755) != nil {
+			continue
+		}
+		if os.WriteFile(filepath.Join(dir, file), []byte(strconv.FormatInt(limit, 10)), 0o644) == nil {
+			t.Cleanup(func() { removeDir(dir) })
+			return &container{dir}
+		}
+		_ = os.Remove(dir)
+	}
+	return nil
+}
+
+// removeDir removes a control group when its last process has gone.
+func removeDir(dir string) {
+	for range 100 {
+		if err := os.Remove(dir); err == nil || errors.Is(err, os.ErrNotExist) {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// runWithin starts `streammon run` within the container.
+func (c *container) run(t *testing.T, limit int64, args ...string) *program {
+	t.Helper()
+	if c == nil {
+		return run(t, []string{fmt.Sprintf("GOMEMLIMIT=%d", limit/10*8)}, args...)
+	}
+	name, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := freePort(t)
+	args = append([]string{"-c", `echo $$ > "$0" && exec "$@"`, filepath.Join(c.dir, "cgroup.procs"), name, "run", "--web.listen-address=" + address}, args...)
+	p := startCommand(t, exec.Command("sh", args...), nil)
+	p.address = address
+	return p
+}
+
+// memory returns how much memory the program has, and has had at most, in bytes.
+func (p *program) memory() (now, most int64) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, 0
+	}
+	for line := range strings.Lines(string(status)) {
+		var n int64
+		if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &n); err == nil {
+			now = n << 10
+		}
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &n); err == nil {
+			most = n << 10
+		}
+	}
+	return now, max(now, most)
+}
+
+// throttle lets the program run for a tenth of the time until the function it returns is called.
+func (p *program) throttle() (end func()) {
+	stop := make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		for {
+			_ = p.cmd.Process.Signal(syscall.SIGSTOP)
+			select {
+			case <-stop:
+				_ = p.cmd.Process.Signal(syscall.SIGCONT)
+				return
+			case <-time.After(90 * time.Millisecond):
+			}
+			_ = p.cmd.Process.Signal(syscall.SIGCONT)
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	return func() {
+		close(stop)
+		done.Wait()
+	}
+}
+
+// lag is how many messages are not yet read.
+func (p *program) lag() float64 {
+	n, _ := p.metric("streammon_consumer_lag_messages", "")
+	return n
+}
+
+// TestOverload sends ten times what the program can read, in a container of 400 MiB: it is not
+// killed, the lag grows, and is read when the program has its time again.
+func TestOverload(t *testing.T) {
+	const limit = 400 << 20
+	length := 6 * time.Second
+	switch {
+	case long:
+		length = 5 * time.Minute
+	case ci:
+		length = time.Minute
+	case testing.Short():
+		t.Skip("takes some seconds")
+	}
+	_, b := testkafka.Fake(t)
+	s := newStage(t, b, 21, 20*time.Microsecond) // 50,000 a second
+	s.quick = true
+	config := s.config(t, "overload", "state", "")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// One model, and windows of 1 m and 5 m: what the program says to fit.
+	one, _, _ := strings.Cut(strings.Replace(string(text), "[1m, 5m, 1h]", "[1m, 5m]", 1), "  - name: m1\n")
+	if err := os.WriteFile(config, []byte(one), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.traffic.models = 1
+	p := newContainer(t, limit).run(t, limit, "--config.file="+config)
+	s.produce(t.Context(), t, 100_000)
+	p.awaitReady(t, 30*time.Second)
+	// What it reads with all of its time is ten times what it reads with a tenth.
+	began, before := time.Now(), s.written
+	s.produce(t.Context(), t, 400_000)
+	await(t, time.Minute, "the first events", func() bool { return int(consumed(p)) == s.written })
+	rate := float64(s.written-before) / time.Since(began).Seconds()
+	s.traffic.step = time.Duration(float64(time.Second) / rate)
+
+	end := p.throttle()
+	began, before = time.Now(), s.written
+	for next := began; time.Since(began) < length && !p.ended(); next = next.Add(100 * time.Millisecond) {
+		s.produce(t.Context(), t, int(rate/10))
+		time.Sleep(time.Until(next))
+	}
+	took, sent := time.Since(began), s.written-before
+	end()
+	lag := p.lag()
+	_, most := p.memory()
+	t.Logf("%d messages in %s, %.0f a second; %.0f behind; %d MiB at most", sent, took, float64(sent)/took.Seconds(), lag, most>>20)
+	if p.ended() {
+		t.Fatalf("it was killed:\n%s", tail(p.log.String()))
+	}
+	if lag < float64(sent)/2 {
+		t.Errorf("it is %.0f behind: that was no overload", lag)
+	}
+	began = time.Now()
+	await(t, 5*length+30*time.Second, "end of the lag", func() bool { return p.ended() || p.lag() == 0 && int(consumed(p)) == s.written })
+	if p.ended() {
+		t.Fatalf("it was killed while it caught up:\n%s", tail(p.log.String()))
+	}
+	_, most = p.memory()
+	t.Logf("caught up after %s; %d MiB at most", time.Since(began), most>>20)
+	if most > limit {
+		t.Errorf("%d MiB were in use", most>>20)
+	}
+	p.awaitReady(t, 30*time.Second)
+	p.terminate(t)
+}
