@@ -26,7 +26,7 @@ func defaults() *Config {
 		AllowedLateness: 30 * time.Second,
 		MaxFuture:       time.Minute,
 		Limits:          Limits{MessageBytes: 1 << 20, Depth: 16, Fields: 1024, StringBytes: 4096},
-		MaxIDs:          250_000,
+		MaxIDs:          100_000,
 		MaxSeries:       10000,
 	}
 }
