@@ -81,7 +81,6 @@ func inBytes(n int64) string {
 // lower: the garbage collector works harder towards it, and reading pauses above it.
 type memoryGuard struct {
 	machine int64 // that of GOMEMLIMIT, or 80 % of the container's; MaxInt64 if there is none
-	chosen  bool  // by the user, with GOMEMLIMIT
 	limit   atomic.Int64
 	logger  *slog.Logger
 	full    atomic.Bool
@@ -92,10 +91,12 @@ type memoryGuard struct {
 	room sync.Cond
 }
 
-// Shares of the limit: where reading pauses, and where it goes on.
+// Shares of the limit: what the garbage collector works towards, where reading pauses, and where it goes on.
+// Reading must not pause for garbage: while it does nothing is allocated, so nothing is collected.
 const (
-	pauseAt  = 0.90
-	resumeAt = 0.85
+	collectAt = 0.85
+	pauseAt   = 0.90
+	resumeAt  = 0.88
 	// longestPause is how long a batch waits at most. State that is simply larger than the limit
 	// would otherwise stop reading for ever.
 	longestPause = time.Second
@@ -104,7 +105,7 @@ const (
 func newMemoryGuard(l *slog.Logger) *memoryGuard {
 	g := &memoryGuard{machine: debug.SetMemoryLimit(-1), logger: l}
 	g.room.L = &g.mu
-	if g.chosen = g.machine != math.MaxInt64; !g.chosen {
+	if g.machine == math.MaxInt64 {
 		if c := containerLimit("/"); c > 0 {
 			g.machine = c / 10 * 8
 		}
@@ -116,9 +117,8 @@ func newMemoryGuard(l *slog.Logger) *memoryGuard {
 // setBudget makes the budget the limit, if it is lower than the machine's.
 func (g *memoryGuard) setBudget(budget int64) {
 	limit := min(g.machine, budget)
-	if g.limit.Swap(limit) != limit && !g.chosen {
-		debug.SetMemoryLimit(limit)
-	}
+	g.limit.Store(limit)
+	debug.SetMemoryLimit(int64(collectAt * float64(limit)))
 }
 
 // status returns what is known for a snapshot.
@@ -174,6 +174,7 @@ func (g *memoryGuard) run(ctx context.Context) {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	sample := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	var freed time.Time
 	for said := false; ; {
 		metrics.Read(sample)
 		used := int64(sample[0].Value.Uint64() - sample[1].Value.Uint64())
@@ -187,6 +188,11 @@ func (g *memoryGuard) run(ctx context.Context) {
 			g.full.Store(share >= pauseAt)
 		}
 		g.wake()
+		if share >= pauseAt && time.Since(freed) > longestPause {
+			debug.FreeOSMemory()
+			freed = time.Now()
+			continue
+		}
 		select {
 		case <-ctx.Done():
 			g.full.Store(false)

@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"testing"
 	"time"
 )
@@ -41,11 +42,19 @@ func TestContainerLimit(t *testing.T) {
 
 // TestMemoryGuard: above the limit reading pauses, for a second at most.
 func TestMemoryGuard(t *testing.T) {
-	g := &memoryGuard{machine: math.MaxInt64, chosen: true, logger: testLogger(t)}
+	g := &memoryGuard{machine: math.MaxInt64, logger: testLogger(t)}
 	g.room.L = &g.mu
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
 	g.setBudget(1 << 40)
 	if g.limit.Load() != 1<<40 {
 		t.Fatal(g.limit.Load())
+	}
+	// The collector must know a limit of the machine, too, that is lower than the budget.
+	g.machine = 1 << 39
+	g.limit.Store(g.machine)
+	g.setBudget(1 << 40)
+	if n := debug.SetMemoryLimit(-1); n >= 1<<39 {
+		t.Errorf("the collector works towards %d of %d bytes", n, g.machine)
 	}
 	began := time.Now()
 	g.wait()
