@@ -193,18 +193,10 @@ func (s *Shard) TakeIDs(k event.Kind, all bool) (ids []SeenIDs, horizon int64) {
 	return r.take(all), r.horizon()
 }
 
-// RememberIDs makes the shard remember ids that TakeIDs gave, of whatever span: those of a bucket in the
-// order they came.
-func (s *Shard) RememberIDs(k event.Kind, ids []SeenID) {
-	r := &s.recent[k]
-	if r.span <= 0 {
-		return
-	}
-	saved := s.storedSpan == r.span // buckets of another length are stored anew
-	for _, id := range ids {
-		r.remember(id, saved)
-	}
-	r.forgotten = 0
+// RememberIDs makes the shard remember ids that TakeIDs gave, of whatever span, after those of the bucket
+// that were given before.
+func (s *Shard) RememberIDs(k event.Kind, ids SeenIDs) {
+	s.recent[k].restore(ids, s.storedSpan == s.recent[k].span)
 }
 
 // Freeze returns a copy of the shard for AppendBinary, which does not change and may be

@@ -29,7 +29,7 @@ type recent struct {
 // one, which is forgotten. So what a bucket remembers depends on its ids and their order alone.
 type idBucket struct {
 	young, old generation
-	unsaved    [][]SeenID // of generations that were forgotten before they were saved
+	turns      int // how often a generation was forgotten since ids were taken
 }
 
 // generation is a log of ids, with an open-addressing table of places in it.
@@ -48,9 +48,11 @@ type SeenID struct {
 	Time int64
 }
 
-// SeenIDs are ids of a bucket, which begins at Start, in the order they came.
+// SeenIDs are ids of a bucket, which begins at Start, in the order they came. Anew is set if those before
+// are forgotten.
 type SeenIDs struct {
 	Start int64
+	Anew  bool
 	IDs   [][]SeenID
 }
 
@@ -82,9 +84,7 @@ func (r *recent) remember(id SeenID, saved bool) (began bool) {
 		r.buckets[at] = b
 	}
 	if len(b.young.ids) == r.kept {
-		if r.journal && b.old.saved < len(b.old.ids) {
-			b.unsaved = append(b.unsaved, b.old.ids[b.old.saved:])
-		}
+		b.turns++
 		r.forgotten += uint64(len(b.old.ids))
 		b.old, b.young = b.young, generation{}
 	}
@@ -93,6 +93,25 @@ func (r *recent) remember(id SeenID, saved bool) (began bool) {
 		b.young.saved = len(b.young.ids)
 	}
 	return began
+}
+
+// restore remembers what take gave; of buckets of another length, which are to be saved again, all.
+func (r *recent) restore(ids SeenIDs, same bool) {
+	if r.span <= 0 {
+		return
+	}
+	if same && ids.Anew {
+		delete(r.buckets, ids.Start)
+	}
+	for _, some := range ids.IDs {
+		for _, id := range some {
+			r.remember(id, same)
+		}
+	}
+	if b := r.buckets[ids.Start]; same && b != nil {
+		b.turns = 0
+	}
+	r.forgotten = 0
 }
 
 // seen reports whether the generation has the hash at a time that is within the span of t.
@@ -143,10 +162,9 @@ func (g *generation) place(hash uint64, place int) {
 func (r *recent) take(all bool) (taken []SeenIDs) {
 	for start, b := range r.buckets {
 		if all {
-			b.unsaved, b.old.saved, b.young.saved = nil, 0, 0
+			b.old.saved, b.young.saved = 0, 0
 		}
-		ids := b.unsaved
-		b.unsaved = nil
+		var ids [][]SeenID
 		for _, g := range [...]*generation{&b.old, &b.young} {
 			if g.saved < len(g.ids) {
 				ids = append(ids, g.ids[g.saved:])
@@ -154,8 +172,10 @@ func (r *recent) take(all bool) (taken []SeenIDs) {
 			}
 		}
 		if len(ids) > 0 {
-			taken = append(taken, SeenIDs{start, ids})
+			// After two turns all that is there came since.
+			taken = append(taken, SeenIDs{start, all || b.turns > 1, ids})
 		}
+		b.turns = 0
 	}
 	slices.SortFunc(taken, func(a, b SeenIDs) int { return int(min(max(a.Start-b.Start, -1), 1)) })
 	return taken

@@ -405,9 +405,7 @@ func TestForgottenIDs(t *testing.T) {
 				restored = newRecent(span, kept)
 				restored.journal = true
 				for _, ids := range saved {
-					for _, id := range slices.Concat(ids.IDs...) {
-						restored.remember(id, true)
-					}
+					restored.restore(ids, true)
 				}
 			}
 		}

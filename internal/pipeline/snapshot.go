@@ -21,7 +21,9 @@ import (
 const (
 	groupVersion  = 1
 	intakeVersion = 1
-	idsVersion    = 1
+	// Ids after those of the entries before, and ids of a bucket that has forgotten those.
+	idsVersion     = 1
+	idsAnewVersion = 2
 )
 
 // Part is a topic partition that is being read.
@@ -266,14 +268,19 @@ func (c *groupCut) addIDs(l *Lane, anew bool) {
 		kind := Kind{entryIDs, int64(2*l.index) + int64(k)}
 		c.horizons = append(c.horizons, Horizon{kind, horizon})
 		for _, bucket := range ids {
-			c.entries = append(c.entries, freshEntry{kind, bucket.Start, func(b []byte) []byte { return appendIDs(b, bucket.IDs) }})
+			c.entries = append(c.entries, freshEntry{kind, bucket.Start, func(b []byte) []byte { return appendIDs(b, bucket) }})
 		}
 	}
 }
 
-func appendIDs(b []byte, ids [][]monitor.SeenID) []byte {
-	b = append(b, idsVersion)
-	for _, some := range ids {
+// appendIDs writes ids; the version says whether those before are forgotten.
+func appendIDs(b []byte, ids monitor.SeenIDs) []byte {
+	if ids.Anew {
+		b = append(b, idsAnewVersion)
+	} else {
+		b = append(b, idsVersion)
+	}
+	for _, some := range ids.IDs {
 		for _, id := range some {
 			b = binary.AppendVarint(binary.LittleEndian.AppendUint64(b, id.Hash), id.Time)
 		}
@@ -281,16 +288,21 @@ func appendIDs(b []byte, ids [][]monitor.SeenID) []byte {
 	return b
 }
 
-func readIDs(b []byte) ([]monitor.SeenID, error) {
-	d := sketch.NewDecoder(b)
-	d.Begin(idsVersion)
-	var ids []monitor.SeenID
+func readIDs(e *Entry) (monitor.SeenIDs, error) {
+	d := sketch.NewDecoder(e.Content)
+	version := d.Byte()
+	if version != idsVersion && version != idsAnewVersion {
+		d.Fail(fmt.Errorf("version %d, want %d or %d", version, idsVersion, idsAnewVersion))
+	}
+	ids := monitor.SeenIDs{Start: e.Start, Anew: version == idsAnewVersion}
+	var some []monitor.SeenID
 	for {
 		rest, err := d.End("ids")
 		if err != nil || len(rest) == 0 {
+			ids.IDs = append(ids.IDs, some)
 			return ids, err
 		}
-		ids = append(ids, monitor.SeenID{Hash: d.Uint64(), Time: d.Varint()})
+		some = append(some, monitor.SeenID{Hash: d.Uint64(), Time: d.Varint()})
 	}
 }
 
@@ -515,11 +527,12 @@ func (g *Group) restoreView(v *monitor.View, kind uint8, block []byte, entries [
 }
 
 func (g *Group) restoreIDs(entries []Entry) error {
-	for _, e := range entries {
+	for i := range entries {
+		e := &entries[i]
 		if e.View != entryIDs {
 			continue
 		}
-		ids, err := readIDs(e.Content)
+		ids, err := readIDs(e)
 		if err != nil {
 			return fmt.Errorf("restore: %w", err)
 		}

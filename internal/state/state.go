@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -123,7 +124,11 @@ func (s *Store) open() error {
 		return fmt.Errorf("%w: it is empty", ErrDamaged)
 	}
 	created := errors.Is(err, os.ErrNotExist)
-	err = s.openAs(&bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType})
+	err = s.openAs(&bbolt.Options{
+		Timeout: time.Second, FreelistType: bbolt.FreelistMapType,
+		// Each time the map has to grow, bbolt copies all that the transaction has touched. This is address space, not memory.
+		InitialMmapSize: mapSize,
+	})
 	if err == nil {
 		err = s.classify(s.guard(s.begin))
 	}
@@ -150,6 +155,9 @@ func (s *Store) openReadOnly() error {
 	}
 	return nil
 }
+
+// mapSize is the most that every machine can map.
+const mapSize = min(1<<30, math.MaxInt>>3)
 
 func (s *Store) openAs(o *bbolt.Options) error {
 	return s.classify(s.guard(func() (err error) {
