@@ -73,7 +73,7 @@ func openKeeper(dir string, interval time.Duration, version string, l *slog.Logg
 	if err != nil {
 		return nil, err
 	}
-	k := &keeper{store: store, interval: interval, pace: pace{least: interval, times: 1 / saveShare}, logger: l, status: monitor.StateStatus{Resets: map[string]uint64{}, Interval: interval}}
+	k := &keeper{store: store, interval: interval, pace: pace{least: interval, most: longestInterval, times: 1 / saveShare}, logger: l, status: monitor.StateStatus{Resets: map[string]uint64{}, Interval: interval}}
 	for _, reason := range []string{resetDamaged, resetPane, resetReference} {
 		k.status.Resets[reason] = 0
 	}
@@ -202,6 +202,9 @@ func (k *keeper) close() error {
 	}
 	return k.store.Close()
 }
+
+// longestInterval is the longest time between two saves, or save_interval if that is longer.
+const longestInterval = 10 * time.Minute
 
 // stretch returns the time until the next save, after one that took so long.
 func (k *keeper) stretch(took time.Duration) time.Duration {

@@ -7,6 +7,7 @@ import "time"
 // nothing of the work and must not hold the next one up.
 type pace struct {
 	least time.Duration // the shortest wait
+	most  time.Duration // the longest: the process may run for a small part of the time only
 	times float64       // how many times as long as the work the wait is at least
 	last  time.Duration
 }
@@ -15,5 +16,5 @@ type pace struct {
 func (p *pace) after(took time.Duration) time.Duration {
 	counts := min(took, p.last)
 	p.last = took
-	return max(p.least, time.Duration(float64(counts)*p.times))
+	return max(p.least, min(time.Duration(float64(counts)*p.times), p.most))
 }

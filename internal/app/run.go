@@ -215,6 +215,8 @@ const (
 	// publishShare is how many times as long as a publication the time between two of them is at
 	// least: many windows that were revised take long.
 	publishShare = 10
+	// publishAtMost is the longest time between two.
+	publishAtMost = 10 * time.Second
 )
 
 // run starts everything and waits until it has ended. What ends it is the end of the
@@ -273,7 +275,7 @@ func (r *runner) run(ctx context.Context, o RunOptions) error {
 func (r *runner) publishLoop(ctx context.Context) error {
 	ticker := time.NewTicker(publishEvery)
 	defer ticker.Stop()
-	pace := pace{least: publishEvery, times: publishShare}
+	pace := pace{least: publishEvery, most: publishAtMost, times: publishShare}
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {

@@ -156,12 +156,18 @@ func (s *Store) openReadOnly() error {
 	return nil
 }
 
-// mapSize is the most that every machine can map.
-const mapSize = min(1<<30, math.MaxInt>>3)
+const (
+	// mapSize is the most that every machine can map.
+	mapSize = min(1<<30, math.MaxInt>>3)
+	// growBy is how much the file grows beyond what is needed.
+	growBy = 128 << 10
+)
 
 func (s *Store) openAs(o *bbolt.Options) error {
 	return s.classify(s.guard(func() (err error) {
-		s.db, err = bbolt.Open(s.path, 0o600, o)
+		if s.db, err = bbolt.Open(s.path, 0o600, o); err == nil {
+			s.db.AllocSize = growBy
+		}
 		return err
 	}))
 }
