@@ -126,7 +126,7 @@ func floodGroup(t *testing.T) *Group {
 	}
 	c.Reference = floodReference(t, s)
 	g := &monitor.Group{
-		Schema: s, Pane: int64(10 * time.Second), Lateness: int64(30 * time.Second), MaxFuture: math.MaxInt64 / 2, Deduplicate: int64(time.Minute),
+		Schema: s, Pane: int64(10 * time.Second), Lateness: int64(30 * time.Second), MaxFuture: math.MaxInt64 / 2, Deduplicate: int64(time.Minute), MaxIDs: 1_000_000,
 		Windows: []monitor.Window{{Name: "5m", Length: int64(5 * time.Minute)}},
 	}
 	g.Models = []*monitor.Model{monitor.NewModel(c, &g.Schema)}
