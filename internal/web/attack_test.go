@@ -1,106 +1,19 @@
 package web
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"runtime"
 	"runtime/metrics"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/streammon/streammon/internal/attack"
 	"github.com/streammon/streammon/internal/exporter"
 	"github.com/streammon/streammon/internal/monitor"
 )
-
-// attackVariable holds the address that this program attacks instead of testing.
-const attackVariable = "STREAMMON_TEST_ATTACK"
-
-// report is what the attackers say of their scrapes.
-type report struct {
-	Clients int
-	Codes   map[int]int // 0: no answer in time
-	Slow    int64       // connections that were made to be slow
-	Posted  int64       // bytes
-}
-
-// attack has 2,000 slow loris, who come again when they are closed, 10,000 scrapes at once,
-// and a POST of 1 GiB after the other, until the scrapes have ended. It prints a report.
-func attack(address string) {
-	r := report{Clients: 10_000}
-	var files syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil {
-		r.Clients = min(r.Clients, int(files.Cur)-3000)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	for range 2000 {
-		wg.Go(func() { creep(ctx, address, &r.Slow) })
-	}
-	wg.Go(func() { post(ctx, address, &r.Posted) })
-	r.Codes = crowd(address, "Accept-Encoding: gzip\r\n", r.Clients, 5*time.Second)
-	cancel()
-	wg.Wait()
-	_ = json.NewEncoder(os.Stdout).Encode(r)
-}
-
-// creep sends a request that never ends, a few bytes a time, over and over.
-func creep(ctx context.Context, address string, n *int64) {
-	var d net.Dialer
-	for ctx.Err() == nil {
-		c, err := d.DialContext(ctx, "tcp", address)
-		if err != nil {
-			continue
-		}
-		atomic.AddInt64(n, 1)
-		for _, err = io.WriteString(c, "GET /metrics HTTP/1.1\r\n"); err == nil && ctx.Err() == nil; _, err = io.WriteString(c, "X: y\r\n") {
-			time.Sleep(200 * time.Millisecond)
-		}
-		c.Close()
-	}
-}
-
-func post(ctx context.Context, address string, n *int64) {
-	var d net.Dialer
-	for ctx.Err() == nil {
-		c, err := d.DialContext(ctx, "tcp", address)
-		if err != nil {
-			continue
-		}
-		stop := context.AfterFunc(ctx, func() { c.Close() })
-		fmt.Fprint(c, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\n\r\n")
-		sent, _ := io.Copy(c, io.LimitReader(zeros{}, 1<<30))
-		*n += sent
-		stop()
-		c.Close()
-	}
-}
-
-// crowd scrapes from n connections at once and returns how many got which status, 0 for none.
-func crowd(address, header string, n int, timeout time.Duration) map[int]int {
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	codes := map[int]int{}
-	for range n {
-		wg.Go(func() {
-			code, _ := scrape(address, header, timeout)
-			mu.Lock()
-			codes[code]++
-			mu.Unlock()
-		})
-	}
-	wg.Wait()
-	return codes
-}
 
 // ingest is a loop that uses all cores, as reading does; its throughput can be measured.
 type ingest struct{ steps atomic.Int64 }
@@ -182,7 +95,7 @@ func TestAttackLeavesIngestAlone(t *testing.T) {
 	var before, peak peaks
 	before.look()
 	wg.Go(func() { peak.watch(ctx) })
-	var said report
+	var said attack.Report
 	var good []time.Duration
 	attacked := loop.during(func() { said, good = underAttack(t, address) })
 	cancel()
@@ -204,22 +117,17 @@ func TestAttackLeavesIngestAlone(t *testing.T) {
 
 // underAttack scrapes while the attackers are at work, with new connections and the 10 s of
 // patience that Prometheus has.
-func underAttack(t *testing.T, address string) (said report, good []time.Duration) {
+func underAttack(t *testing.T, address string) (said attack.Report, good []time.Duration) {
 	t.Helper()
-	c := exec.CommandContext(t.Context(), os.Args[0])
-	c.Env, c.Stderr = append(os.Environ(), attackVariable+"="+address), os.Stderr
-	out, err := c.StdoutPipe()
+	attackers, err := attack.Start(t.Context(), address)
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	answered := 0
 	for range 2 {
 		time.Sleep(500 * time.Millisecond)
 		start := time.Now()
-		switch code, _ := scrape(address, "Accept-Encoding: gzip\r\n", 10*time.Second); code {
+		switch code, _ := attack.Scrape(address, "Accept-Encoding: gzip\r\n", 10*time.Second); code {
 		case http.StatusOK:
 			answered++
 		case http.StatusServiceUnavailable: // it is one of many
@@ -231,10 +139,7 @@ func underAttack(t *testing.T, address string) (said report, good []time.Duratio
 	if answered == 0 {
 		t.Error("no good client got the metrics")
 	}
-	if err := json.NewDecoder(bufio.NewReader(out)).Decode(&said); err != nil {
-		t.Error(err)
-	}
-	if err := c.Wait(); err != nil {
+	if said, err = attackers.Wait(); err != nil {
 		t.Error(err)
 	}
 	return said, good

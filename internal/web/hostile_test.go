@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/streammon/streammon/internal/attack"
 	"github.com/streammon/streammon/internal/exporter"
 	"github.com/streammon/streammon/internal/monitor"
 )
@@ -84,28 +85,6 @@ func dial(t *testing.T, address string) net.Conn {
 	return c
 }
 
-// scrape returns the status of one request over a connection of its own, 0 if there was no
-// answer, and the bytes of its body.
-func scrape(address, header string, timeout time.Duration) (code int, body int64) {
-	end := time.Now().Add(timeout)
-	c, err := net.DialTimeout("tcp", address, timeout)
-	if err != nil {
-		return 0, 0
-	}
-	defer c.Close()
-	c.SetDeadline(end)
-	fmt.Fprintf(c, "GET /metrics HTTP/1.1\r\nHost: x\r\n%s\r\n", header)
-	r, err := http.ReadResponse(bufio.NewReaderSize(c, 4096), nil)
-	if err != nil {
-		return 0, 0
-	}
-	n, err := io.Copy(io.Discard, r.Body)
-	if err != nil {
-		return 0, n
-	}
-	return r.StatusCode, n
-}
-
 func TestSlowLorisLeaveRoom(t *testing.T) {
 	var refused tally
 	address := serveWithin(t, handlerOf(picture()), small(), refused.count)
@@ -113,7 +92,7 @@ func TestSlowLorisLeaveRoom(t *testing.T) {
 		fmt.Fprint(dial(t, address), "GET /metrics HTTP/1.1\r\nX: "[:i%24]) // some say nothing at all
 	}
 	start := time.Now()
-	if code, _ := scrape(address, "", 3*time.Second); code != 200 {
+	if code, _ := attack.Scrape(address, "", 3*time.Second); code != 200 {
 		t.Errorf("a good client got %d", code)
 	}
 	if d := time.Since(start); d > 2*time.Second {
@@ -130,7 +109,7 @@ func TestSlowLorisDoNotDelayTheEnd(t *testing.T) {
 	for range 20 {
 		fmt.Fprint(dial(t, address), "GET /")
 	}
-	if code, _ := scrape(address, "", 3*time.Second); code != 200 {
+	if code, _ := attack.Scrape(address, "", 3*time.Second); code != 200 {
 		t.Errorf("got %d", code)
 	}
 	start := time.Now()
@@ -174,7 +153,7 @@ func TestIdleAndStuckConnectionsLeaveRoom(t *testing.T) {
 			}
 		}
 	}
-	if code, _ := scrape(address, "", 3*time.Second); code != 200 {
+	if code, _ := attack.Scrape(address, "", 3*time.Second); code != 200 {
 		t.Errorf("a good client got %d", code)
 	}
 	if refused.of(refusedIdle) != 2 || refused.of(refusedStuck) != 1 {
@@ -261,11 +240,11 @@ func TestHeaderBombs(t *testing.T) {
 		"X: " + strings.Repeat("x", 1<<20) + "\r\n", strings.Repeat("X: y\r\n", 1<<17), strings.Repeat("x", 1<<20) + ": y\r\n",
 		"Accept: " + strings.Repeat("a,", 1<<15) + "\r\n",
 	} {
-		if code, _ := scrape(address, header, 3*time.Second); code != 431 && code != 0 { // 0: closed while the client wrote
+		if code, _ := attack.Scrape(address, header, 3*time.Second); code != 431 && code != 0 { // 0: closed while the client wrote
 			t.Errorf("%.20q...: %d", header, code)
 		}
 	}
-	if code, _ := scrape(address, "", 3*time.Second); code != 200 {
+	if code, _ := attack.Scrape(address, "", 3*time.Second); code != 200 {
 		t.Errorf("a good client got %d", code)
 	}
 }

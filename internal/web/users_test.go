@@ -24,6 +24,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/streammon/streammon/internal/attack"
 )
 
 // secretHash is bcrypt's of "secret", at the cost that tools take by default.
@@ -74,7 +76,7 @@ func TestBodiesAreNotReadWithoutALogin(t *testing.T) {
 	address, read := serveFile(t, "basic_auth_users:\n  ann: "+secretHash+"\n", refused.count)
 	conn := dial(t, address)
 	fmt.Fprint(conn, "POST /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n40000000\r\n")
-	go io.Copy(conn, io.LimitReader(zeros{}, 1<<30))
+	go io.Copy(conn, io.LimitReader(attack.Zeros{}, 1<<30))
 	conn.SetReadDeadline(time.Now().Add(3 * time.Second))
 	r, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil || r.StatusCode != 405 || !r.Close {
@@ -89,18 +91,11 @@ func TestBodiesAreNotReadWithoutALogin(t *testing.T) {
 	}
 }
 
-type zeros struct{}
-
-func (zeros) Read(b []byte) (int, error) {
-	clear(b)
-	return len(b), nil
-}
-
 // Who guesses passwords gets few of them checked, and one who was let in before is let in.
 func TestGuessesOfPasswordsAreBounded(t *testing.T) {
 	var refused tally
 	address, _ := serveFile(t, "basic_auth_users:\n  ann: "+secretHash+"\n", refused.count)
-	if code, _ := scrape(address, login("secret"), 3*time.Second); code != 200 {
+	if code, _ := attack.Scrape(address, login("secret"), 3*time.Second); code != 200 {
 		t.Fatalf("the right password got %d", code)
 	}
 	var wg sync.WaitGroup
@@ -109,7 +104,7 @@ func TestGuessesOfPasswordsAreBounded(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for j := 0; time.Since(start) < time.Second; j++ {
-				switch code, _ := scrape(address, login(fmt.Sprint(i, j)), 5*time.Second); code {
+				switch code, _ := attack.Scrape(address, login(fmt.Sprint(i, j)), 5*time.Second); code {
 				case 401:
 					checked.Add(1)
 				case 503:
@@ -121,7 +116,7 @@ func TestGuessesOfPasswordsAreBounded(t *testing.T) {
 		})
 	}
 	for range 5 {
-		if code, _ := scrape(address, login("secret"), 3*time.Second); code != 200 {
+		if code, _ := attack.Scrape(address, login("secret"), 3*time.Second); code != 200 {
 			t.Errorf("the right password got %d", code)
 		}
 		time.Sleep(100 * time.Millisecond)

@@ -16,13 +16,13 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/streammon/streammon/internal/attack"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/monitor"
 )
 
 func TestMain(m *testing.M) {
-	if address := os.Getenv(attackVariable); address != "" {
-		attack(address)
+	if attack.Main() {
 		return
 	}
 	goleak.VerifyTestMain(m)
