@@ -80,6 +80,7 @@ func inBytes(n int64) string {
 // memoryGuard keeps the program within the budget, and within the machine's limit if that is
 // lower: the garbage collector works harder towards it, and reading pauses above it.
 type memoryGuard struct {
+	before  int64 // the collector's limit when the guard was made
 	machine int64 // that of GOMEMLIMIT, or 80 % of the container's; MaxInt64 if there is none
 	limit   atomic.Int64
 	logger  *slog.Logger
@@ -103,7 +104,8 @@ const (
 )
 
 func newMemoryGuard(l *slog.Logger) *memoryGuard {
-	g := &memoryGuard{machine: debug.SetMemoryLimit(-1), logger: l}
+	before := debug.SetMemoryLimit(-1)
+	g := &memoryGuard{before: before, machine: before, logger: l}
 	g.room.L = &g.mu
 	if g.machine == math.MaxInt64 {
 		if c := containerLimit("/"); c > 0 {
@@ -113,6 +115,10 @@ func newMemoryGuard(l *slog.Logger) *memoryGuard {
 	g.limit.Store(g.machine)
 	return g
 }
+
+// close gives the collector back the limit that it had: what is run next in this process would
+// take ours for the machine's.
+func (g *memoryGuard) close() { debug.SetMemoryLimit(g.before) }
 
 // setBudget makes the budget the limit, if it is lower than the machine's.
 func (g *memoryGuard) setBudget(budget int64) {
@@ -140,20 +146,23 @@ func containerLimit(root string) int64 {
 			continue
 		}
 		switch {
-		case part[0] == "0" && part[1] == "": // version 2: each parent limits, too
-			for dir := part[2]; ; dir = filepath.Dir(dir) {
-				limit = lower(limit, filepath.Join(root, "sys/fs/cgroup", dir, "memory.max"))
-				if dir == "/" || dir == "." {
-					break
-				}
-			}
+		case part[0] == "0" && part[1] == "":
+			limit = lowest(limit, filepath.Join(root, "sys/fs/cgroup"), part[2], "memory.max")
 		case strings.Contains(","+part[1]+",", ",memory,"):
-			for _, dir := range []string{part[2], "/"} {
-				limit = lower(limit, filepath.Join(root, "sys/fs/cgroup/memory", dir, "memory.limit_in_bytes"))
-			}
+			limit = lowest(limit, filepath.Join(root, "sys/fs/cgroup/memory"), part[2], "memory.limit_in_bytes")
 		}
 	}
 	return limit
+}
+
+// lowest is lower for a control group and its parents: each of them limits.
+func lowest(limit int64, root, dir, file string) int64 {
+	for ; ; dir = filepath.Dir(dir) {
+		limit = lower(limit, filepath.Join(root, dir, file))
+		if dir == "/" || dir == "." {
+			return limit
+		}
+	}
 }
 
 // lower returns the limit in a file, if there is one that is lower.

@@ -20,6 +20,7 @@ func TestContainerLimit(t *testing.T) {
 		{"version 2", map[string]string{"proc/self/cgroup": "0::/pod/app\n", "sys/fs/cgroup/pod/app/memory.max": "max\n", "sys/fs/cgroup/pod/memory.max": "1000000\n"}, 1000000},
 		{"version 2, the lower", map[string]string{"proc/self/cgroup": "0::/pod/app\n", "sys/fs/cgroup/pod/app/memory.max": "500000", "sys/fs/cgroup/pod/memory.max": "1000000\n"}, 500000},
 		{"version 1", map[string]string{"proc/self/cgroup": "5:cpu:/\n4:cpuset,memory:/a/b\n", "sys/fs/cgroup/memory/a/b/memory.limit_in_bytes": "2000000\n"}, 2000000},
+		{"version 1, the lower", map[string]string{"proc/self/cgroup": "4:memory:/a/b\n", "sys/fs/cgroup/memory/a/b/memory.limit_in_bytes": "9223372036854771712\n", "sys/fs/cgroup/memory/a/memory.limit_in_bytes": "1500000\n"}, 1500000},
 		{"version 1 in a container", map[string]string{"proc/self/cgroup": "4:memory:/a/b\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": "3000000\n"}, 3000000},
 		{"version 1 without a limit", map[string]string{"proc/self/cgroup": "4:memory:/\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n"}, 0},
 		{"nonsense", map[string]string{"proc/self/cgroup": "0::/\nx\n4:memory\n", "sys/fs/cgroup/memory.max": "-5"}, 0},
@@ -36,6 +37,20 @@ func TestContainerLimit(t *testing.T) {
 		}
 		if got := containerLimit(root); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// TestMemoryGuardEnds: the next one in the process finds the limit that the one before has found.
+func TestMemoryGuardEnds(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	for range 2 {
+		g := newMemoryGuard(testLogger(t))
+		g.setBudget(1 << 30)
+		g.close()
+		if now := debug.SetMemoryLimit(-1); now != before {
+			debug.SetMemoryLimit(before)
+			t.Fatalf("the collector works towards %d bytes, before %d", now, before)
 		}
 	}
 }

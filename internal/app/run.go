@@ -65,6 +65,7 @@ func Run(ctx context.Context, c *config.Config, o RunOptions) error {
 			return fmt.Errorf("serve: %w", err)
 		}
 	}
+	defer r.memory.close()
 	return r.run(ctx, o)
 }
 

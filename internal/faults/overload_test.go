@@ -28,7 +28,8 @@ func newContainer(t *testing.T, limit int64) *container {
 		if os.Mkdir(dir, 0o755) != nil {
 			continue
 		}
-		if os.WriteFile(filepath.Join(dir, file), []byte(strconv.FormatInt(limit, 10)), 0o644) == nil {
+		_, err := os.Stat(filepath.Join(dir, "cgroup.procs")) // or it is a mere folder, where others are mounted
+		if err == nil && os.WriteFile(filepath.Join(dir, file), []byte(strconv.FormatInt(limit, 10)), 0o644) == nil {
 			t.Cleanup(func() { removeDir(dir) })
 			return &container{dir}
 		}
