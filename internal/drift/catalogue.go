@@ -1,5 +1,7 @@
 package drift
 
+import "math"
+
 // Statistic is one entry of Catalogue.
 type Statistic struct {
 	// Name in metrics (after "streammon_drift_") and JSON, such as js_distance.
@@ -14,7 +16,25 @@ type Statistic struct {
 	// mean under "no drift" is never called drift.
 	Floor float64
 
-	measure func(comparison) measurement
+	// value computes it; it is called where there is something to compare.
+	value func(*comparison) float64
+	// null is its distribution while nothing changes, given how much more the feature varies than independent values.
+	null func(*comparison, spread) null
+	// over tells what it compares.
+	over representation
+}
+
+// representation is what a statistic compares.
+type representation uint8
+
+const (
+	bins representation = iota
+	fineBins
+	distances
+)
+
+func (s *Statistic) defined(c *comparison) bool {
+	return [...]bool{c.overBins(), c.overFine(), c.overDistances()}[s.over]
 }
 
 // Catalogue has all statistics, in the order of outputs.
@@ -28,35 +48,35 @@ type Statistic struct {
 // a PSI of only 0.01: this is the sensitive one.
 var Catalogue = []Statistic{
 	{
-		Name: "psi", Short: "psi", Numeric: true, Categorical: true, Floor: 0.1, measure: populationStability,
+		Name: "psi", Short: "psi", Numeric: true, Categorical: true, Floor: 0.1, value: populationStability, null: quadratic(1, false),
 		Help: "Population stability index between reference and window in nats, at least 0; half a count is added to every bin.",
 	},
 	{
-		Name: "js_distance", Short: "js", Numeric: true, Categorical: true, Floor: 0.1, measure: jensenShannon,
+		Name: "js_distance", Short: "js", Numeric: true, Categorical: true, Floor: 0.1, value: jensenShannon, null: quadratic(1/(8*math.Ln2), true),
 		Help: "Jensen-Shannon distance between reference and window, base 2, from 0 to 1.",
 	},
 	{
-		Name: "kl_divergence", Short: "kl", Numeric: true, Categorical: true, Floor: 0.05, measure: kullbackLeibler,
+		Name: "kl_divergence", Short: "kl", Numeric: true, Categorical: true, Floor: 0.05, value: kullbackLeibler, null: quadratic(0.5, false),
 		Help: "Kullback-Leibler divergence of the window from the reference in nats, at least 0; half a count is added to every bin.",
 	},
 	{
-		Name: "hellinger_distance", Short: "hellinger", Numeric: true, Categorical: true, Floor: 0.1, measure: hellinger,
+		Name: "hellinger_distance", Short: "hellinger", Numeric: true, Categorical: true, Floor: 0.1, value: hellinger, null: quadratic(1./8, true),
 		Help: "Hellinger distance between reference and window, from 0 to 1.",
 	},
 	{
-		Name: "total_variation", Short: "tvd", Numeric: true, Categorical: true, Floor: 0.1, measure: totalVariation,
+		Name: "total_variation", Short: "tvd", Numeric: true, Categorical: true, Floor: 0.1, value: totalVariation, null: variationNull,
 		Help: "Total variation distance between reference and window, from 0 to 1.",
 	},
 	{
-		Name: "chi_square", Short: "chi2", Numeric: true, Categorical: true, Floor: 0.1, measure: chiSquare,
+		Name: "chi_square", Short: "chi2", Numeric: true, Categorical: true, Floor: 0.1, value: chiSquare, null: chiSquareNull,
 		Help: "Pearson's chi-square statistic of reference against window, at least 0; it grows with the number of values.",
 	},
 	{
-		Name: "ks_statistic", Short: "ks", Numeric: true, Floor: 0.1, measure: kolmogorovSmirnov,
+		Name: "ks_statistic", Short: "ks", Numeric: true, Floor: 0.1, value: kolmogorovSmirnov, null: kolmogorovNull, over: fineBins,
 		Help: "Kolmogorov-Smirnov statistic between reference and window at the edges of the reference's bins, from 0 to 1.",
 	},
 	{
-		Name: "wasserstein_normalized", Short: "wasserstein", Numeric: true, Floor: 0.1, measure: wasserstein,
+		Name: "wasserstein_normalized", Short: "wasserstein", Numeric: true, Floor: 0.1, value: wasserstein, null: wassersteinNull, over: distances,
 		Help: "Wasserstein-1 distance between reference and window in standard deviations of the reference, at least 0.",
 	},
 }

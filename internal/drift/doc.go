@@ -14,16 +14,19 @@
 //     numbers of bins, chi-square of a single bin, Wasserstein of a constant
 //     reference. Every other value is finite.
 //
-// The null hypothesis is the textbook one: both samples are independent draws from one
-// distribution. It knows both sample sizes, and it does not know that the
-// values of a real stream are correlated in time: on such a stream the
-// p-values are too small, and it is the effect floor that keeps quiet.
+// The null hypothesis knows both sample sizes. With a Calibration it knows how the reference's own windows
+// vary, too, and how well the reference knows that: statistics that are quadratic forms in the bins' shares, or
+// roots of such, are a mean times an F variable. Without one all values are independent, which
+// those of a real stream are not: the p-values are then too small.
 //
-// How far the p-values hold where the hypothesis does, by simulation: with
+// Bins in which fewer than five values are expected are tested together, at most a hundred of the largest apart, and values
+// that the reference does not know are tested apart, as a share; the value of the statistic is over all bins.
+//
+// How far the p-values of independent values hold, by simulation: with
 // at least 20 expected values a bin in the window, 5 % of the p-values of every
 // statistic are below 0.05, but for PSI and KL, which half a count a bin makes smaller (4 %
 // and 3 % at 20 values a bin). With fewer values PSI and KL become ever more
-// cautious, JS and Hellinger ever less so (25 % and 50 % at three values a bin), while
+// cautious, JS and Hellinger ever less so, while
 // chi-square, total variation and KS hold. The p-value of Wasserstein is too small for tails
 // heavier than those of a log-normal feature with sigma 1.
 //
@@ -32,5 +35,5 @@
 // bins. They are counted as out of range, which is not this package's business.
 //
 // The package holds no state: equal samples give equal outcomes, in any order and
-// by any goroutine, and nothing is allocated but the outcomes.
+// by any goroutine.
 package drift

@@ -26,7 +26,8 @@ func both(counts []uint64) Sample { return Sample{Bins: counts, Fine: counts} }
 func overBins(ref, cur Sample) map[string]measurement {
 	out := map[string]measurement{}
 	for _, s := range Catalogue[:7] {
-		out[s.Short] = s.measure(newComparison(ref, cur, 0.01))
+		c := newComparison(ref, cur)
+		out[s.Short] = s.measure(c, c.pooled(c.n))
 	}
 	return out
 }
@@ -53,7 +54,7 @@ func TestLawRanges(t *testing.T) {
 			if m.value < 0 || math.IsInf(m.value, 0) || m.mean < 0 || math.IsInf(m.mean, 0) {
 				t.Fatalf("%s: %+v", name, m)
 			}
-			if m.pvalue < 0 || m.pvalue > 1 || math.IsInf(m.critical, 0) {
+			if m.pvalue < 0 || m.pvalue > 1 || math.IsInf(m.critical(0.01), 0) {
 				t.Fatalf("%s: %+v", name, m)
 			}
 			if !slices.Contains([]string{"psi", "kl", "chi2"}, name) && m.value > 1 {
@@ -80,7 +81,8 @@ func TestLawNotNegativeByRounding(t *testing.T) {
 func TestLawCriticalValueHasAlpha(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		for name, m := range overBins(pair(t)) {
-			if clear := math.Abs(m.value-m.critical) > 1e-9*m.critical; clear && (m.pvalue < 0.01) != (m.value > m.critical) {
+			critical := m.critical(0.01)
+			if clear := math.Abs(m.value-critical) > 1e-9*math.Abs(critical); clear && (m.pvalue < 0.01) != (m.value > critical) {
 				t.Fatalf("%s: %+v", name, m)
 			}
 		}
@@ -166,7 +168,7 @@ func TestLawEmptyBinsAreDropped(t *testing.T) {
 		at := rapid.IntRange(0, len(ref.Bins)).Draw(t, "at")
 		after := overBins(both(slices.Insert(slices.Clone(ref.Bins), at, 0)), both(slices.Insert(slices.Clone(cur.Bins), at, 0)))
 		for name, m := range after {
-			if b := before[name]; !same(m.value, b.value, 0, 0) || !same(m.pvalue, b.pvalue, 0, 0) || !same(m.critical, b.critical, 0, 0) {
+			if b := before[name]; !same(m.value, b.value, 0, 0) || !same(m.pvalue, b.pvalue, 0, 0) || !same(m.critical(0.01), b.critical(0.01), 0, 0) {
 				t.Fatalf("%s: %+v, with an empty bin %+v", name, b, m)
 			}
 		}

@@ -6,33 +6,98 @@ import (
 	"gonum.org/v1/gonum/mathext"
 )
 
-// measurement is the value of a statistic and what is known of it while nothing
-// changes. All of it may be undefined (NaN).
-type measurement struct {
-	value float64
-	// mean is the expected value while nothing changes.
-	mean float64
-	// pvalue is the probability of at least this value while nothing changes.
-	pvalue float64
-	// critical is the value whose pvalue is alpha.
-	critical float64
-	// unit is the value that one unit of effect is worth: 1, but for chi-square.
-	unit float64
+// null is the distribution of a statistic while nothing changes.
+type null interface {
+	// expected is the mean.
+	expected() float64
+	// survival is the probability of at least x >= 0.
+	survival(x float64) float64
+	// quantile is what is exceeded with probability alpha <= 0.5.
+	quantile(alpha float64) float64
 }
 
-var undefined = measurement{math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN()}
+// constant is the null of data that cannot vary, as with a single bin: the value is 0, and nothing else is known.
+type constant struct{}
 
-// divergence is a value that to first order is factor times chi-square with
-// bins-1 degrees of freedom while nothing changes.
-func (c comparison) divergence(value, factor float64) measurement {
-	dof := float64(c.bins - 1)
-	return measurement{value, factor * dof, chiSquareSurvival(dof, value/factor), factor * c.critical, 1}
+func (constant) expected() float64        { return 0 }
+func (constant) survival(float64) float64 { return math.NaN() }
+func (constant) quantile(float64) float64 { return math.NaN() }
+
+// scaledF is the null of a quadratic form in normal variables, or of its root: mean times an F variable with dof
+// and nu degrees of freedom (Satterthwaite 1946), nu being those with which the mean itself is known; infinite,
+// it is a scaled chi-square variable.
+type scaledF struct {
+	mean, dof, nu float64
+	root          bool
 }
 
-// distance is a value whose square is a divergence.
-func (c comparison) distance(value, factor float64) measurement {
-	m := c.divergence(value*value, factor)
-	return measurement{value, math.Sqrt(factor) * chiMean(float64(c.bins-1)), m.pvalue, math.Sqrt(m.critical), 1}
+func (f scaledF) expected() float64 {
+	if f.root {
+		return math.Sqrt(f.mean/f.dof) * chiMean(f.dof)
+	}
+	return f.mean
+}
+
+func (f scaledF) survival(x float64) float64 {
+	if f.root {
+		x *= x
+	}
+	return fSurvival(f.dof, f.nu, x/f.mean)
+}
+
+func (f scaledF) quantile(alpha float64) float64 {
+	x := f.mean * fQuantile(f.dof, f.nu, alpha)
+	if f.root {
+		return math.Sqrt(x)
+	}
+	return x
+}
+
+// quadratic returns the null of statistics over bins that to first order are factor times
+// sum (q-p)²/p, or the root of it.
+func quadratic(factor float64, root bool) func(*comparison, spread) null {
+	return func(c *comparison, s spread) null {
+		dof := float64(c.bins - 1)
+		if dof < 1 {
+			return constant{}
+		}
+		return scaledF{mean: factor * dof * c.scale * s.grow, dof: s.dof(dof), nu: s.nu, root: root}
+	}
+}
+
+// fSurvival returns the probability that an F variable with dof and nu degrees of freedom exceeds x >= 0; an
+// infinite nu makes it chi-square over its degrees of freedom.
+func fSurvival(dof, nu, x float64) float64 {
+	if math.IsInf(nu, 1) {
+		return chiSquareSurvival(dof, dof*x)
+	}
+	if x <= 0 {
+		return 1
+	}
+	return mathext.RegIncBeta(nu/2, dof/2, nu/(nu+dof*x))
+}
+
+// fQuantile returns what an F variable exceeds with probability alpha <= 0.5.
+func fQuantile(dof, nu, alpha float64) float64 {
+	if math.IsInf(nu, 1) {
+		return chiSquareQuantile(dof, alpha) / dof
+	}
+	// The logarithm of the tail is a decreasing, concave function of log x: Newton's method converges from its left.
+	a, _ := math.Lgamma(dof / 2)
+	b, _ := math.Lgamma(nu / 2)
+	ab, _ := math.Lgamma((dof + nu) / 2)
+	norm := ab - a - b + dof/2*math.Log(dof/nu)
+	x := 1.0
+	for range 60 {
+		tail := fSurvival(dof, nu, x)
+		density := math.Exp(norm + dof/2*math.Log(x) - (dof+nu)/2*math.Log1p(dof*x/nu)) // times x
+		step := tail / density * math.Log(tail/alpha)
+		x *= math.Exp(max(-2, min(step, 2)))
+		if math.Abs(step) <= 1e-9 {
+			break
+		}
+	}
+	return x
 }
 
 // chiSquareSurvival returns the probability that a chi-square variable exceeds

@@ -24,17 +24,17 @@ type quiet struct {
 	mean     float64 // mean value over the mean that the null states
 }
 
-func simulate(measure func(comparison) measurement, draw func(rng *rand.Rand) (ref, cur Sample)) quiet {
+func simulate(name string, draw func(rng *rand.Rand) (ref, cur Sample)) quiet {
 	var q quiet
 	var value, mean float64
 	rng := rand.New(rand.NewPCG(7, 11))
 	for range quietDraws {
 		ref, cur := draw(rng)
-		m := measure(newComparison(ref, cur, 0.01))
+		m := textbook(name, newComparison(ref, cur))
 		if m.pvalue < 0.05 {
 			q.at5 += 1.0 / quietDraws
 		}
-		if m.value >= m.critical {
+		if m.value >= m.critical(0.01) {
 			q.at1 += 1.0 / quietDraws
 		}
 		value, mean = value+m.value, mean+m.mean
@@ -96,7 +96,7 @@ func TestNullBins(t *testing.T) {
 				if !ok || size[1] > 200 {
 					want = stated{0.05, 0.05, 0.04}
 				}
-				simulate(s.measure, drawBins(size, shares)).check(t, want)
+				simulate(s.Short, drawBins(size, shares)).check(t, want)
 			}
 		}
 	}
@@ -104,17 +104,17 @@ func TestNullBins(t *testing.T) {
 
 // Total variation holds even over sixty bins with three values each.
 func TestNullTotalVariationSparse(t *testing.T) {
-	simulate(totalVariation, drawBins([2]int{100_000, 200}, even(60))).check(t, stated{0.05, 0.05, 0.02})
+	simulate("tvd", drawBins([2]int{100_000, 200}, even(60))).check(t, stated{0.05, 0.05, 0.02})
 }
 
 func TestNullKolmogorov(t *testing.T) {
 	for _, size := range sizes {
 		for _, bins := range []int{2, 4, 10, 60} {
-			simulate(kolmogorovSmirnov, drawBins(size, even(bins))).check(t, stated{0.05, 0.05, 0.04})
+			simulate("ks", drawBins(size, even(bins))).check(t, stated{0.05, 0.05, 0.04})
 		}
-		simulate(kolmogorovSmirnov, drawBins(size, []float64{0.95, 0.05})).check(t, stated{0.05, 0.05, 0.04})
+		simulate("ks", drawBins(size, []float64{0.95, 0.05})).check(t, stated{0.05, 0.05, 0.04})
 		mostlyZero := append([]float64{0.6}, slices.Repeat([]float64{0.4 / 24}, 24)...)
-		simulate(kolmogorovSmirnov, drawBins(size, mostlyZero)).check(t, stated{0.02, 0.05, 0.25})
+		simulate("ks", drawBins(size, mostlyZero)).check(t, stated{0.02, 0.05, 0.25})
 	}
 }
 
@@ -125,7 +125,7 @@ func TestNullWasserstein(t *testing.T) {
 		func(rng *rand.Rand) float64 { return float64(rng.IntN(2)) },
 		func(rng *rand.Rand) float64 { return math.Exp(rng.NormFloat64()) },
 	} {
-		simulate(wasserstein, func(rng *rand.Rand) (ref, cur Sample) {
+		simulate("wasserstein", func(rng *rand.Rand) (ref, cur Sample) {
 			ref, cur = drawValues(rng, 2000, next), drawValues(rng, 200, next)
 			ref.StdDev = 1
 			return ref, cur

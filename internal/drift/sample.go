@@ -1,6 +1,10 @@
 package drift
 
-import "github.com/streammon/streammon/internal/sketch"
+import (
+	"math"
+
+	"github.com/streammon/streammon/internal/sketch"
+)
 
 // Sample is one side of a comparison. It is only read.
 type Sample struct {
@@ -17,25 +21,25 @@ type Sample struct {
 	// StdDev is the sample standard deviation of a numeric feature; the reference's
 	// is the unit of Wasserstein.
 	StdDev float64
+	// Calibration of a reference says how it varies from window to window; nil makes all values independent.
+	Calibration *Calibration
 }
 
 // comparison is a pair of samples with what the statistics need of it.
 type comparison struct {
 	ref, cur Sample
-	alpha    float64
 	// m and n are the sizes of reference and window, by their Bins.
 	m, n float64
 	// bins is the number of Bins not empty on both sides; 0 if they differ in number.
 	bins int
-	// scale is 1/m + 1/n, the variance of q-p in units of p(1-p).
+	// scale is 1/m + 1/n, the variance of q-p in units of p(1-p) if values are independent.
 	scale float64
-	// critical is exceeded with probability alpha by a chi-square variable with
-	// bins-1 degrees of freedom; NaN without any.
-	critical float64
+	// apart: the values that the reference does not know were left out.
+	apart bool
 }
 
-func newComparison(ref, cur Sample, alpha float64) comparison {
-	c := comparison{ref: ref, cur: cur, alpha: alpha}
+func newComparison(ref, cur Sample) *comparison {
+	c := &comparison{ref: ref, cur: cur}
 	if len(ref.Bins) == len(cur.Bins) {
 		for i, r := range ref.Bins {
 			if r|cur.Bins[i] != 0 {
@@ -45,12 +49,20 @@ func newComparison(ref, cur Sample, alpha float64) comparison {
 	}
 	c.m, c.n = float64(total(ref.Bins)), float64(total(cur.Bins))
 	c.scale = 1/c.m + 1/c.n
-	c.critical = chiSquareQuantile(float64(c.bins-1), alpha)
 	return c
 }
 
-// defined reports whether the bins can be compared at all.
-func (c *comparison) defined() bool { return c.bins > 0 && c.m > 0 && c.n > 0 }
+// overBins, overFine and overDistances report whether there is something to compare.
+func (c *comparison) overBins() bool { return c.bins > 0 && c.m > 0 && c.n > 0 }
+
+func (c *comparison) overFine() bool {
+	return len(c.ref.Fine) == len(c.cur.Fine) && total(c.ref.Fine) > 0 && total(c.cur.Fine) > 0
+}
+
+func (c *comparison) overDistances() bool {
+	return c.ref.Exp != nil && c.cur.Exp != nil && c.ref.Exp.Count() > 0 && c.cur.Exp.Count() > 0 &&
+		c.ref.StdDev > 0 && !math.IsInf(c.ref.StdDev, 1)
+}
 
 // shares yields the shares of reference and window in every bin.
 func (c *comparison) shares(yield func(p, q float64) bool) {

@@ -4,39 +4,33 @@ import "math"
 
 // totalVariation is half the sum of |q-p|, the largest difference of probability
 // of any set of bins, a metric in [0, 1].
-func totalVariation(c comparison) measurement {
-	if !c.defined() {
-		return undefined
-	}
+func totalVariation(c *comparison) float64 {
 	sum := 0.0
 	for p, q := range c.shares {
 		sum += math.Abs(q - p)
 	}
-	return c.variation(min(sum/2, 1))
+	return min(sum/2, 1)
 }
 
-// variation is the null of total variation. The differences q-p are jointly
+// variationNull is the null of total variation. The differences q-p are jointly
 // normal, with the covariance of multinomial shares; that gives mean and
 // variance of the sum of their absolute values, and its square is taken as a
-// scaled chi-square variable with the same two moments. It is exact for two bins.
-func (c comparison) variation(value float64) measurement {
+// scaled chi-square (or F) variable with the same two moments. It is exact for two bins.
+func variationNull(c *comparison, s spread) null {
 	if c.bins < 2 {
-		return measurement{value, 0, math.NaN(), math.NaN(), 1}
+		return constant{}
 	}
 	mean, variance := c.absoluteMoments()
 	mean *= math.Sqrt(c.scale) / 2
 	variance *= c.scale / 4
 	square := mean*mean + variance
-	dof := chiDegrees(variance / square)
-	factor := square / dof
-	return measurement{value, mean, chiSquareSurvival(dof, value*value/factor),
-		math.Sqrt(factor * chiSquareQuantile(dof, c.alpha)), 1}
+	return scaledF{mean: square * s.grow, dof: s.dof(chiDegrees(variance / square)), nu: s.nu, root: true}
 }
 
 // absoluteMoments returns mean and variance of the sum of |q-p| over the bins, for
 // scale 1 and the pooled shares. Bins i and j have the correlation
 // -sqrt(o_i o_j), o being the odds of a share.
-func (c comparison) absoluteMoments() (mean, variance float64) {
+func (c *comparison) absoluteMoments() (mean, variance float64) {
 	var earlier [len(covariance)]float64
 	for p, q := range c.shares {
 		share := (p*c.m + q*c.n) / (c.m + c.n)

@@ -58,44 +58,142 @@ type Outcome struct {
 	Threshold float64
 }
 
-// Evaluate computes the statistics that apply, in the order of Catalogue, and the
-// state by the deciding one: Drift from its threshold on; Warning if significant
-// with an effect of at least half the floor; else OK. The state is empty, undefined, if the
-// window has less than MinSamples values, the value is undefined, or no
-// statistic has the name DecideBy.
-//
-// A feature is categorical if ref has no Fine and no Exp.
-func Evaluate(ref, cur Sample, opt Options) (outcomes []Outcome, state string) {
-	return EvaluateInto(make([]Outcome, 0, len(Catalogue)), ref, cur, opt)
+// measurement is the value of a statistic and what is known of it while nothing
+// changes. All of it may be undefined (NaN).
+type measurement struct {
+	statistic *Statistic
+	value     float64
+	// mean is the expected value while nothing changes.
+	mean float64
+	// pvalue is the probability of at least this value while nothing changes.
+	pvalue float64
+	// unit is the value that one unit of effect is worth: 1, but for chi-square.
+	unit float64
+
+	null   null
+	above  float64 // the value above that of the tested bins
+	unseen float64 // p-value of the unseen values; NaN if there is no bin for them
 }
 
-// EvaluateInto is Evaluate that appends the outcomes to dst.
-func EvaluateInto(dst []Outcome, ref, cur Sample, opt Options) (outcomes []Outcome, state string) {
-	c := newComparison(ref, cur, opt.alpha())
-	decider, enough := decider(opt.DecideBy, ref.numeric()), total(cur.Bins) >= opt.MinSamples
+// measure compares.
+func (s *Statistic) measure(c, tested *comparison) measurement {
+	nan := math.NaN()
+	m := measurement{statistic: s, value: nan, mean: nan, pvalue: nan, unit: 1, null: constant{}, unseen: nan}
+	if !s.defined(c) {
+		return m
+	}
+	if m.value = s.value(c); math.IsNaN(m.value) {
+		return m
+	}
+	if s.Short == "chi2" {
+		m.unit = 1 / c.scale
+	}
+	m.null = s.null(c, c.spread(s.Short))
+	m.mean = m.null.expected()
+	if s.over != bins || tested == c {
+		m.pvalue = m.null.survival(m.value)
+		return m
+	}
+	m.null = constant{}
+	if tested.overBins() {
+		v := s.value(tested)
+		m.null = s.null(tested, tested.spread(s.Short))
+		m.above, m.pvalue = m.value-v, m.null.survival(v)
+	}
+	if tested.apart {
+		m.unseen = c.unseen(c.spread(s.Short).grow)
+		m.pvalue = together(m.pvalue, m.unseen)
+	}
+	return m
+}
+
+// critical returns the value from which on it is significant at the level alpha.
+func (m *measurement) critical(alpha float64) float64 {
+	if math.IsNaN(m.unseen) {
+		return m.null.quantile(alpha) + m.above
+	}
+	if m.unseen <= alpha*unseenShare {
+		return 0 // whatever the rest does
+	}
+	return m.null.quantile(alpha*(1-unseenShare)) + m.above
+}
+
+// Assessment is a comparison that waits to be judged with others.
+type Assessment struct {
+	shown   []measurement
+	decider measurement
+	floor   float64
+	enough  bool
+	weak    bool // the calibration does not suffice
+}
+
+// Assess compares, and computes all but thresholds and state.
+//
+// A feature is categorical if ref has no Fine and no Exp.
+func Assess(ref, cur Sample, opt Options) *Assessment {
+	c := newComparison(ref, cur)
+	tested := c
+	if c.overBins() {
+		tested = c.pooled(c.n)
+	}
+	a := &Assessment{enough: total(cur.Bins) >= opt.MinSamples, weak: ref.Calibration != nil && !ref.Calibration.Sufficient()}
+	a.decider.value, a.decider.pvalue = math.NaN(), math.NaN()
+	decider := decider(opt.DecideBy, ref.numeric())
 	for i := range Catalogue {
 		s := &Catalogue[i]
 		shown := s.applies(ref.numeric()) && s.among(opt.Statistics)
 		if !shown && i != decider {
 			continue
 		}
-		m, floor := s.measure(c), s.Floor
+		m := s.measure(c, tested)
 		if i == decider {
+			a.decider, a.floor = m, s.Floor
 			if opt.Floor > 0 {
-				floor = opt.Floor
+				a.floor = opt.Floor
 			}
-			state = m.state(floor, enough)
 		}
-		if !shown {
-			continue
+		if shown {
+			a.shown = append(a.shown, m)
 		}
-		o := Outcome{s.Name, m.value, m.pvalue, math.NaN()}
-		if enough {
-			o.Threshold = m.threshold(floor)
+	}
+	return a
+}
+
+// PValue returns that of the deciding statistic; NaN if it is undefined or there are too few values to judge.
+func (a *Assessment) PValue() float64 {
+	if !a.enough {
+		return math.NaN()
+	}
+	return a.decider.pvalue
+}
+
+// Judge appends the outcomes to dst, in the order of Catalogue, and returns the state by the deciding statistic at
+// the level alpha: Drift from its threshold on; Warning if significant
+// with an effect of at least half the floor, or with the whole one where the calibration does not suffice; else OK. The
+// state is empty, undefined, if the window has less than MinSamples values, the value is undefined, or no
+// statistic has the name DecideBy.
+func (a *Assessment) Judge(dst []Outcome, alpha float64) (outcomes []Outcome, state string) {
+	for i := range a.shown {
+		m := &a.shown[i]
+		o := Outcome{m.statistic.Name, m.value, m.pvalue, math.NaN()}
+		if a.enough {
+			floor := m.statistic.Floor
+			if m.statistic == a.decider.statistic {
+				floor = a.floor
+			}
+			o.Threshold = m.threshold(floor, alpha)
 		}
 		dst = append(dst, o)
 	}
-	return dst, state
+	if !a.enough || math.IsNaN(a.decider.value) {
+		return dst, ""
+	}
+	return dst, a.decider.state(a.floor, alpha, a.weak)
+}
+
+// Evaluate is Assess and Judge at the level of the options.
+func Evaluate(ref, cur Sample, opt Options) (outcomes []Outcome, state string) {
+	return Assess(ref, cur, opt).Judge(make([]Outcome, 0, len(Catalogue)), opt.alpha())
 }
 
 // decider returns the index in Catalogue of the deciding statistic, -1 if there is none.
@@ -125,21 +223,19 @@ func (s *Statistic) among(names []string) bool {
 }
 
 // threshold returns the smallest value that is significant with an effect of floor.
-func (m measurement) threshold(floor float64) float64 {
+func (m *measurement) threshold(floor, alpha float64) float64 {
 	t := m.mean + floor*m.unit
-	if m.critical > t {
-		return m.critical
+	if c := m.critical(alpha); c > t {
+		return c
 	}
 	return t
 }
 
-func (m measurement) state(floor float64, enough bool) string {
+func (m *measurement) state(floor, alpha float64, weak bool) string {
 	switch {
-	case !enough || math.IsNaN(m.value):
-		return ""
-	case m.value >= m.threshold(floor):
+	case m.value >= m.threshold(floor, alpha) && !weak:
 		return Drift
-	case m.value >= m.threshold(floor/2):
+	case m.value >= m.threshold(floor/2, alpha):
 		return Warning
 	}
 	return OK

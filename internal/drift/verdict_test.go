@@ -106,7 +106,7 @@ func TestLookup(t *testing.T) {
 				t.Errorf("%s: got %v %v", name, got.Name, ok)
 			}
 		}
-		if s.Help == "" || !s.Numeric || s.Floor <= 0 || s.measure == nil {
+		if s.Help == "" || !s.Numeric || s.Floor <= 0 || s.value == nil || s.null == nil {
 			t.Errorf("%s is incomplete: %+v", s.Name, s)
 		}
 	}
@@ -158,7 +158,7 @@ func TestHugeCounts(t *testing.T) {
 	const huge = math.MaxUint64 / 4
 	ref, cur := both([]uint64{huge, huge, 0}), both([]uint64{huge, huge / 2, 1})
 	for name, m := range overBins(ref, cur) {
-		if math.IsNaN(m.value+m.mean+m.pvalue+m.critical) || math.IsInf(m.value+m.mean+m.critical, 0) {
+		if sum := m.value + m.mean + m.critical(0.01); math.IsNaN(sum+m.pvalue) || math.IsInf(sum, 0) {
 			t.Errorf("%s: %+v", name, m)
 		}
 	}
@@ -171,14 +171,5 @@ func TestManyBins(t *testing.T) {
 	}
 	if outcomes, state := Evaluate(Sample{Bins: ref}, Sample{Bins: cur}, Options{}); state != OK || math.IsNaN(outcomes[0].PValue) {
 		t.Errorf("got %q, %+v", state, outcomes[0])
-	}
-}
-
-func TestEvaluateIntoAllocatesNothing(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	ref, cur := numericSample(rng, 5000, 0), numericSample(rng, 500, 1)
-	dst := make([]Outcome, 0, len(Catalogue))
-	if n := testing.AllocsPerRun(100, func() { dst, _ = EvaluateInto(dst[:0], ref, cur, Options{}) }); n != 0 {
-		t.Errorf("%v allocations", n)
 	}
 }

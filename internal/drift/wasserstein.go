@@ -22,24 +22,41 @@ const maxBuckets = 1 + 2*512
 // distribution function is at most w f/2, so the distance (before it is divided)
 // is off by at most half the mean bucket width of either side, together: 1.1 % of
 // the mean distance from the histogram's center on either side.
-func wasserstein(c comparison) measurement {
-	if c.ref.Exp == nil || c.cur.Exp == nil || !(c.ref.StdDev > 0) || math.IsInf(c.ref.StdDev, 1) {
-		return undefined
-	}
+func wasserstein(c *comparison) float64 {
 	var memory [2][maxBuckets]bucket
 	ref, m := appendBuckets(memory[0][:0], c.ref.Exp)
 	cur, n := appendBuckets(memory[1][:0], c.cur.Exp)
 	if m == 0 || n == 0 {
-		return undefined
+		return math.NaN()
 	}
 	value := earthMover(ref, m, cur, n) / c.ref.StdDev
-	if math.IsNaN(value) || math.IsInf(value, 0) { // values near the largest float
-		return undefined
+	if math.IsInf(value, 0) { // values near the largest float
+		return math.NaN()
 	}
-	mean, variance := bridgeMoments(ref, m)
-	dev := math.Sqrt(1/m+1/n) / c.ref.StdDev
-	return logNormal(value, mean*dev, variance*dev*dev, c.alpha)
+	return value
 }
+
+// wassersteinNull takes the distance as log-normal, with the mean and variance of the area under a
+// Brownian bridge; where it is calibrated its square is a scaled F variable with these two moments.
+func wassersteinNull(c *comparison, s spread) null {
+	var memory [maxBuckets]bucket
+	ref, m := appendBuckets(memory[:0], c.ref.Exp)
+	mean, variance := bridgeMoments(ref, m)
+	dev := math.Sqrt(1/m+1/float64(c.cur.Exp.Count())) / c.ref.StdDev
+	mean, variance = mean*dev, variance*dev*dev
+	if !(mean > 0) || math.IsInf(variance, 1) {
+		return constant{}
+	}
+	spread := math.Log1p(variance / (mean * mean))
+	if s.calibrated {
+		return scaledF{mean: (mean*mean + variance) * s.grow, dof: s.dof(wassersteinShare * 2 / math.Expm1(4*spread)), nu: s.nu, root: true}
+	}
+	return logNormal{mean: mean, dev: math.Sqrt(spread), median: math.Log(mean) - spread/2}
+}
+
+// wassersteinShare of the degrees of freedom by the two moments give the square the tail of the true one, at 1 %
+// for a uniform feature, or a thicker one.
+const wassersteinShare = 0.8
 
 // appendBuckets returns the buckets of h and its total count.
 func appendBuckets(dst []bucket, h *sketch.ExpHistogram) ([]bucket, float64) {
@@ -132,15 +149,17 @@ func (s *bridgeSum) add(f, width float64) {
 	s.odds = odds
 }
 
-// logNormal is the null of a value by its mean and variance. For a uniform feature
+// logNormal is a null by the median and standard deviation of the logarithm. For a uniform feature
 // the 5 % and 1 % points of the integral of |B| are 0.569 and 0.756; the true
 // ones are 0.582 and 0.752 (Johnson and Killeen 1983).
-func logNormal(value, mean, variance, alpha float64) measurement {
-	if !(mean > 0) || math.IsInf(variance, 1) {
-		return measurement{value, 0, math.NaN(), math.NaN(), 1}
-	}
-	spread := math.Log1p(variance / (mean * mean))
-	dev, median := math.Sqrt(spread), math.Log(mean)-spread/2
-	return measurement{value, mean, math.Erfc((math.Log(value)-median)/(dev*math.Sqrt2)) / 2,
-		math.Exp(median - dev*mathext.NormalQuantile(alpha)), 1}
+type logNormal struct{ mean, dev, median float64 }
+
+func (l logNormal) expected() float64 { return l.mean }
+
+func (l logNormal) survival(x float64) float64 {
+	return math.Erfc((math.Log(x)-l.median)/(l.dev*math.Sqrt2)) / 2
+}
+
+func (l logNormal) quantile(alpha float64) float64 {
+	return math.Exp(l.median - l.dev*mathext.NormalQuantile(alpha))
 }

@@ -99,7 +99,7 @@ func TestWassersteinWithinItsBound(t *testing.T) {
 		center := rapid.SampledFrom(xs).Draw(t, "center")
 		ref, cur := expSample(center, xs), expSample(center, ys)
 		ref.StdDev = 1
-		got := wasserstein(newComparison(ref, cur, 0.01)).value
+		got := wasserstein(newComparison(ref, cur))
 		a, m := points(xs)
 		b, n := points(ys)
 		want, bound := area(a, m, b, n), halfWidth(ref.Exp)+halfWidth(cur.Exp)
@@ -133,7 +133,7 @@ func TestWassersteinUndefined(t *testing.T) {
 		"infinite deviation":            {with(math.Inf(1)), some},
 		"overflow":                      {with(math.SmallestNonzeroFloat64), far},
 	} {
-		if m := wasserstein(newComparison(c.ref, c.cur, 0.01)); !math.IsNaN(m.value) || !math.IsNaN(m.pvalue) || !math.IsNaN(m.critical) {
+		if m := textbook("wasserstein", newComparison(c.ref, c.cur)); !math.IsNaN(m.value) || !math.IsNaN(m.pvalue) || !math.IsNaN(m.critical(0.01)) {
 			t.Errorf("%s: %+v", name, m)
 		}
 	}
@@ -141,7 +141,9 @@ func TestWassersteinUndefined(t *testing.T) {
 
 // A reference that is a single point has a distance, but nothing to test it by.
 func TestWassersteinOfAPointHasNoPValue(t *testing.T) {
-	if m := logNormal(2, 0, 0, 0.01); m.value != 2 || !math.IsNaN(m.pvalue) || !math.IsNaN(m.critical) {
+	point, cur := expSample(1, []float64{1, 1}), expSample(1, []float64{2, 3})
+	point.StdDev = 1
+	if m := textbook("wasserstein", newComparison(point, cur)); !(m.value > 0) || !math.IsNaN(m.pvalue) || !math.IsNaN(m.critical(0.01)) {
 		t.Errorf("%+v", m)
 	}
 }
