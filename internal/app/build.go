@@ -7,6 +7,7 @@ import (
 
 	"github.com/streammon/streammon/internal/config"
 	"github.com/streammon/streammon/internal/decode"
+	"github.com/streammon/streammon/internal/drift"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/monitor"
 	"github.com/streammon/streammon/internal/profile"
@@ -93,7 +94,8 @@ func schemaFeature(f config.Feature) event.Feature {
 
 func (g *modelGroup) model(m *config.Model) (monitor.ModelConfig, error) {
 	mc := monitor.ModelConfig{Name: m.Name, Verdicts: monitor.Verdicts{
-		Statistics: m.Drift.Statistics, MinSamples: uint64(m.Drift.MinSamples), DecideBy: m.Drift.DecideBy, Features: map[string]monitor.FeatureVerdict{},
+		Statistics: m.Drift.Statistics, MinSamples: uint64(m.Drift.MinSamples), DecideBy: m.Drift.DecideBy,
+		FalseAlarms: drift.FalseAlarms{Count: m.Drift.FalseAlarms.Count, Per: int64(m.Drift.FalseAlarms.Per)}, Features: map[string]monitor.FeatureVerdict{},
 	}}
 	for _, f := range m.AllFeatures() {
 		mc.Features = append(mc.Features, slices.Index(g.monitor.Schema.Features, schemaFeature(f)))

@@ -73,7 +73,7 @@ var driftKeys = []field[Drift]{
 	{key: "statistics", read: func(v value, d *Drift) { v.statistics(&d.Statistics) }},
 	{key: "decide_by", read: func(v value, d *Drift) { v.statistic(&d.DecideBy) }},
 	{key: "min_samples", read: func(v value, d *Drift) { v.integer(&d.MinSamples, 1, 1000000000) }},
-	{key: "false_alarms", read: func(v value, d *Drift) { v.falseAlarms(&d.FalseAlarms) }, note: noCalibration},
+	{key: "false_alarms", read: func(v value, d *Drift) { v.falseAlarms(&d.FalseAlarms) }},
 	{key: "against", read: func(v value, d *Drift) { v.against() }},
 }
 

@@ -36,7 +36,9 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane) []*Result
 	}
 	w := v.group.Windows[i]
 	for k, m := range v.group.Models {
+		level := v.level(m, w)
 		for _, version := range v.shown(m, p.models[k]) {
+			var all family
 			for j, s := range version.series {
 				if s == nil || s.events == 0 {
 					continue
@@ -46,9 +48,10 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane) []*Result
 					Start: time.Unix(0, start).UTC(), End: time.Unix(0, end).UTC(),
 					Complete: start >= max(v.first, v.from[i]) && !p.gap, Events: s.events, Service: assessService(s, end-start),
 				}
-				v.assessFeatures(r, m, s)
+				v.assessFeatures(r, m, s, &all)
 				dst = append(dst, r)
 			}
+			all.judge(level)
 		}
 	}
 	return dst
@@ -98,32 +101,30 @@ func assessService(s *series, length int64) Service {
 
 func formatQuantile(q float64) string { return strconv.FormatFloat(q, 'g', -1, 64) }
 
-func (v *View) assessFeatures(r *Result, m *Model, s *series) {
+func (v *View) assessFeatures(r *Result, m *Model, s *series, all *family) {
 	layout := s.features.Layout()
 	r.Features = make([]FeatureResult, 0, len(layout.Features))
 	for i := range layout.Features {
 		spec := &layout.Features[i]
 		var f FeatureResult
+		var a *drift.Assessment
 		if spec.Type == event.Numeric {
-			f = v.assessNumeric(m, spec, s.features.Numeric(spec), layout.Detailed)
+			f, a = v.assessNumeric(m, spec, s.features.Numeric(spec), layout.Detailed)
 		} else {
-			f = assessCategorical(m, spec, s.features.Categorical(spec), layout.Detailed)
-		}
-		if f.State != "" {
-			r.Judged++
-		}
-		if f.State == StateDrift {
-			r.Drifted++
+			f, a = assessCategorical(m, spec, s.features.Categorical(spec), layout.Detailed)
 		}
 		r.Features = append(r.Features, f)
+		if a != nil {
+			*all = append(*all, member{r, i, a})
+		}
 	}
 }
 
-func (v *View) assessNumeric(m *Model, spec *profile.FeatureSpec, n *profile.Numeric, detailed bool) FeatureResult {
-	f := FeatureResult{
+func (v *View) assessNumeric(m *Model, spec *profile.FeatureSpec, n *profile.Numeric, detailed bool) (f FeatureResult, a *drift.Assessment) {
+	f = FeatureResult{
 		Name: spec.Name, Type: spec.Type.String(), Count: n.Moments.Count, Missing: n.Missing, Invalid: n.Invalid,
 		HasReference: n.Comparable(), OutOfRange: n.OutOfRange,
-		Mean: Undefined, StdDev: Undefined, Min: Undefined, Max: Undefined,
+		Mean: Undefined, StdDev: Undefined, Min: Undefined, Max: Undefined, QValue: Undefined,
 		Distinct: n.Distinct.Estimate(), DistinctKnown: detailed,
 	}
 	if f.Count > 0 {
@@ -136,9 +137,9 @@ func (v *View) assessNumeric(m *Model, spec *profile.FeatureSpec, n *profile.Num
 		}
 	}
 	if n.Comparable() {
-		f.compare(ReferenceSample(spec.Reference), numericSample(spec.Reference, n), m.Verdicts.options(spec.Name))
+		a = drift.Assess(ReferenceSample(spec.Reference), numericSample(spec.Reference, n), m.Verdicts.options(spec.Name))
 	}
-	return f
+	return f, a
 }
 
 func numericSample(ref *profile.Feature, n *profile.Numeric) drift.Sample {
@@ -157,27 +158,15 @@ func ReferenceSample(f *profile.Feature) drift.Sample {
 	return drift.Sample{Bins: f.Deciles(), Fine: f.Counts, Exp: &f.Distances, StdDev: f.StdDev}
 }
 
-func assessCategorical(m *Model, spec *profile.FeatureSpec, c *profile.Categorical, detailed bool) FeatureResult {
-	f := FeatureResult{
+func assessCategorical(m *Model, spec *profile.FeatureSpec, c *profile.Categorical, detailed bool) (f FeatureResult, a *drift.Assessment) {
+	f = FeatureResult{
 		Name: spec.Name, Type: spec.Type.String(), Count: c.Count, Missing: c.Missing, Invalid: c.Invalid,
 		HasReference: c.Comparable(), Unseen: c.Unseen,
-		Mean: Undefined, StdDev: Undefined, Min: Undefined, Max: Undefined,
+		Mean: Undefined, StdDev: Undefined, Min: Undefined, Max: Undefined, QValue: Undefined,
 		Distinct: c.Distinct.Estimate(), DistinctKnown: detailed,
 	}
 	if c.Comparable() {
-		f.compare(ReferenceSample(spec.Reference), drift.Sample{Bins: c.AppendCounts(nil)}, m.Verdicts.options(spec.Name))
+		a = drift.Assess(ReferenceSample(spec.Reference), drift.Sample{Bins: c.AppendCounts(nil)}, m.Verdicts.options(spec.Name))
 	}
-	return f
-}
-
-// compare fills in the statistics between the two samples.
-func (f *FeatureResult) compare(reference, current drift.Sample, o drift.Options) {
-	outcomes, state := drift.Evaluate(reference, current, o)
-	f.State = state
-	f.Drift = make(Drifts, 0, len(outcomes))
-	for _, d := range outcomes {
-		if value := Figure(d.Value); !value.IsZero() {
-			f.Drift = append(f.Drift, Drift{d.Statistic, value, Figure(d.Threshold), Figure(d.PValue)})
-		}
-	}
+	return f, a
 }

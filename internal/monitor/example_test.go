@@ -12,7 +12,7 @@ func exampleResult() *Result {
 		Features: []FeatureResult{
 			{
 				Name: "amount", Type: "numeric", Count: 17990, Missing: 10, HasReference: true, OutOfRange: 3, Mean: 1, StdDev: 1, Min: 0.1, Max: 9.9,
-				Quantiles: Quantiles{{"0.5", 1}}, Distinct: 1200, DistinctKnown: true, State: StateOK,
+				Quantiles: Quantiles{{"0.5", 1}}, Distinct: 1200, DistinctKnown: true, State: StateOK, QValue: 0.5,
 				Drift: Drifts{{"psi", 0.03, 0.1, 0.4}, {"js_distance", 0.05, u, u}},
 			},
 			{Name: "merchant", Type: "categorical", Missing: 18000, Mean: u, StdDev: u, Min: u, Max: u},

@@ -70,6 +70,9 @@ type Verdicts struct {
 	// Features has the feature's own settings, by name.
 	Features map[string]FeatureVerdict
 	DecideBy string
+	// FalseAlarms are those of the model that are accepted while nothing changes; without any each look
+	// has the level drift.DefaultAlpha.
+	FalseAlarms drift.FalseAlarms
 }
 
 // FeatureVerdict overrides how one feature is judged; zero values override nothing.

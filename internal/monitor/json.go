@@ -66,6 +66,7 @@ func (f *FeatureResult) appendJSON(b []byte) []byte {
 	b = f.Drift.appendJSON(b)
 	if f.State != "" {
 		b = appendKeyText(append(b, ','), "state", f.State)
+		b = appendFigure(b, 0, "qvalue", f.QValue)
 	}
 	return append(b, '}')
 }

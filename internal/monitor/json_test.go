@@ -47,7 +47,7 @@ func TestResultJSON(t *testing.T) {
 	const want = `{"model":"fraud","version":"7","segment":"","window":"1h","start":"2026-11-22T10:00:00Z","end":"2026-11-22T11:00:00Z","complete":true,"events":18000,` +
 		`"service":{"requests_per_second":5,"error_ratio":0.01,"latency_seconds":{"0.5":0.01,"0.99":0.05}},` +
 		`"features":[{"name":"amount","type":"numeric","count":17990,"missing":10,"invalid":0,"out_of_range":3,"unseen":0,"mean":1,"stddev":1,` +
-		`"min":0.1,"max":9.9,"quantiles":{"0.5":1},"distinct":1200,"drift":{"psi":{"value":0.03,"threshold":0.1,"pvalue":0.4},"js_distance":{"value":0.05}},"state":"ok"},` +
+		`"min":0.1,"max":9.9,"quantiles":{"0.5":1},"distinct":1200,"drift":{"psi":{"value":0.03,"threshold":0.1,"pvalue":0.4},"js_distance":{"value":0.05}},"state":"ok","qvalue":0.5},` +
 		`{"name":"merchant","type":"categorical","count":0,"missing":18000,"invalid":0}]}`
 	got := string(r.AppendJSON(nil))
 	if got != want {

@@ -90,6 +90,9 @@ type FeatureResult struct {
 	DistinctKnown bool   `json:"-"`
 	Drift         Drifts `json:"drift,omitzero"`
 	State         string `json:"state,omitempty"`
+	// QValue is the smallest false discovery rate, among all features of all segments of the version in the window, at
+	// which this one is a discovery, by the p-value of the deciding statistic.
+	QValue Figure `json:"qvalue,omitzero"`
 }
 
 // Drift is one statistic between the reference and a window.
