@@ -28,13 +28,28 @@ func CompareSeries(a, b *Result) int {
 		cmp.Compare(a.Segment, b.Segment), cmp.Compare(a.Length, b.Length))
 }
 
+// look says what a window is looked at for.
+type look uint8
+
+const (
+	// final: for results, and for what later looks know of it.
+	final look = iota
+	// passing: for what later looks know of it only.
+	passing
+	// shown: for results that later ones will replace.
+	shown
+)
+
 // assess appends the results of the series in p, the content of window i over
 // [start, end).
-func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane) []*Result {
+func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) []*Result {
+	w := v.group.Windows[i]
+	if l != shown {
+		defer v.holds.expire(w.Length, end)
+	}
 	if p == nil {
 		return dst
 	}
-	w := v.group.Windows[i]
 	for k, m := range v.group.Models {
 		level := v.level(m, w)
 		for _, version := range v.shown(m, p.models[k]) {
@@ -46,12 +61,16 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane) []*Result
 				r := &Result{
 					Model: m.Name, Version: version.name, Segment: m.segments[j], Window: w.Name, Length: w.Length,
 					Start: time.Unix(0, start).UTC(), End: time.Unix(0, end).UTC(),
-					Complete: start >= max(v.first, v.from[i]) && !p.gap, Events: s.events, Service: assessService(s, end-start),
+					Complete: start >= max(v.first, v.from[i]) && !p.gap, Events: s.events,
 				}
-				v.assessFeatures(r, m, s, &all)
+				if l != passing {
+					r.Service = assessService(s, end-start)
+				}
+				v.assessFeatures(r, m, s, l, &all)
 				dst = append(dst, r)
 			}
 			all.judge(level)
+			v.hold(all, end, l)
 		}
 	}
 	return dst
@@ -101,7 +120,7 @@ func assessService(s *series, length int64) Service {
 
 func formatQuantile(q float64) string { return strconv.FormatFloat(q, 'g', -1, 64) }
 
-func (v *View) assessFeatures(r *Result, m *Model, s *series, all *family) {
+func (v *View) assessFeatures(r *Result, m *Model, s *series, l look, all *family) {
 	layout := s.features.Layout()
 	r.Features = make([]FeatureResult, 0, len(layout.Features))
 	for i := range layout.Features {
@@ -109,9 +128,9 @@ func (v *View) assessFeatures(r *Result, m *Model, s *series, all *family) {
 		var f FeatureResult
 		var a *drift.Assessment
 		if spec.Type == event.Numeric {
-			f, a = v.assessNumeric(m, spec, s.features.Numeric(spec), layout.Detailed)
+			f, a = v.assessNumeric(m, spec, s.features.Numeric(spec), layout.Detailed, l)
 		} else {
-			f, a = assessCategorical(m, spec, s.features.Categorical(spec), layout.Detailed)
+			f, a = assessCategorical(m, spec, s.features.Categorical(spec), layout.Detailed, l)
 		}
 		r.Features = append(r.Features, f)
 		if a != nil {
@@ -120,7 +139,13 @@ func (v *View) assessFeatures(r *Result, m *Model, s *series, all *family) {
 	}
 }
 
-func (v *View) assessNumeric(m *Model, spec *profile.FeatureSpec, n *profile.Numeric, detailed bool) (f FeatureResult, a *drift.Assessment) {
+func (v *View) assessNumeric(m *Model, spec *profile.FeatureSpec, n *profile.Numeric, detailed bool, l look) (f FeatureResult, a *drift.Assessment) {
+	if n.Comparable() {
+		a = drift.Assess(ReferenceSample(spec.Reference), numericSample(spec.Reference, n), m.Verdicts.options(spec.Name, l))
+	}
+	if l == passing {
+		return FeatureResult{Name: spec.Name}, a
+	}
 	f = FeatureResult{
 		Name: spec.Name, Type: spec.Type.String(), Count: n.Moments.Count, Missing: n.Missing, Invalid: n.Invalid,
 		HasReference: n.Comparable(), OutOfRange: n.OutOfRange,
@@ -135,9 +160,6 @@ func (v *View) assessNumeric(m *Model, spec *profile.FeatureSpec, n *profile.Num
 				f.Quantiles = append(f.Quantiles, Quantile{formatQuantile(q), Figure(n.Quantiles.Quantile(q, v.merger.work.Sketch))})
 			}
 		}
-	}
-	if n.Comparable() {
-		a = drift.Assess(ReferenceSample(spec.Reference), numericSample(spec.Reference, n), m.Verdicts.options(spec.Name))
 	}
 	return f, a
 }
@@ -158,15 +180,18 @@ func ReferenceSample(f *profile.Feature) drift.Sample {
 	return drift.Sample{Bins: f.Deciles(), Fine: f.Counts, Exp: &f.Distances, StdDev: f.StdDev}
 }
 
-func assessCategorical(m *Model, spec *profile.FeatureSpec, c *profile.Categorical, detailed bool) (f FeatureResult, a *drift.Assessment) {
+func assessCategorical(m *Model, spec *profile.FeatureSpec, c *profile.Categorical, detailed bool, l look) (f FeatureResult, a *drift.Assessment) {
+	if c.Comparable() {
+		a = drift.Assess(ReferenceSample(spec.Reference), drift.Sample{Bins: c.AppendCounts(nil)}, m.Verdicts.options(spec.Name, l))
+	}
+	if l == passing {
+		return FeatureResult{Name: spec.Name}, a
+	}
 	f = FeatureResult{
 		Name: spec.Name, Type: spec.Type.String(), Count: c.Count, Missing: c.Missing, Invalid: c.Invalid,
 		HasReference: c.Comparable(), Unseen: c.Unseen,
 		Mean: Undefined, StdDev: Undefined, Min: Undefined, Max: Undefined, QValue: Undefined,
 		Distinct: c.Distinct.Estimate(), DistinctKnown: detailed,
-	}
-	if c.Comparable() {
-		a = drift.Assess(ReferenceSample(spec.Reference), drift.Sample{Bins: c.AppendCounts(nil)}, m.Verdicts.options(spec.Name))
 	}
 	return f, a
 }

@@ -42,11 +42,24 @@ func (all family) judge(level float64) {
 				f.Drift = append(f.Drift, Drift{d.Statistic, value, Figure(d.Threshold), Figure(d.PValue)})
 			}
 		}
+	}
+}
+
+// hold makes the states of all members those that are held, and remembers the looks that later ones know of.
+func (v *View) hold(all family, end int64, l look) {
+	for _, m := range all {
+		r, f := m.result, &m.result.Features[m.feature]
+		k := holdKey{r.Length, r.Model, r.Version, r.Segment, f.Name}
+		held := v.holds[k].state(f.State, end, r.Length)
+		if l != shown {
+			v.holds.note(k, f.State, end)
+		}
+		f.State = held
 		if f.State != "" {
-			m.result.Judged++
+			r.Judged++
 		}
 		if f.State == StateDrift {
-			m.result.Drifted++
+			r.Drifted++
 		}
 	}
 }

@@ -81,13 +81,17 @@ type FeatureVerdict struct {
 	Floor    float64
 }
 
-func (v *Verdicts) options(feature string) drift.Options {
+func (v *Verdicts) options(feature string, l look) drift.Options {
 	f := v.Features[feature]
 	by := v.DecideBy
 	if f.DecideBy != "" {
 		by = f.DecideBy
 	}
-	return drift.Options{Statistics: v.Statistics, DecideBy: by, MinSamples: v.MinSamples, Floor: f.Floor}
+	o := drift.Options{Statistics: v.Statistics, DecideBy: by, MinSamples: v.MinSamples, Floor: f.Floor}
+	if l == passing {
+		o.Statistics = []string{""} // none but the deciding one
+	}
+	return o
 }
 
 // ModelConfig is what a Model is made from.

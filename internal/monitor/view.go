@@ -31,6 +31,9 @@ type View struct {
 	entries []Entry
 	pruneAt int
 	kept    map[int64]int64 // by slide: the start of the first entry that was given to TakeEntries
+
+	holds   holds
+	watched bool // something is judged
 }
 
 // NewView returns a view of so many lanes of a group.
@@ -38,7 +41,8 @@ func NewView(g *Group, lanes int) *View {
 	m := merger{profile.NewWorkspace()}
 	v := &View{
 		group: g, lanes: lanes, merger: m, pending: map[int64][]*Pane{}, tiers: window.NewTiers[Pane](g.Pane, m),
-		first: window.NoTime, next: window.NoTime, last: window.NoTime, kept: map[int64]int64{},
+		first: window.NoTime, next: window.NoTime, last: window.NoTime, kept: map[int64]int64{}, holds: holds{},
+		watched: slices.ContainsFunc(g.Models, func(m *Model) bool { return len(m.References) > 0 }),
 	}
 	lengths := window.TierLengths(g.Pane)
 	for _, w := range g.Windows {
@@ -110,8 +114,15 @@ func (v *View) Step(frontier int64, emit func(end int64, results []*Result)) boo
 	end := v.next + v.group.Pane
 	v.push(v.next, v.take(v.next))
 	v.next = end
-	if emit != nil {
-		v.emit(end, frontier == window.EndOfTime && len(v.pending) == 0, emit)
+	atEnd := frontier == window.EndOfTime && len(v.pending) == 0
+	switch {
+	case emit != nil:
+		if results := v.look(end, atEnd, final); len(results) > 0 {
+			sortResults(results)
+			emit(end, results)
+		}
+	case v.watched:
+		v.look(end, atEnd, passing)
 	}
 	return true
 }
@@ -172,25 +183,21 @@ func (v *View) push(start int64, c *Pane) {
 	})
 }
 
-// emit gives out the windows that end at end. At the end of all lanes, those
+// look returns the results of the windows that end at end. At the end of all lanes, those
 // whose previous end had seen the last event are left out.
-func (v *View) emit(end int64, atEnd bool, emit func(int64, []*Result)) {
+func (v *View) look(end int64, atEnd bool, l look) (results []*Result) {
 	if end <= v.first {
-		return
+		return nil
 	}
-	var results []*Result
 	for i, w := range v.windows {
 		if end%w.Slide() != 0 || atEnd && end-w.Slide() >= v.last {
 			continue
 		}
 		var sum window.Accumulator[Pane]
 		w.At(end, nil, &sum)
-		results = v.assess(results, i, end-w.Length(), end, sum.Content())
+		results = v.assess(results, i, end-w.Length(), end, sum.Content(), l)
 	}
-	if len(results) > 0 {
-		sortResults(results)
-		emit(end, results)
-	}
+	return results
 }
 
 // Show returns the results of all windows as of the frontier, which Advance has
@@ -216,7 +223,7 @@ func (v *View) Show(frontier int64, open []SealedPane) []*Result {
 				sum.Add(p.Content, v.merger)
 			}
 		}
-		results = v.assess(results, i, start, frontier, sum.Content())
+		results = v.assess(results, i, start, frontier, sum.Content(), shown)
 	}
 	sortResults(results)
 	return results

@@ -11,8 +11,8 @@ import (
 	"github.com/streammon/streammon/internal/window"
 )
 
-// viewVersion is the version of a view's binary form, its first byte.
-const viewVersion = 1
+// viewVersion is the version of a view's binary form, its first byte. Version 1 had no held states.
+const viewVersion = 2
 
 // Entry is a pane of a tier as it was pushed into the windows that slide by it, or what
 // was added to that pane later. It never changes.
@@ -47,7 +47,7 @@ func (v *View) DropEntries() {
 func (v *View) Freeze() *FrozenView {
 	f := &FrozenView{
 		pane: v.group.Pane, first: v.first, next: v.next, last: v.last, filling: v.tiers.Filling(),
-		kept: map[int64]int64{}, pending: maps.Clone(v.pending),
+		kept: map[int64]int64{}, pending: maps.Clone(v.pending), holds: maps.Clone(v.holds),
 	}
 	for start, slots := range f.pending {
 		f.pending[start] = slices.Clone(slots)
@@ -68,6 +68,7 @@ type FrozenView struct {
 	filling                 []*Pane
 	pending                 map[int64][]*Pane
 	kept                    map[int64]int64
+	holds                   holds
 }
 
 // record notes an entry, once for all windows with one slide.
@@ -133,7 +134,7 @@ func (v *FrozenView) AppendBinary(b []byte) []byte {
 			b = appendBlock(b, c)
 		}
 	}
-	return b
+	return v.holds.appendBinary(b)
 }
 
 // appendBlock appends a pane as a block, an empty one if it is nil.
@@ -152,7 +153,7 @@ func appendBlock(b []byte, p *Pane) []byte {
 func (g *Group) ReadView(b []byte, lanes int, entries []Entry, lost func(model, feature string)) (*View, error) {
 	d := sketch.NewDecoder(b)
 	v := NewView(g, lanes)
-	d.Begin(viewVersion)
+	version := d.BeginUpTo(viewVersion)
 	if pane := d.Varint(); d.Err() == nil && pane != g.Pane {
 		return nil, fmt.Errorf("read view: %w", ErrShape)
 	}
@@ -188,6 +189,9 @@ func (g *Group) ReadView(b []byte, lanes int, entries []Entry, lost func(model, 
 			slots[i] = g.readBlock(d, lost)
 		}
 		v.pending[start] = slots
+	}
+	if version > 1 {
+		v.holds = readHolds(d)
 	}
 	if err := finish(d, "view"); err != nil {
 		return nil, err

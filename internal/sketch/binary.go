@@ -46,6 +46,15 @@ func (d *Decoder) Begin(version byte) {
 	}
 }
 
+// BeginUpTo reads the version byte of a form of which older versions are read, too.
+func (d *Decoder) BeginUpTo(version byte) byte {
+	v := d.Byte()
+	if d.err == nil && (v == 0 || v > version) {
+		d.err = fmt.Errorf("version %d, want at most %d", v, version)
+	}
+	return v
+}
+
 // Fail makes err the failure, unless there is one already.
 func (d *Decoder) Fail(err error) {
 	if d.err == nil {
