@@ -45,9 +45,9 @@ func diffFeature(ref, cur *profile.Feature) ProfileDiff {
 	options := drift.Options{DecideBy: "psi"}
 	if ref.Type == event.Numeric {
 		fine := profile.Rebin(ref, cur)
-		sample = drift.Sample{Bins: ref.AppendDeciles(nil, fine), Fine: fine, Exp: &cur.Distances, StdDev: cur.StdDev}
+		sample = drift.Sample{Bins: ref.AppendDeciles(nil, fine), Fine: fine, Exp: &cur.Distances, StdDev: cur.StdDev, Absent: cur.Missing + cur.Invalid}
 	} else {
-		sample = drift.Sample{Bins: profile.RebinCategories(ref, cur)}
+		sample = drift.Sample{Bins: profile.RebinCategories(ref, cur), Absent: cur.Missing + cur.Invalid}
 	}
 	outcomes, state := drift.Evaluate(monitor.ReferenceSample(ref), sample, options)
 	d.State = state

@@ -25,6 +25,7 @@ var statistics = []statistic{
 	{short: "chi2", name: "chi_square"},
 	{short: "ks", name: "ks_statistic", numericOnly: true, bounded: true},
 	{short: "wasserstein", name: "wasserstein_normalized", numericOnly: true},
+	{short: "missing", name: "missing_psi"},
 }
 
 func shortNames() []string {

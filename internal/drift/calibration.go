@@ -115,8 +115,11 @@ func (k *Calibrator) Add(window Sample) {
 	for i := range Catalogue {
 		s := &Catalogue[i]
 		x := c
-		if s.over == bins {
+		switch s.over {
+		case bins:
 			x = tested
+		case presence:
+			x = c.presence()
 		}
 		if !s.defined(x) {
 			continue

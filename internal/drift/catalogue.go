@@ -31,11 +31,16 @@ const (
 	bins representation = iota
 	fineBins
 	distances
+	presence
 )
 
 func (s *Statistic) defined(c *comparison) bool {
-	return [...]bool{c.overBins(), c.overFine(), c.overDistances()}[s.over]
+	return [...]bool{c.overBins(), c.overFine(), c.overDistances(), c.bins == 2 && c.overBins()}[s.over]
 }
+
+// Missing is the Short name of the statistic that compares how many values there are, and not which. It has its say
+// in every verdict.
+const Missing = "missing"
 
 // Catalogue has all statistics, in the order of outputs.
 //
@@ -78,6 +83,10 @@ var Catalogue = []Statistic{
 	{
 		Name: "wasserstein_normalized", Short: "wasserstein", Numeric: true, Floor: 0.1, value: wasserstein, null: wassersteinNull, over: distances,
 		Help: "Wasserstein-1 distance between reference and window in standard deviations of the reference, at least 0.",
+	},
+	{
+		Name: "missing_psi", Short: Missing, Numeric: true, Categorical: true, Floor: 0.1, value: populationStability, null: quadratic(1, false), over: presence,
+		Help: "Population stability index of whether there is a valid value, in nats, at least 0.",
 	},
 }
 

@@ -21,6 +21,8 @@ type Sample struct {
 	// StdDev is the sample standard deviation of a numeric feature; the reference's
 	// is the unit of Wasserstein.
 	StdDev float64
+	// Absent is the number of values that are missing or invalid.
+	Absent uint64
 	// Calibration of a reference says how it varies from window to window; nil makes all values independent.
 	Calibration *Calibration
 }
@@ -50,6 +52,14 @@ func newComparison(ref, cur Sample) *comparison {
 	c.m, c.n = float64(total(ref.Bins)), float64(total(cur.Bins))
 	c.scale = 1/c.m + 1/c.n
 	return c
+}
+
+// presence compares how many values are valid and how many are not.
+func (c *comparison) presence() *comparison {
+	counts := func(s *Sample) Sample {
+		return Sample{Bins: []uint64{total(s.Bins), s.Absent}, Calibration: s.Calibration}
+	}
+	return newComparison(counts(&c.ref), counts(&c.cur))
 }
 
 // overBins, overFine and overDistances report whether there is something to compare.

@@ -48,7 +48,7 @@ type Outcome struct {
 	Statistic string
 	// Value is undefined as the package comment says.
 	Value float64
-	// PValue is the probability of at least this value while nothing changes. It is
+	// PValue is the probability of at least this value while nothing changes, of this statistic alone. It is
 	// undefined where the data cannot vary, as with a single bin.
 	PValue float64
 	// Threshold is the smallest value that is drift: it is significant, and its effect,
@@ -90,7 +90,7 @@ func (s *Statistic) measure(c, tested *comparison) measurement {
 	}
 	m.null = s.null(c, c.spread(s.Short))
 	m.mean = m.null.expected()
-	if s.over != bins || tested == c {
+	if s.over == fineBins || s.over == distances || tested == c {
 		m.pvalue = m.null.survival(m.value)
 		return m
 	}
@@ -120,11 +120,31 @@ func (m *measurement) critical(alpha float64) float64 {
 
 // Assessment is a comparison that waits to be judged with others.
 type Assessment struct {
-	shown   []measurement
-	decider measurement
-	floor   float64
-	enough  bool
-	weak    bool // the calibration does not suffice
+	shown []measurement
+	// What decides: the statistic that was asked for, and whether there are values at all.
+	decider, missing judged
+	weak             bool // the calibration does not suffice
+}
+
+// judged is a measurement that decides.
+type judged struct {
+	measurement
+	floor  float64
+	enough bool // values for a verdict
+}
+
+// missingShare of the level goes to the test of missing values, where there are any, the rest to the deciding statistic.
+const missingShare = 0.1
+
+// defined reports whether it has a state.
+func (j *judged) defined() bool { return j.enough && !math.IsNaN(j.value) }
+
+// levels returns the level of the deciding statistic and that of missing values.
+func (a *Assessment) levels(alpha float64) (decider, missing float64) {
+	if !a.missing.defined() || a.decider.statistic == a.missing.statistic {
+		return alpha, alpha
+	}
+	return alpha * (1 - missingShare), alpha * missingShare
 }
 
 // Assess compares, and computes all but thresholds and state.
@@ -136,20 +156,28 @@ func Assess(ref, cur Sample, opt Options) *Assessment {
 	if c.overBins() {
 		tested = c.pooled(c.n)
 	}
-	a := &Assessment{enough: total(cur.Bins) >= opt.MinSamples, weak: ref.Calibration != nil && !ref.Calibration.Sufficient()}
-	a.decider.value, a.decider.pvalue = math.NaN(), math.NaN()
+	a := &Assessment{weak: ref.Calibration != nil && !ref.Calibration.Sufficient()}
+	a.decider.value, a.decider.pvalue, a.missing.value, a.missing.pvalue = math.NaN(), math.NaN(), math.NaN(), math.NaN()
 	decider := decider(opt.DecideBy, ref.numeric())
+	valid := total(cur.Bins)
 	for i := range Catalogue {
 		s := &Catalogue[i]
 		shown := s.applies(ref.numeric()) && s.among(opt.Statistics)
-		if !shown && i != decider {
+		if !shown && i != decider && s.Short != Missing {
 			continue
 		}
-		m := s.measure(c, tested)
+		var m measurement
+		if s.over == presence {
+			p := c.presence()
+			m = s.measure(p, p.pooled(p.n))
+			a.missing = judged{m, s.Floor, valid+cur.Absent >= opt.MinSamples}
+		} else {
+			m = s.measure(c, tested)
+		}
 		if i == decider {
-			a.decider, a.floor = m, s.Floor
+			a.decider = judged{m, s.Floor, valid >= opt.MinSamples}
 			if opt.Floor > 0 {
-				a.floor = opt.Floor
+				a.decider.floor = opt.Floor
 			}
 		}
 		if shown {
@@ -159,36 +187,49 @@ func Assess(ref, cur Sample, opt Options) *Assessment {
 	return a
 }
 
-// PValue returns that of the deciding statistic; NaN if it is undefined or there are too few values to judge.
+// PValue returns that of the verdict: at a level of at least this something is significant. It is NaN if nothing is
+// defined, or there are too few values to judge.
 func (a *Assessment) PValue() float64 {
-	if !a.enough {
-		return math.NaN()
+	decider, missing := a.levels(1)
+	p := math.NaN()
+	if a.decider.defined() {
+		p = min(1, a.decider.pvalue/decider)
 	}
-	return a.decider.pvalue
+	if a.missing.defined() && !(p < a.missing.pvalue/missing) {
+		p = min(1, a.missing.pvalue/missing)
+	}
+	return p
 }
 
-// Judge appends the outcomes to dst, in the order of Catalogue, and returns the state by the deciding statistic at
+// Judge appends the outcomes to dst, in the order of Catalogue, and returns the state, by the deciding statistic at
 // the level alpha: Drift from its threshold on; Warning if significant
-// with an effect of at least half the floor, or with the whole one where the calibration does not suffice; else OK. The
+// with an effect of at least half the floor, or with the whole one where the calibration does not suffice; else OK; or
+// by the missing values, where that is worse. The
 // state is empty, undefined, if the window has less than MinSamples values, the value is undefined, or no
 // statistic has the name DecideBy.
 func (a *Assessment) Judge(dst []Outcome, alpha float64) (outcomes []Outcome, state string) {
+	decider, missing := a.levels(alpha)
 	for i := range a.shown {
 		m := &a.shown[i]
+		j, level := judged{*m, m.statistic.Floor, a.decider.enough}, decider
+		switch m.statistic {
+		case a.decider.statistic:
+			j = a.decider
+		case a.missing.statistic:
+			j, level = a.missing, missing
+		}
 		o := Outcome{m.statistic.Name, m.value, m.pvalue, math.NaN()}
-		if a.enough {
-			floor := m.statistic.Floor
-			if m.statistic == a.decider.statistic {
-				floor = a.floor
-			}
-			o.Threshold = m.threshold(floor, alpha)
+		if j.enough {
+			o.Threshold = m.threshold(j.floor, level)
 		}
 		dst = append(dst, o)
 	}
-	if !a.enough || math.IsNaN(a.decider.value) {
-		return dst, ""
-	}
-	return dst, a.decider.state(a.floor, alpha, a.weak)
+	return dst, worse(a.decider.state(decider, a.weak), a.missing.state(missing, a.weak))
+}
+
+func worse(a, b string) string {
+	order := [...]string{"", OK, Warning, Drift}
+	return order[max(slices.Index(order[:], a), slices.Index(order[:], b))]
 }
 
 // Evaluate is Assess and Judge at the level of the options.
@@ -231,11 +272,13 @@ func (m *measurement) threshold(floor, alpha float64) float64 {
 	return t
 }
 
-func (m *measurement) state(floor, alpha float64, weak bool) string {
+func (j *judged) state(alpha float64, weak bool) string {
 	switch {
-	case m.value >= m.threshold(floor, alpha) && !weak:
+	case !j.defined():
+		return ""
+	case j.value >= j.threshold(j.floor, alpha) && !weak:
 		return Drift
-	case m.value >= m.threshold(floor/2, alpha):
+	case j.value >= j.threshold(j.floor/2, alpha):
 		return Warning
 	}
 	return OK

@@ -57,6 +57,9 @@ func TestTooFewValuesHaveNoThreshold(t *testing.T) {
 	for least, want := range map[uint64]bool{1000: true, 1001: false} {
 		outcomes, _ := Evaluate(halves(500), halves(665), Options{MinSamples: least})
 		for _, o := range outcomes {
+			if o.Statistic == "missing_psi" {
+				continue // nothing is missing
+			}
 			if math.IsNaN(o.Value) || math.IsNaN(o.PValue) || math.IsNaN(o.Threshold) == want {
 				t.Errorf("of at least %d: %+v", least, o)
 			}
@@ -68,7 +71,7 @@ func TestFloorIsOfTheDecidingStatisticOnly(t *testing.T) {
 	plain, _ := Evaluate(halves(500), halves(600), Options{})
 	raised, _ := Evaluate(halves(500), halves(600), Options{DecideBy: "tvd", Floor: 0.3})
 	for i, o := range plain {
-		if changed := raised[i].Threshold != o.Threshold; changed != (o.Statistic == "total_variation") {
+		if changed := !same(raised[i].Threshold, o.Threshold, 0, 0); changed != (o.Statistic == "total_variation") {
 			t.Errorf("%s: threshold %v, then %v", o.Statistic, o.Threshold, raised[i].Threshold)
 		}
 	}
@@ -77,14 +80,14 @@ func TestFloorIsOfTheDecidingStatisticOnly(t *testing.T) {
 func TestStatisticsShown(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	numeric, categorical := numericSample(rng, 500, 0), halves(500)
-	all := []string{"psi", "js_distance", "kl_divergence", "hellinger_distance", "total_variation", "chi_square", "ks_statistic", "wasserstein_normalized"}
+	all := []string{"psi", "js_distance", "kl_divergence", "hellinger_distance", "total_variation", "chi_square", "ks_statistic", "wasserstein_normalized", "missing_psi"}
 	for _, c := range []struct {
 		sample Sample
 		chosen []string
 		want   []string
 	}{
 		{numeric, nil, all},
-		{categorical, nil, all[:6]},
+		{categorical, nil, append(slices.Clone(all[:6]), all[8])},
 		{numeric, []string{"ks", "js_distance"}, []string{"js_distance", "ks_statistic"}},
 		{categorical, []string{"ks", "js_distance"}, []string{"js_distance"}},
 	} {
@@ -171,5 +174,35 @@ func TestManyBins(t *testing.T) {
 	}
 	if outcomes, state := Evaluate(Sample{Bins: ref}, Sample{Bins: cur}, Options{}); state != OK || math.IsNaN(outcomes[0].PValue) {
 		t.Errorf("got %q, %+v", state, outcomes[0])
+	}
+}
+
+// TestMissingValuesDecide: a feature that goes missing has moved, whatever the values that are left.
+func TestMissingValuesDecide(t *testing.T) {
+	absent := func(s Sample, n uint64) Sample { s.Absent = n; return s }
+	few := Sample{Bins: []uint64{5, 5}}
+	for _, c := range []struct {
+		name     string
+		ref, cur Sample
+		want     string
+	}{
+		{"none at any time", halves(500), halves(500), OK},
+		{"as many as before", absent(halves(500), 50), absent(halves(500), 52), OK},
+		{"somewhat more", absent(halves(500), 10), absent(halves(500), 20), OK},
+		{"many", absent(halves(500), 10), absent(halves(500), 100), Drift},
+		{"where there was none", halves(500), absent(halves(500), 100), Drift},
+		{"nearly all", absent(halves(500), 10), absent(few, 990), Drift},
+		{"all", absent(halves(500), 10), Sample{Bins: []uint64{0, 0}, Absent: 1000}, Drift},
+		{"none any more", absent(halves(500), 300), halves(500), Drift},
+		{"the values move, too", absent(halves(500), 10), absent(halves(665), 11), Drift},
+		{"too few to say", absent(halves(500), 10), absent(few, 100), ""},
+	} {
+		a := Assess(c.ref, c.cur, Options{MinSamples: 200})
+		if _, got := a.Judge(nil, DefaultAlpha); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+		if significant := a.PValue() <= DefaultAlpha; significant != (c.want == Drift) {
+			t.Errorf("%s: the p-value is %v", c.name, a.PValue())
+		}
 	}
 }

@@ -169,20 +169,20 @@ func numericSample(ref *profile.Feature, n *profile.Numeric) drift.Sample {
 	if len(fine) == 0 {
 		fine = make([]uint64, ref.Bins.Len())
 	}
-	return drift.Sample{Bins: ref.AppendDeciles(nil, fine), Fine: fine, Exp: &n.Distances, StdDev: n.Moments.StdDev()}
+	return drift.Sample{Bins: ref.AppendDeciles(nil, fine), Fine: fine, Exp: &n.Distances, StdDev: n.Moments.StdDev(), Absent: n.Missing + n.Invalid}
 }
 
 // ReferenceSample returns a reference feature as one side of a comparison.
 func ReferenceSample(f *profile.Feature) drift.Sample {
 	if f.Type == event.Categorical {
-		return drift.Sample{Bins: f.AppendCategoryCounts(nil)}
+		return drift.Sample{Bins: f.AppendCategoryCounts(nil), Absent: f.Missing + f.Invalid}
 	}
-	return drift.Sample{Bins: f.Deciles(), Fine: f.Counts, Exp: &f.Distances, StdDev: f.StdDev}
+	return drift.Sample{Bins: f.Deciles(), Fine: f.Counts, Exp: &f.Distances, StdDev: f.StdDev, Absent: f.Missing + f.Invalid}
 }
 
 func assessCategorical(m *Model, spec *profile.FeatureSpec, c *profile.Categorical, detailed bool, l look) (f FeatureResult, a *drift.Assessment) {
 	if c.Comparable() {
-		a = drift.Assess(ReferenceSample(spec.Reference), drift.Sample{Bins: c.AppendCounts(nil)}, m.Verdicts.options(spec.Name, l))
+		a = drift.Assess(ReferenceSample(spec.Reference), drift.Sample{Bins: c.AppendCounts(nil), Absent: c.Missing + c.Invalid}, m.Verdicts.options(spec.Name, l))
 	}
 	if l == passing {
 		return FeatureResult{Name: spec.Name}, a
