@@ -66,11 +66,11 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) [
 				if l != passing {
 					r.Service = assessService(s, end-start)
 				}
-				v.assessFeatures(r, m, s, l, &all)
+				v.assessFeatures(r, m, s, l, &all, k, j)
 				dst = append(dst, r)
 			}
 			all.judge(level)
-			v.hold(all, end, l)
+			v.hold(all, i, end, l)
 		}
 	}
 	return dst
@@ -120,33 +120,33 @@ func assessService(s *series, length int64) Service {
 
 func formatQuantile(q float64) string { return strconv.FormatFloat(q, 'g', -1, 64) }
 
-func (v *View) assessFeatures(r *Result, m *Model, s *series, l look, all *family) {
+func (v *View) assessFeatures(r *Result, m *Model, s *series, l look, all *family, model, segment int) {
 	layout := s.features.Layout()
 	r.Features = make([]FeatureResult, 0, len(layout.Features))
 	for i := range layout.Features {
 		spec := &layout.Features[i]
-		var f FeatureResult
-		var a *drift.Assessment
+		f, comparable := FeatureResult{Name: spec.Name}, false
 		if spec.Type == event.Numeric {
-			f, a = v.assessNumeric(m, spec, s.features.Numeric(spec), layout.Detailed, l)
+			n := s.features.Numeric(spec)
+			if comparable = n.Comparable(); l != passing {
+				f = v.assessNumeric(spec, n, layout.Detailed)
+			}
 		} else {
-			f, a = assessCategorical(m, spec, s.features.Categorical(spec), layout.Detailed, l)
+			c := s.features.Categorical(spec)
+			if comparable = c.Comparable(); l != passing {
+				f = assessCategorical(spec, c, layout.Detailed)
+			}
 		}
 		r.Features = append(r.Features, f)
-		if a != nil {
-			*all = append(*all, member{r, i, a})
+		if comparable {
+			a := drift.Assess(ReferenceSample(spec.Reference), currentSample(spec, &s.features), m.Verdicts.options(spec.Name, l))
+			*all = append(*all, member{r, i, a, model, segment})
 		}
 	}
 }
 
-func (v *View) assessNumeric(m *Model, spec *profile.FeatureSpec, n *profile.Numeric, detailed bool, l look) (f FeatureResult, a *drift.Assessment) {
-	if n.Comparable() {
-		a = drift.Assess(ReferenceSample(spec.Reference), numericSample(spec.Reference, n), m.Verdicts.options(spec.Name, l))
-	}
-	if l == passing {
-		return FeatureResult{Name: spec.Name}, a
-	}
-	f = FeatureResult{
+func (v *View) assessNumeric(spec *profile.FeatureSpec, n *profile.Numeric, detailed bool) FeatureResult {
+	f := FeatureResult{
 		Name: spec.Name, Type: spec.Type.String(), Count: n.Moments.Count, Missing: n.Missing, Invalid: n.Invalid,
 		HasReference: n.Comparable(), OutOfRange: n.OutOfRange,
 		Mean: Undefined, StdDev: Undefined, Min: Undefined, Max: Undefined, QValue: Undefined,
@@ -161,10 +161,16 @@ func (v *View) assessNumeric(m *Model, spec *profile.FeatureSpec, n *profile.Num
 			}
 		}
 	}
-	return f, a
+	return f
 }
 
-func numericSample(ref *profile.Feature, n *profile.Numeric) drift.Sample {
+// currentSample returns what is there of a feature that has a reference, as the other side of a comparison.
+func currentSample(spec *profile.FeatureSpec, s *profile.Set) drift.Sample {
+	if spec.Type == event.Categorical {
+		c := s.Categorical(spec)
+		return drift.Sample{Bins: c.AppendCounts(nil), Absent: c.Missing + c.Invalid}
+	}
+	ref, n := spec.Reference, s.Numeric(spec)
 	fine := n.Bins.Counts()
 	if len(fine) == 0 {
 		fine = make([]uint64, ref.Bins.Len())
@@ -180,18 +186,11 @@ func ReferenceSample(f *profile.Feature) drift.Sample {
 	return drift.Sample{Bins: f.Deciles(), Fine: f.Counts, Exp: &f.Distances, StdDev: f.StdDev, Absent: f.Missing + f.Invalid}
 }
 
-func assessCategorical(m *Model, spec *profile.FeatureSpec, c *profile.Categorical, detailed bool, l look) (f FeatureResult, a *drift.Assessment) {
-	if c.Comparable() {
-		a = drift.Assess(ReferenceSample(spec.Reference), drift.Sample{Bins: c.AppendCounts(nil), Absent: c.Missing + c.Invalid}, m.Verdicts.options(spec.Name, l))
-	}
-	if l == passing {
-		return FeatureResult{Name: spec.Name}, a
-	}
-	f = FeatureResult{
+func assessCategorical(spec *profile.FeatureSpec, c *profile.Categorical, detailed bool) FeatureResult {
+	return FeatureResult{
 		Name: spec.Name, Type: spec.Type.String(), Count: c.Count, Missing: c.Missing, Invalid: c.Invalid,
 		HasReference: c.Comparable(), Unseen: c.Unseen,
 		Mean: Undefined, StdDev: Undefined, Min: Undefined, Max: Undefined, QValue: Undefined,
 		Distinct: c.Distinct.Estimate(), DistinctKnown: detailed,
 	}
-	return f, a
 }

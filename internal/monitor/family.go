@@ -1,6 +1,8 @@
 package monitor
 
 import (
+	"slices"
+
 	"github.com/streammon/streammon/internal/drift"
 	"github.com/streammon/streammon/internal/window"
 )
@@ -10,9 +12,10 @@ type family []member
 
 // member is a feature of a result.
 type member struct {
-	result     *Result
-	feature    int
-	assessment *drift.Assessment
+	result        *Result
+	feature       int
+	assessment    *drift.Assessment
+	model, series int // their indices
 }
 
 // level returns the level of significance of each look at a model's windows of one length.
@@ -45,16 +48,20 @@ func (all family) judge(level float64) {
 	}
 }
 
-// hold makes the states of all members those that are held, and remembers the looks that later ones know of.
-func (v *View) hold(all family, end int64, l look) {
+// hold makes the states of all members those that are held, and remembers the looks that later ones know of, at
+// window i that ends at end.
+func (v *View) hold(all family, i int, end int64, l look) {
 	for _, m := range all {
 		r, f := m.result, &m.result.Features[m.feature]
 		k := holdKey{r.Length, r.Model, r.Version, r.Segment, f.Name}
-		held := v.holds[k].state(f.State, end, r.Length)
-		if l != shown {
-			v.holds.note(k, f.State, end)
+		now := f.State
+		f.State = v.holds[k].state(now, end, r.Length)
+		if l != shown && v.holds.note(k, now, end) {
+			v.holds.begin(k, v.began(i, end, m))
 		}
-		f.State = held
+		if f.State == StateWarning || f.State == StateDrift {
+			f.Since = v.holds[k].since
+		}
 		if f.State != "" {
 			r.Judged++
 		}
@@ -63,3 +70,28 @@ func (v *View) hold(all family, end int64, l look) {
 		}
 	}
 }
+
+// began estimates since when a member has moved: when a slide of window i began, or NoTime.
+func (v *View) began(i int, end int64, m member) int64 {
+	var starts []int64
+	var panes [][]uint64
+	name := m.result.Version
+	spec := &v.group.Models[m.model].layout(name, m.series).Features[m.feature]
+	v.windows[i].Panes(end, func(start int64, p *Pane) {
+		if p == nil {
+			return
+		}
+		for _, version := range p.models[m.model] {
+			if s := version.series[m.series]; version.name == name && s != nil {
+				starts, panes = append(starts, start), append(panes, presentAndAbsent(currentSample(spec, &s.features)))
+			}
+		}
+	})
+	if at := drift.Began(presentAndAbsent(ReferenceSample(spec.Reference)), panes); at >= 0 {
+		return starts[at]
+	}
+	return window.NoTime
+}
+
+// presentAndAbsent returns the counts of the bins, and of missing and invalid values.
+func presentAndAbsent(s drift.Sample) []uint64 { return append(slices.Clip(s.Bins), s.Absent) }

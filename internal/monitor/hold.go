@@ -19,8 +19,9 @@ type holdKey struct {
 	model, version, segment, feature string
 }
 
-// hold has the ends of the newest windows in which the feature had at least a warning, and drift; 0 is never.
-type hold struct{ warning, drift int64 }
+// hold has the ends of the newest windows in which the feature had at least a warning, and drift; 0 is never. Since is
+// when it began to move.
+type hold struct{ warning, drift, since int64 }
 
 // state returns the worse of the state at a look and of those that are held.
 func (h hold) state(now string, end, length int64) string {
@@ -35,16 +36,27 @@ func (h hold) state(now string, end, length int64) string {
 	return StateOK
 }
 
-// note remembers a look.
-func (s holds) note(k holdKey, state string, end int64) {
+// note remembers a look, and reports whether it is the first one of an episode.
+func (s holds) note(k holdKey, state string, end int64) (first bool) {
 	if state != StateWarning && state != StateDrift {
-		return
+		return false
 	}
 	h := s[k]
+	if first = h.warning == 0 || end-h.warning >= k.length; first {
+		h = hold{}
+	}
 	h.warning = max(h.warning, end)
 	if state == StateDrift {
 		h.drift = max(h.drift, end)
 	}
+	s[k] = h
+	return first
+}
+
+// begin notes when an episode began.
+func (s holds) begin(k holdKey, since int64) {
+	h := s[k]
+	h.since = since
 	s[k] = h
 }
 
@@ -72,16 +84,18 @@ func (s holds) appendBinary(b []byte) []byte {
 		for _, text := range [...]string{k.model, k.version, k.segment, k.feature} {
 			b = sketch.AppendText(b, text)
 		}
-		b = binary.AppendVarint(binary.AppendVarint(b, s[k].warning), s[k].drift)
+		for _, t := range [...]int64{s[k].warning, s[k].drift, s[k].since} {
+			b = binary.AppendVarint(b, t)
+		}
 	}
 	return b
 }
 
 func readHolds(d *sketch.Decoder) holds {
 	s := holds{}
-	for range d.Length(7) {
+	for range d.Length(8) {
 		k := holdKey{length: d.Varint(), model: d.Text(), version: d.Text(), segment: d.Text(), feature: d.Text()}
-		s[k] = hold{d.Varint(), d.Varint()}
+		s[k] = hold{d.Varint(), d.Varint(), d.Varint()}
 	}
 	return s
 }

@@ -2,11 +2,15 @@ package monitor
 
 import (
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/profile"
 	"github.com/streammon/streammon/internal/sketch"
 )
 
@@ -50,7 +54,7 @@ func TestHoldsRoundTrip(t *testing.T) {
 				length: rapid.Int64().Draw(t, "length"), model: rapid.String().Draw(t, "model"), version: rapid.String().Draw(t, "version"),
 				segment: rapid.String().Draw(t, "segment"), feature: rapid.String().Draw(t, "feature"),
 			}
-			s[k] = hold{rapid.Int64().Draw(t, "warning"), rapid.Int64().Draw(t, "drift")}
+			s[k] = hold{rapid.Int64().Draw(t, "warning"), rapid.Int64().Draw(t, "drift"), rapid.Int64().Draw(t, "since")}
 		}
 		b := s.appendBinary(nil)
 		d := sketch.NewDecoder(b)
@@ -65,4 +69,60 @@ func TestHoldsRoundTrip(t *testing.T) {
 			}
 		}
 	})
+}
+
+// referencedGroup is testGroup with a reference of x, uniform in [0, 1).
+func referencedGroup(t *testing.T, windows ...time.Duration) *Group {
+	t.Helper()
+	g := testGroup(windows...)
+	g.Schema.Features = g.Schema.Features[:1]
+	b := profile.NewBuilder(g.Schema)
+	for i := range 5000 {
+		b.Observe(&event.Event{Features: []event.Value{{State: event.Valid, Number: float64(i*7919%5000) / 5000}}, Segments: [][]byte{nil}})
+	}
+	ref, err := b.Build(profile.Provenance{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Models = []*Model{NewModel(ModelConfig{Name: "m", Features: []int{0}, Reference: ref, Verdicts: Verdicts{MinSamples: 100}}, &g.Schema)}
+	return g
+}
+
+// TestStateIsHeldAndDated moves a feature for three minutes: the state stays for a window length after the
+// last window that shows it, and says since when.
+func TestStateIsHeldAndDated(t *testing.T) {
+	g := referencedGroup(t, time.Minute)
+	shard, v := NewShard(g), NewView(g, 1)
+	random := rand.New(rand.NewPCG(1, 2))
+	const from, to, panes = 60, 78, 120 // the panes that are moved
+	var results []*Result
+	for i := range panes {
+		for k := range 100 {
+			x := random.Float64()
+			if i >= from && i < to {
+				x *= x
+			}
+			ev := prediction(base+(int64(i)*10+int64(k)/10)*second, "1", x, "")
+			ev.Features = ev.Features[:1]
+			shard.Apply(ev)
+		}
+		v.Deliver(0, shard.TakeSealed())
+		v.Advance(shard.Frontier(), func(_ int64, rs []*Result) { results = append(results, rs...) })
+	}
+	var changes []int64 // of the state
+	state := StateOK
+	for _, r := range results {
+		f := r.Features[0]
+		if pane := (r.End.UnixNano() - base) / (10 * second); f.State != "" && f.State != state {
+			state = f.State
+			changes = append(changes, pane)
+		}
+		if since := (f.Since - base) / (10 * second); f.State == StateOK != (f.Since == 0) || f.Since != 0 && (since < from-1 || since > from+1) {
+			t.Errorf("%s: %s since pane %d", r.End, f.State, since)
+		}
+	}
+	// Up within a window, first as a warning perhaps; down a window length after the last window that holds a moved pane.
+	if n := len(changes); n < 2 || changes[0] <= from || changes[0] > from+6 || state != StateOK || changes[n-1] < to+6 || changes[n-1] > to+13 {
+		t.Errorf("the state changed at panes %v, and is %s", changes, state)
+	}
 }

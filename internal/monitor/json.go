@@ -67,6 +67,9 @@ func (f *FeatureResult) appendJSON(b []byte) []byte {
 	if f.State != "" {
 		b = appendKeyText(append(b, ','), "state", f.State)
 		b = appendFigure(b, 0, "qvalue", f.QValue)
+		if f.Since > 0 {
+			b = append(time.Unix(0, f.Since).UTC().AppendFormat(append(b, `,"since":"`...), time.RFC3339Nano), '"')
+		}
 	}
 	return append(b, '}')
 }

@@ -90,6 +90,9 @@ type FeatureResult struct {
 	DistinctKnown bool   `json:"-"`
 	Drift         Drifts `json:"drift,omitzero"`
 	State         string `json:"state,omitempty"`
+	// Since is when the feature is estimated to have begun to move, in Unix nanoseconds, while State is a warning or drift:
+	// to the slide of the window, and within the first window that showed it. 0 if it is not known.
+	Since int64 `json:"-"`
 	// QValue is the smallest false discovery rate, among all features of all segments of the version in the window, at
 	// which this one is a discovery, by the p-value of the deciding statistic.
 	QValue Figure `json:"qvalue,omitzero"`

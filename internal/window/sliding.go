@@ -110,6 +110,18 @@ func (s *Sliding[T]) At(end int64, head *T, out *Accumulator[T]) {
 	out.Add(head, s.merger)
 }
 
+// Panes calls f with the panes of the window that ends at end, which At was asked for last, in order; a pane
+// without content is nil.
+func (s *Sliding[T]) Panes(end int64, f func(start int64, c *T)) {
+	last := s.index(end-s.slide) + 1
+	for i, c := range s.previous[last:] {
+		f(s.block-s.length+(last+int64(i))*s.slide, c)
+	}
+	for i, c := range s.panes[:last] {
+		f(s.block+int64(i)*s.slide, c)
+	}
+}
+
 // Revise adds c to the pane that starts at start, which has been pushed or left
 // out before; end is that of the last pane that was pushed or left out. A pane older than the
 // previous block is in no window any more. The block is rebuilt when it is next asked for, so
