@@ -63,7 +63,7 @@ func Scenarios() []Scenario {
 }
 
 // tour lasts six minutes; the recovery shows when the window of five minutes has
-// forgotten it.
+// forgotten it, and the state is not held any more.
 func tour() []Step {
 	return []Step{
 		{
@@ -88,8 +88,8 @@ func tour() []Step {
 		},
 		{
 			Name: "recovery", At: 5 * time.Minute,
-			What: "all is well again; the window forgets it within five minutes",
-			Sign: Sign{Metric: "drift_state", Feature: "amount", Level: 0, Falling: true, Within: 31},
+			What: "all is well again; the window forgets it within five minutes, and the state is held for another",
+			Sign: Sign{Metric: "drift_state", Feature: "amount", Level: 0, Falling: true, Within: 36},
 		},
 	}
 }

@@ -8,10 +8,13 @@ import (
 	"github.com/streammon/streammon/internal/sketch"
 )
 
-// holds remember when a feature was last found to have moved. A state is held until no look has shown it, or a worse one,
-// for a whole window length: a value that goes to and fro about its threshold is one episode, not many. It is
-// a function of the looks within the last window length, and only of those at the slides of the windows.
+// holds remember when a feature was last found to have moved. A state lasts for a window length at least, and until no
+// look has shown it, or a worse one, for a sixth of one: a value that goes to and fro about its threshold is one
+// episode, not many. It is a function of the looks at the slides of the windows, and of no others.
 type holds map[holdKey]hold
+
+// release is the share of a window length that a state is held after the last look that showed it.
+const release = 6
 
 // holdKey identifies a feature of a series in windows of one length.
 type holdKey struct {
@@ -19,18 +22,35 @@ type holdKey struct {
 	model, version, segment, feature string
 }
 
-// hold has the ends of the newest windows in which the feature had at least a warning, and drift; 0 is never. Since is
-// when it began to move.
-type hold struct{ warning, drift, since int64 }
+// hold is what is known of a feature that has moved.
+type hold struct {
+	warning, drift span
+	since          int64 // when it began to move
+}
+
+// span is how long at least a state was there: the ends of the first and of the newest window that showed it; 0 is never.
+type span struct{ first, last int64 }
+
+func (s span) held(end, length int64) bool {
+	return s.first != 0 && (end-s.first < length || end-s.last <= length/release)
+}
+
+// seen returns the span after a look that showed the state.
+func (s span) seen(end, length int64) span {
+	if !s.held(end, length) {
+		return span{end, end}
+	}
+	return span{s.first, max(s.last, end)}
+}
 
 // state returns the worse of the state at a look and of those that are held.
 func (h hold) state(now string, end, length int64) string {
 	switch {
 	case now == "": // nothing is known
 		return ""
-	case now == StateDrift || h.drift != 0 && end-h.drift < length:
+	case now == StateDrift || h.drift.held(end, length):
 		return StateDrift
-	case now == StateWarning || h.warning != 0 && end-h.warning < length:
+	case now == StateWarning || h.warning.held(end, length):
 		return StateWarning
 	}
 	return StateOK
@@ -42,12 +62,12 @@ func (s holds) note(k holdKey, state string, end int64) (first bool) {
 		return false
 	}
 	h := s[k]
-	if first = h.warning == 0 || end-h.warning >= k.length; first {
+	if first = !h.warning.held(end, k.length); first {
 		h = hold{}
 	}
-	h.warning = max(h.warning, end)
+	h.warning = h.warning.seen(end, k.length)
 	if state == StateDrift {
-		h.drift = max(h.drift, end)
+		h.drift = h.drift.seen(end, k.length)
 	}
 	s[k] = h
 	return first
@@ -63,7 +83,7 @@ func (s holds) begin(k holdKey, since int64) {
 // expire forgets what is no longer held at the end of a window.
 func (s holds) expire(length, end int64) {
 	for k, h := range s {
-		if k.length == length && end-h.warning >= length {
+		if k.length == length && !h.warning.held(end, length) {
 			delete(s, k)
 		}
 	}
@@ -84,7 +104,7 @@ func (s holds) appendBinary(b []byte) []byte {
 		for _, text := range [...]string{k.model, k.version, k.segment, k.feature} {
 			b = sketch.AppendText(b, text)
 		}
-		for _, t := range [...]int64{s[k].warning, s[k].drift, s[k].since} {
+		for _, t := range [...]int64{s[k].warning.first, s[k].warning.last, s[k].drift.first, s[k].drift.last, s[k].since} {
 			b = binary.AppendVarint(b, t)
 		}
 	}
@@ -93,9 +113,9 @@ func (s holds) appendBinary(b []byte) []byte {
 
 func readHolds(d *sketch.Decoder) holds {
 	s := holds{}
-	for range d.Length(8) {
+	for range d.Length(10) {
 		k := holdKey{length: d.Varint(), model: d.Text(), version: d.Text(), segment: d.Text(), feature: d.Text()}
-		s[k] = hold{d.Varint(), d.Varint(), d.Varint()}
+		s[k] = hold{span{d.Varint(), d.Varint()}, span{d.Varint(), d.Varint()}, d.Varint()}
 	}
 	return s
 }

@@ -14,29 +14,42 @@ import (
 	"github.com/streammon/streammon/internal/sketch"
 )
 
-// TestHeldStates compares with the definition: the worst state of the looks within the last window length.
+// TestHeldStates compares with the definition, and checks what it is for: a state lasts for a window length.
 func TestHeldStates(t *testing.T) {
 	order := []string{"", StateOK, StateWarning, StateDrift}
+	rank := func(s string) int { return slices.Index(order, s) }
 	rapid.Check(t, func(t *rapid.T) {
-		const length = 6
+		const length = 12
 		k, s := holdKey{length: length, feature: "x"}, holds{}
-		looks := rapid.SliceOfN(rapid.SampledFrom(order), 1, 40).Draw(t, "looks")
-		for end := 1; end <= len(looks); end++ {
-			now := looks[end-1]
+		looks := rapid.SliceOfN(rapid.SampledFrom(order), 1, 80).Draw(t, "looks")
+		until := map[string]int{} // the look at which a state is no longer held
+		var states []string
+		for i, now := range looks {
+			end := i + 1
 			got := s[k].state(now, int64(end), length)
 			s.note(k, now, int64(end))
 			s.expire(length, int64(end))
 			want := now
-			if now != "" {
-				for _, earlier := range looks[max(0, end-length):end] {
-					want = order[max(slices.Index(order, want), slices.Index(order, earlier))]
+			for _, state := range order[2:] {
+				if rank(now) >= rank(state) {
+					if end >= until[state] {
+						until[state] = end + length
+					}
+					until[state] = max(until[state], end+length/release+1)
+				}
+				if now != "" && end < until[state] {
+					want = order[max(rank(want), rank(state))]
 				}
 			}
 			if got != want {
 				t.Fatalf("look %d of %q: %q, want %q", end, looks, got, want)
 			}
+			states = append(states, got)
 		}
-		for range length { // and nothing is kept for ever
+		if changes := downs(states, length); changes > 1 && !slices.Contains(looks, "") {
+			t.Fatalf("%q: %d falls within a window length", states, changes)
+		}
+		for range 2 * length { // and nothing is kept for ever
 			looks = append(looks, StateOK)
 			s.expire(length, int64(len(looks)))
 		}
@@ -44,6 +57,20 @@ func TestHeldStates(t *testing.T) {
 			t.Fatalf("%v is kept", s)
 		}
 	})
+}
+
+// downs returns how often a state falls to OK within any window length, at most.
+func downs(states []string, length int) (most int) {
+	for i := range states {
+		n := 0
+		for j := i + 1; j < min(i+length, len(states)); j++ {
+			if states[j] == StateOK && states[j-1] != StateOK {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	return most
 }
 
 func TestHoldsRoundTrip(t *testing.T) {
@@ -54,7 +81,7 @@ func TestHoldsRoundTrip(t *testing.T) {
 				length: rapid.Int64().Draw(t, "length"), model: rapid.String().Draw(t, "model"), version: rapid.String().Draw(t, "version"),
 				segment: rapid.String().Draw(t, "segment"), feature: rapid.String().Draw(t, "feature"),
 			}
-			s[k] = hold{rapid.Int64().Draw(t, "warning"), rapid.Int64().Draw(t, "drift"), rapid.Int64().Draw(t, "since")}
+			s[k] = hold{span{rapid.Int64().Draw(t, "a"), rapid.Int64().Draw(t, "b")}, span{rapid.Int64().Draw(t, "c"), rapid.Int64().Draw(t, "d")}, rapid.Int64().Draw(t, "since")}
 		}
 		b := s.appendBinary(nil)
 		d := sketch.NewDecoder(b)
@@ -121,8 +148,8 @@ func TestStateIsHeldAndDated(t *testing.T) {
 			t.Errorf("%s: %s since pane %d", r.End, f.State, since)
 		}
 	}
-	// Up within a window, first as a warning perhaps; down a window length after the last window that holds a moved pane.
-	if n := len(changes); n < 2 || changes[0] <= from || changes[0] > from+6 || state != StateOK || changes[n-1] < to+6 || changes[n-1] > to+13 {
+	// Up within a window, first as a warning perhaps; down a slide after the last window that holds a moved pane, at the latest.
+	if n := len(changes); n < 2 || changes[0] <= from || changes[0] > from+6 || state != StateOK || changes[n-1] < to+2 || changes[n-1] > to+8 {
 		t.Errorf("the state changed at panes %v, and is %s", changes, state)
 	}
 }
