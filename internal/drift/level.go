@@ -30,19 +30,19 @@ func (f FalseAlarms) Level(length, slide int64, lengths int) float64 {
 }
 
 // clumps is how many alarm episodes there are for each window length of time, over the level: by simulation of the
-// squared length of sliding sums of independent normal vectors of nine dimensions, 6.7 million looks each. An
-// episode is over when no look was significant for a window length. (With one dimension it is up to a fifth less. Aldous 1989
+// squared length of sliding sums of independent normal vectors of nine dimensions, 13 million looks each. An
+// episode lasts a window length from its first significant look on, and until a sixth of one after the last. (With one dimension it is up to a fifth less. Aldous 1989
 // has the theory.)
 var clumps = [...]struct {
 	slides float64
 	factor [5]float64 // at the levels 0.1, 0.01, ... 0.00001
 }{
-	{1, [...]float64{0.9, 1, 1, 1, 1}},
-	{10, [...]float64{2.3, 4.6, 5.9, 6.9, 7.5}},
-	{30, [...]float64{2.6, 6.1, 8.7, 11.1, 13}},
-	{60, [...]float64{2.7, 6.8, 10.3, 13.2, 16}},
-	{144, [...]float64{2.7, 7.6, 11.9, 16, 20}},
-	{168, [...]float64{2.8, 7.7, 12.2, 16.5, 21}},
+	{1, [...]float64{1, 1, 1, 1, 1}},
+	{10, [...]float64{2.8, 4.7, 5.9, 7, 7.5}},
+	{30, [...]float64{3.2, 6.2, 8.6, 10.9, 13}},
+	{60, [...]float64{3.4, 7.1, 10.3, 12.8, 15.5}},
+	{144, [...]float64{3.5, 7.7, 11.7, 15.7, 19}},
+	{168, [...]float64{3.5, 7.8, 12.2, 16, 20}},
 }
 
 // clump interpolates in the logarithms of slides and level, and goes on in a straight line beyond.

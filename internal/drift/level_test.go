@@ -10,9 +10,9 @@ import (
 // episodes counts the alarm episodes of a chi-square process of sliding sums at some levels.
 func episodes(rng *rand.Rand, dims, slides, looks int, levels []float64) []int {
 	ring, sum := make([]float64, slides*dims), make([]float64, dims)
-	out, last := make([]int, len(levels)), make([]int, len(levels))
+	out, first, last := make([]int, len(levels)), make([]int, len(levels)), make([]int, len(levels))
 	for i := range levels {
-		last[i] = -2 * slides
+		first[i], last[i] = -2*slides, -2*slides
 	}
 	for i := range looks + slides {
 		square := 0.0
@@ -30,8 +30,9 @@ func episodes(rng *rand.Rand, dims, slides, looks int, levels []float64) []int {
 			if p > level {
 				break
 			}
-			if i-last[l] > slides {
+			if i-first[l] >= slides && i-last[l] > slides/6 {
 				out[l]++
+				first[l] = i
 			}
 			last[l] = i
 		}

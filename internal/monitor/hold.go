@@ -43,6 +43,8 @@ func (s span) seen(end, length int64) span {
 	return span{s.first, max(s.last, end)}
 }
 
+func (h hold) held(end, length int64) bool { return h.warning.held(end, length) || h.drift.held(end, length) }
+
 // state returns the worse of the state at a look and of those that are held.
 func (h hold) state(now string, end, length int64) string {
 	switch {
@@ -62,7 +64,7 @@ func (s holds) note(k holdKey, state string, end int64) (first bool) {
 		return false
 	}
 	h := s[k]
-	if first = !h.warning.held(end, k.length); first {
+	if first = !h.held(end, k.length); first {
 		h = hold{}
 	}
 	h.warning = h.warning.seen(end, k.length)
@@ -83,7 +85,7 @@ func (s holds) begin(k holdKey, since int64) {
 // expire forgets what is no longer held at the end of a window.
 func (s holds) expire(length, end int64) {
 	for k, h := range s {
-		if k.length == length && !h.warning.held(end, length) {
+		if k.length == length && !h.held(end, length) {
 			delete(s, k)
 		}
 	}
