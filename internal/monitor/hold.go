@@ -43,7 +43,9 @@ func (s span) seen(end, length int64) span {
 	return span{s.first, max(s.last, end)}
 }
 
-func (h hold) held(end, length int64) bool { return h.warning.held(end, length) || h.drift.held(end, length) }
+func (h hold) held(end, length int64) bool {
+	return h.warning.held(end, length) || h.drift.held(end, length)
+}
 
 // state returns the worse of the state at a look and of those that are held.
 func (h hold) state(now string, end, length int64) string {
