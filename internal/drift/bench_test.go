@@ -44,3 +44,27 @@ func numericSample(rng *rand.Rand, n int, mean float64) Sample {
 	}
 	return s
 }
+
+// BenchmarkDetector has a pane of 500 values of a quiet ratio, after 10,000 of them, and the binary form.
+func BenchmarkDetector(b *testing.B) {
+	for _, k := range Detectors {
+		d, sums := k.New(Ratio), [8]float64{3, 5, 4, 7, 6, 2, 5, 4}
+		for i := range 10_000 {
+			d.Update(sums[i%8], 500)
+		}
+		b.Run(k.Name+"/update", func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				d.Update(sums[i%8], 500)
+			}
+		})
+		b.Run(k.Name+"/form", func(b *testing.B) {
+			b.ReportAllocs()
+			var form []byte
+			for b.Loop() {
+				form = d.AppendBinary(form[:0])
+			}
+			b.ReportMetric(float64(len(form)), "bytes")
+		})
+	}
+}

@@ -34,6 +34,30 @@
 // (c, +Inf), and values that move below c are invisible to all statistics over
 // bins. They are counted as out of range, which is not this package's business.
 //
-// The package holds no state: equal samples give equal outcomes, in any order and
+// Sequential detectors (Detectors) need no reference: each watches one figure, pane by pane,
+// for a change of its mean, and tells when it began. What they have in common:
+//
+//   - A pane is a sum and a number of values n, as 37 errors of 512. It is the unit of time (all
+//     options that count, count panes), n is its weight: work and memory do not grow with n. Panes
+//     of one value make them the methods of the papers.
+//   - A pane that says nothing passes, as time, and changes nothing else: without values, with a sum
+//     that is NaN, infinite or beyond 1e100, and, for those of ratios only (DDM, HDDMA, HDDMW), with a sum
+//     outside [0, n].
+//   - A change is told in one pane. Then DDM, HDDMA, HDDMW and PageHinkley begin anew; ADWIN goes
+//     on with what followed the change. ADWIN and PageHinkley have no warnings.
+//   - Equal panes give equal states and forms. The binary form is refused when damaged, and by a
+//     detector with other options: it has to begin anew.
+//
+// Hoeffding's bounds, DDM and ADWIN's second term take the values of a pane for independent. Only
+// the variance of ADWIN and of PageHinkley is the one seen between panes; where errors come in bursts, those
+// two keep quiet, DDM does not, and the bounds of the others mean nothing. None of them knows
+// of daily cycles: to them, these are changes.
+//
+// EDDM (Baena-García et al., "Early drift detection method", 2006) is left out. It follows the mean and
+// standard deviation of the distances between errors. A pane has lost them; the mean could be
+// taken as n/sum, but the standard deviation only by assuming that errors are independent, and then it is a
+// function of the mean, and EDDM a test of the ratio, as DDM is.
+//
+// Statistics and verdicts hold no state: equal samples give equal outcomes, in any order and
 // by any goroutine.
 package drift
