@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -48,8 +49,7 @@ func (o *output) Write(b []byte) (int, error) {
 		return n, err
 	}
 	if _, err := o.file.Write(b); err != nil {
-		_, failed := o.file.Seek(o.size, io.SeekStart)
-		return 0, errors.Join(err, o.file.Truncate(o.size), failed)
+		return 0, errors.Join(err, o.file.Truncate(o.size))
 	}
 	o.size += int64(len(b))
 	return len(b), nil
@@ -63,7 +63,7 @@ func (o *output) open(flag int) (err error) {
 	case "":
 		to = io.Discard
 	default:
-		if o.file, err = os.OpenFile(o.name, os.O_RDWR|os.O_CREATE|flag, 0o666); err != nil {
+		if o.file, err = os.OpenFile(o.name, os.O_RDWR|os.O_CREATE|os.O_APPEND|flag, 0o666); err != nil {
 			return fmt.Errorf("open output: %w", err)
 		}
 		to = o.file
@@ -97,16 +97,29 @@ func (o *output) Resume(length int64) (int64, error) {
 		return 0, fmt.Errorf("resume output: %w", err)
 	}
 	if info.Mode().IsRegular() {
-		o.size = min(info.Size(), length)
-		err = o.file.Truncate(o.size)
+		if o.size = min(info.Size(), length); o.size < length && length < math.MaxInt64 {
+			o.size, err = lineEnd(o.file, o.size)
+		}
 		if err == nil {
-			_, err = o.file.Seek(o.size, io.SeekStart)
+			err = o.file.Truncate(o.size)
 		}
 	}
 	if err != nil {
 		return 0, fmt.Errorf("resume output: %w", err)
 	}
 	return o.size, nil
+}
+
+// lineEnd returns where the last whole line of the first size bytes ends: what was cut within a line
+// would make the next one part of it.
+func lineEnd(f *os.File, size int64) (int64, error) {
+	b := make([]byte, 1)
+	for ; size > 0; size-- {
+		if _, err := f.ReadAt(b, size-1); err != nil || b[0] == '\n' {
+			return size, err
+		}
+	}
+	return 0, nil
 }
 
 // Aside renames the file, if there is anything in it.

@@ -82,6 +82,11 @@ func openKeeper(dir string, interval time.Duration, version string, l *slog.Logg
 		l.Error("the saved state is damaged, it was moved aside and the windows begin anew", "file", store.Path(), "moved_to", aside)
 		k.status.Resets[resetDamaged]++
 	}
+	if err := store.Lost(); err != nil {
+		k.anewAtStart = true
+		l.Error("the saved state is damaged and cannot be moved aside, the windows begin anew", "file", store.Path(), "err", err)
+		k.status.Resets[resetDamaged]++
+	}
 	if err := store.Refused(); err != nil {
 		k.failed(err)
 	}
@@ -96,7 +101,7 @@ func (k *keeper) load(models []*modelGroup) (map[string]*state.Loaded, error) {
 	names := append(slices.Clone(k.names), resultsName, lettersName)
 	loaded, errs, err := k.store.Load(names)
 	if errors.Is(err, state.ErrDamaged) {
-		aside, failed := k.store.SetAside()
+		aside, _, failed := k.store.SetAside()
 		if failed != nil && k.store.Refused() == nil {
 			return nil, errors.Join(err, failed)
 		}
@@ -126,9 +131,17 @@ func (k *keeper) load(models []*modelGroup) (map[string]*state.Loaded, error) {
 
 // reset forgets what was saved of a group.
 func (k *keeper) reset(name, reason string, cause error) error {
-	k.logger.Error("the saved state is of no use, the windows begin anew", "group", name, "err", cause)
 	k.status.Resets[reason]++
-	k.anewAtStart = true
+	switch name {
+	case lettersName:
+		k.logger.Error("the dead letters that waited to be written are damaged, and lost", "err", cause)
+	case resultsName:
+		k.anewAtStart = true
+		k.logger.Error("how far the results were is damaged: what waited for other groups is lost, and they begin anew", "err", cause)
+	default:
+		k.anewAtStart = true
+		k.logger.Error("the saved state is of no use, the windows begin anew", "group", name, "err", cause)
+	}
 	return k.store.Reset(name)
 }
 
@@ -323,11 +336,15 @@ func (k *keeper) failed(err error) {
 
 // setAside goes on with an empty file after damage.
 func (k *keeper) setAside() {
-	aside, err := k.store.SetAside()
-	if err != nil && aside == "" {
+	aside, moved, _ := k.store.SetAside()
+	if !moved {
 		return // next time
 	}
-	k.logger.Error("the file of the state is damaged, it was moved aside", "moved_to", aside)
+	if aside == "" {
+		k.logger.Error("the file of the state has gone, another one is written")
+	} else {
+		k.logger.Error("the file of the state is damaged or was replaced, it was moved aside", "moved_to", aside)
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.status.Resets[resetDamaged]++

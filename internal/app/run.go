@@ -176,18 +176,11 @@ func (r *runner) resume(saved *state.Loaded) error {
 	if r.results == nil {
 		return nil
 	}
-	if r.keeper.forgotten() { // what is read again gives the same results again
-		aside, err := r.results.aside()
-		if err != nil {
-			return err
-		}
-		if aside != "" {
-			r.logger.Error("the results begin anew, as windows do; those so far were moved aside", "moved_to", aside)
-		}
+	if r.keeper == nil {
 		return r.results.resume(0)
 	}
-	if saved == nil {
-		return r.results.resume(0)
+	if r.keeper.forgotten() || saved == nil { // what is read again gives the same results again
+		return r.resultsAnew("as windows do")
 	}
 	name, length, waiting, err := readResults(saved.State)
 	if err == nil {
@@ -197,7 +190,7 @@ func (r *runner) resume(saved *state.Loaded) error {
 		return err
 	}
 	if name != r.results.name() {
-		length = 0 // another file
+		return r.resultsAnew("the state is that of the results in " + name)
 	}
 	if err := r.results.resume(length); err != nil {
 		return err
@@ -206,6 +199,18 @@ func (r *runner) resume(saved *state.Loaded) error {
 		r.logger.Warn("the file of results is shorter than it was; what is missing is not written again", "bytes", missing)
 	}
 	return nil
+}
+
+// resultsAnew begins with an empty file of results; what is there gets another name.
+func (r *runner) resultsAnew(reason string) error {
+	aside, err := r.results.aside()
+	if err != nil {
+		return err
+	}
+	if aside != "" {
+		r.logger.Error("the results begin anew; those so far were moved aside", "reason", reason, "moved_to", aside)
+	}
+	return r.results.resume(0)
 }
 
 // publishEvery is how often the board gets a new snapshot, lookEvery how often it is looked

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/pipeline"
@@ -19,7 +22,7 @@ func ShowState(dir string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "%s: %d bytes, format %d, saved by %s\n", r.File, r.Size, r.Format, r.Build)
+	fmt.Fprintf(w, "%s: %d bytes, format %d, saved by %s\n", r.File, r.Size, r.Format, printable(r.Build))
 	for _, g := range r.Groups {
 		if err := showGroup(w, &g); err != nil {
 			return err
@@ -39,9 +42,14 @@ func showGroup(w io.Writer, g *state.GroupReport) error {
 	newest := g.Slots[0]
 	fmt.Fprintf(w, "\n%s: save %d of %s, config %s\n", groupTitle(g.Name), newest.Sequence, newest.Saved.UTC().Format(time.RFC3339), orNone(newest.Config))
 	fmt.Fprintf(w, "  %d bytes of state, %d sealed panes and ids (%d bytes)\n", newest.Bytes, newest.Entries, g.Bytes)
-	if g.Name == resultsName {
+	switch g.Name {
+	case resultsName:
 		name, length, _, err := readResults(g.Newest.State)
 		fmt.Fprintf(w, "  %d bytes of %s\n", length, name)
+		return err
+	case lettersName:
+		letters, err := readLetterState(g.Newest.State)
+		fmt.Fprintf(w, "  %d wait to be written\n", len(letters))
 		return err
 	}
 	parts, err := pipeline.ReadParts(g.Newest.State)
@@ -62,10 +70,21 @@ func showGroup(w io.Writer, g *state.GroupReport) error {
 }
 
 func groupTitle(name string) string {
-	if name == resultsName {
+	switch name {
+	case resultsName:
 		return "results"
+	case lettersName:
+		return "dead letters"
 	}
-	return "group " + name
+	return "group " + printable(name)
+}
+
+// printable quotes what a terminal may obey.
+func printable(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
 }
 
 func orNone(s string) string {
@@ -115,8 +134,12 @@ func verifyGroup(g *state.GroupReport) error {
 	if g.Newest == nil {
 		return errors.New("no save is whole")
 	}
-	if g.Name == resultsName {
+	switch g.Name {
+	case resultsName:
 		_, _, _, err := readResults(g.Newest.State)
+		return err
+	case lettersName:
+		_, err := readLetterState(g.Newest.State)
 		return err
 	}
 	parts, err := pipeline.ReadParts(g.Newest.State)

@@ -55,8 +55,8 @@ func Inspect(dir string) (*Report, error) {
 	if r.Aside, err = filepath.Glob(s.path + ".damaged-*"); err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return r, fmt.Errorf("%s: %w: it is no file", s.path, ErrDamaged)
+	if err := isFile(info); err != nil {
+		return r, fmt.Errorf("%s: %w", s.path, err)
 	}
 	err = s.openAs(&bbolt.Options{Timeout: time.Second, ReadOnly: true})
 	if err == nil {

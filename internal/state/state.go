@@ -2,7 +2,7 @@
 // entries that belong to them, in one file (bbolt).
 //
 // A save is one transaction. A snapshot goes to one of two slots in turn, entries are
-// written once and never changed. All values carry a CRC-32C, because the file's own checks
+// written once and never changed. All values but the format and the build carry a CRC-32C, because the file's own checks
 // cover its two meta pages only, and a slot knows the number and the sum of its entries,
 // so that none can be missing, or too many, without notice. What is damaged is never loaded: the older
 // slot takes the place of the newer one, and a file that cannot be read is
@@ -17,6 +17,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -38,6 +39,8 @@ var (
 	ErrNewer = errors.New("it was written by a newer version")
 	// ErrDamaged is the failure of loading a group of which no slot is whole.
 	ErrDamaged = errors.New("damaged")
+
+	errForeign = errors.New("it is a file of another program")
 )
 
 var (
@@ -68,19 +71,24 @@ type Store struct {
 	stale bool
 	// broken: the library panicked on damage, and may hold its locks for ever.
 	broken bool
+	// unread: a file may be there of which nothing was loaded; it is moved aside before another is written.
+	unread bool
+	lost   error // why, if it is damaged
+	opened os.FileInfo
 }
 
 // Open opens the store in a folder, which it makes if need be. A file that is damaged is
 // moved aside, and its new name returned; the store is then empty. Where the disk refuses to
 // write (it is full, read-only, or not permitted) the store can be loaded from if it can be
-// read; Refused says why, and each Save tries again.
+// read; Refused says why, and each Save tries again. A file that is there and cannot be read is an error: what
+// is not loaded is lost.
 func Open(dir, build string) (s *Store, aside string, err error) {
 	s = &Store{path: filepath.Join(dir, file), build: build, slots: map[string]*slot{}}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		s.refused = err
-		if !refuses(err) {
+		if _, missing := os.Stat(s.path); !refuses(err) || !errors.Is(missing, os.ErrNotExist) {
 			return nil, "", fmt.Errorf("open state: %w", err)
 		}
+		s.refused, s.unread = err, true
 		return s, "", nil
 	}
 	for range 2 {
@@ -104,6 +112,9 @@ func Open(dir, build string) (s *Store, aside string, err error) {
 // Refused says why the file cannot be written; nil if it can.
 func (s *Store) Refused() error { return s.refused }
 
+// Lost says how the file is damaged if it could not be moved aside, where the disk does not let us write; else nil.
+func (s *Store) Lost() error { return s.lost }
+
 // refuses reports whether the disk does not let us write, which may pass.
 func refuses(err error) bool {
 	for _, code := range [...]error{syscall.EROFS, syscall.EACCES, syscall.EPERM, syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ESTALE} {
@@ -117,11 +128,10 @@ func refuses(err error) bool {
 // open opens the file to write.
 func (s *Store) open() error {
 	info, err := os.Stat(s.path)
-	if err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%w: it is no file", ErrDamaged)
-	}
-	if err == nil && info.Size() == 0 {
-		return fmt.Errorf("%w: it is empty", ErrDamaged)
+	if err == nil {
+		if err := isFile(info); err != nil {
+			return err
+		}
 	}
 	created := errors.Is(err, os.ErrNotExist)
 	err = s.openAs(&bbolt.Options{
@@ -132,6 +142,9 @@ func (s *Store) open() error {
 	if err == nil {
 		err = s.classify(s.guard(s.begin))
 	}
+	if err == nil {
+		s.opened, err = os.Stat(s.path)
+	}
 	if err != nil {
 		s.abandon()
 		if created && refuses(err) {
@@ -141,19 +154,35 @@ func (s *Store) open() error {
 	return err
 }
 
-// openReadOnly opens the file for Load, if there is one that can be read.
+// isFile fails if it is none, or an empty one: not even a new store is that.
+func isFile(info os.FileInfo) error {
+	switch {
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%w: it is no file", ErrDamaged)
+	case info.Size() == 0:
+		return fmt.Errorf("%w: it is empty", ErrDamaged)
+	}
+	return nil
+}
+
+// openReadOnly opens the file for Load, if there is one.
 func (s *Store) openReadOnly() error {
+	if _, err := os.Stat(s.path); errors.Is(err, os.ErrNotExist) {
+		s.unread = true
+		return nil
+	}
 	err := s.openAs(&bbolt.Options{Timeout: time.Second, ReadOnly: true})
 	if err == nil {
 		err = s.classify(s.guard(s.checkFormat))
 	}
-	if errors.Is(err, ErrLocked) || errors.Is(err, ErrNewer) {
-		return err
-	}
 	if err != nil {
 		s.abandon()
 	}
-	return nil
+	if errors.Is(err, ErrDamaged) {
+		s.lost, s.unread = err, true
+		return nil
+	}
+	return err
 }
 
 const (
@@ -175,7 +204,7 @@ func (s *Store) openAs(o *bbolt.Options) error {
 // classify tells damage from what the disk or another process does.
 func (s *Store) classify(err error) error {
 	switch {
-	case err == nil, refuses(err), errors.Is(err, ErrNewer), errors.Is(err, ErrDamaged):
+	case err == nil, refuses(err), errors.Is(err, ErrNewer), errors.Is(err, ErrDamaged), errors.Is(err, errForeign):
 		return err
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return ErrLocked
@@ -211,10 +240,16 @@ func (s *Store) guard(f func() error) (err error) {
 		if r := recover(); r != nil {
 			s.broken = true
 			err = fmt.Errorf("%w: %v", ErrDamaged, r)
+			if _, ok := r.(runtime.Error); ok {
+				err = fmt.Errorf("%w: its pages make no sense", ErrDamaged)
+			}
 		}
 	}()
 	return f()
 }
+
+// mostFormats is more than there will ever be.
+const mostFormats = 1 << 16
 
 // checkFormat fails if the file was written by a newer version.
 func (s *Store) checkFormat() error {
@@ -227,7 +262,11 @@ func (s *Store) checkFormat() error {
 		if len(v) != 4 || tx.Bucket(groupsBucket) == nil {
 			return errors.New("no format")
 		}
-		if n := binary.BigEndian.Uint32(v); n > Format {
+		n := binary.BigEndian.Uint32(v)
+		if n == 0 || n > mostFormats {
+			return fmt.Errorf("%w: a format of %d", ErrDamaged, n)
+		}
+		if n > Format {
 			return fmt.Errorf("%w (its format is %d, this version knows up to %d)", ErrNewer, n, Format)
 		}
 		return nil
@@ -240,7 +279,14 @@ func (s *Store) begin() error {
 		return err
 	}
 	isNew := false
-	if err := s.db.View(func(tx *bbolt.Tx) error { isNew = tx.Bucket(metaBucket) == nil; return nil }); err != nil || !isNew {
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		isNew = tx.Bucket(metaBucket) == nil
+		if first, _ := tx.Cursor().First(); isNew && first != nil {
+			return errForeign
+		}
+		return nil
+	})
+	if err != nil || !isNew {
 		return err
 	}
 	return s.db.Update(func(tx *bbolt.Tx) error {
@@ -258,6 +304,9 @@ func (s *Store) begin() error {
 // writable opens the file to write if it is not.
 func (s *Store) writable() error {
 	if s.db != nil && s.refused == nil {
+		if now, err := os.Stat(s.path); err != nil || !os.SameFile(now, s.opened) {
+			return fmt.Errorf("%w: it was removed or replaced", ErrDamaged)
+		}
 		return nil
 	}
 	s.abandon()
@@ -265,27 +314,34 @@ func (s *Store) writable() error {
 		s.refused = err
 		return err
 	}
+	if s.unread {
+		if _, err := moveAside(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			s.refused = err
+			return err
+		}
+	}
 	err := s.open()
 	s.stale = true
 	if s.refused = err; err != nil {
 		return err
 	}
+	s.unread = false
 	return nil
 }
 
 // SetAside moves a damaged file aside and goes on with an empty one; it returns the new name
-// of the old one.
-func (s *Store) SetAside() (aside string, err error) {
-	if aside, err = moveAside(s.path); err != nil {
-		return "", err
+// of the old one, empty if there is none any more. If it could not be moved, moved is false, and all is as before.
+func (s *Store) SetAside() (aside string, moved bool, err error) {
+	if aside, err = moveAside(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", false, err
 	}
 	s.abandon()
 	s.slots = map[string]*slot{}
 	if err := s.open(); err != nil {
 		s.refused = err
-		return aside, fmt.Errorf("open state %s: %w", s.path, err)
+		return aside, true, fmt.Errorf("open state %s: %w", s.path, err)
 	}
-	return aside, nil
+	return aside, true, nil
 }
 
 // keptAside is how many damaged files are kept.

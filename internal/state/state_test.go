@@ -229,7 +229,7 @@ func TestDamage(t *testing.T) {
 }
 
 func setAside(t *testing.T, what string, s *Store) {
-	if aside, err := s.SetAside(); err != nil || aside == "" {
+	if aside, _, err := s.SetAside(); err != nil || aside == "" {
 		t.Errorf("%s: %v", what, err)
 	}
 }
