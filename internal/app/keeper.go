@@ -60,7 +60,9 @@ type keeper struct {
 	unsaved *pipeline.Cut // that could not be stored
 	anew    bool          // the store has lost what it had
 
-	anewAtStart bool // some group, or all, had to begin anew
+	anewAtStart bool            // some group, or all, had to begin anew
+	begunAnew   map[string]bool // the models of groups that had to, if not all
+	models      map[string][]*monitor.Model
 
 	mu     sync.Mutex
 	status monitor.StateStatus
@@ -73,7 +75,8 @@ func openKeeper(dir string, interval time.Duration, version string, l *slog.Logg
 	if err != nil {
 		return nil, err
 	}
-	k := &keeper{store: store, interval: interval, pace: pace{least: interval, most: longestInterval, times: 1 / saveShare}, logger: l, status: monitor.StateStatus{Resets: map[string]uint64{}, Interval: interval}}
+	k := &keeper{store: store, interval: interval, pace: pace{least: interval, most: longestInterval, times: 1 / saveShare}, logger: l,
+		begunAnew: map[string]bool{}, models: map[string][]*monitor.Model{}, status: monitor.StateStatus{Resets: map[string]uint64{}, Interval: interval}}
 	for _, reason := range []string{resetDamaged, resetPane, resetReference} {
 		k.status.Resets[reason] = 0
 	}
@@ -97,6 +100,7 @@ func openKeeper(dir string, interval time.Duration, version string, l *slog.Logg
 func (k *keeper) load(models []*modelGroup) (map[string]*state.Loaded, error) {
 	for _, m := range models {
 		k.names, k.configs = append(k.names, m.predictions), append(k.configs, fingerprint(m.monitor))
+		k.models[m.predictions] = m.monitor.Models
 	}
 	names := append(slices.Clone(k.names), resultsName, lettersName)
 	loaded, errs, err := k.store.Load(names)
@@ -140,6 +144,9 @@ func (k *keeper) reset(name, reason string, cause error) error {
 		k.logger.Error("how far the results were is damaged: what waited for other groups is lost, and they begin anew", "err", cause)
 	default:
 		k.anewAtStart = true
+		for _, m := range k.models[name] {
+			k.begunAnew[m.Name] = true
+		}
 		k.logger.Error("the saved state is of no use, the windows begin anew", "group", name, "err", cause)
 	}
 	return k.store.Reset(name)
@@ -167,7 +174,7 @@ func (k *keeper) restore(g *pipeline.Group, config string, l *state.Loaded) ([]p
 			names = append(names, name)
 		}
 		slices.Sort(names)
-		k.logger.Warn("the reference has other bins than before: the drift of these features begins anew", "group", l.Group, "features", names)
+		k.logger.Warn("these features have another type, or their reference other bins, than before: they, or their drift, begin anew", "group", l.Group, "features", names)
 		k.status.Resets[resetReference] += uint64(len(lost))
 	}
 	if l.Config != config {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -128,7 +129,11 @@ func TestGoldenState(t *testing.T) {
 			k := newKept(t, copied, keptConfig(""))
 			k.feed(0, 450, 600)
 			k.feed(1, 430, 600)
-			if got, want := k.says(), fresh.says(); !strings.HasSuffix(want, got) || k.out.Len() == 0 || k.out.Len() == fresh.out.Len() {
+			got, want := k.says(), fresh.says()
+			if dir != current { // the first format had no held states
+				got, want = heldStates.ReplaceAllString(got, ""), heldStates.ReplaceAllString(want, "")
+			}
+			if !strings.HasSuffix(want, got) || k.out.Len() == 0 || k.out.Len() == fresh.out.Len() {
 				t.Errorf("it goes on with\n%s\nwant\n%s", got, want)
 			}
 			if err := k.keeper.close(); err != nil {
@@ -137,6 +142,9 @@ func TestGoldenState(t *testing.T) {
 		})
 	}
 }
+
+// heldStates are what depends on looks in the past.
+var heldStates = regexp.MustCompile(`"(state|since)":"[^"]*"`)
 
 // feedAll gives all events, and saves twice.
 func (k *kept) feedAll() {
@@ -216,6 +224,7 @@ func TestConfigChanges(t *testing.T) {
 				t.Error("there are windows of panes of another length")
 			}
 		}},
+		{"another type", "country: categorical", "country: numeric", map[string]uint64{resetReference: 1}, nil},
 		{"another reference", "a.profile.json", "other.profile.json", map[string]uint64{resetReference: 2}, nil},
 		{"a longer window", "windows: [1m, 5m]", "windows: [1m, 5m, 6h]", nil, func(t *testing.T, results []*monitor.Result) {
 			for _, r := range results {

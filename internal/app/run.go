@@ -179,15 +179,18 @@ func (r *runner) resume(saved *state.Loaded) error {
 	if r.keeper == nil {
 		return r.results.resume(0)
 	}
-	if r.keeper.forgotten() || saved == nil { // what is read again gives the same results again
+	if saved == nil {
 		return r.resultsAnew("as windows do")
 	}
 	name, length, waiting, err := readResults(saved.State)
-	if err == nil {
-		err = r.sink.RestoreResults(waiting)
+	if err == nil { // what is read again gives the same results again
+		err = r.sink.RestoreResults(waiting, func(model string) bool { return !r.keeper.begunAnew[model] })
 	}
 	if err != nil {
 		return err
+	}
+	if r.keeper.forgotten() {
+		return r.resultsAnew("as windows do")
 	}
 	if name != r.results.name() {
 		return r.resultsAnew("the state is that of the results in " + name)

@@ -40,7 +40,7 @@ type runner struct {
 	restored   map[string]int // by topic: how many partitions were saved
 	ready      bool
 
-	resultsFailed bool // and it was said; guarded by mu
+	resultsStatus monitor.ResultsStatus // guarded by mu
 }
 
 // topic is a topic that is read, and what it holds.
@@ -196,10 +196,18 @@ func (r *runner) delivered(err error) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err != nil && !r.resultsFailed {
-		r.logger.Error("results cannot be written, reading goes on; retrying", "err", err)
+	s := &r.resultsStatus
+	switch {
+	case err == nil && s.Error != "":
+		r.logger.Info("results are written again")
+		s.Error = ""
+	case err != nil:
+		if s.Error == "" {
+			r.logger.Error("results cannot be written, reading goes on; retrying", "err", err)
+		}
+		s.Failures++
+		s.Error = err.Error()
 	}
-	r.resultsFailed = err != nil
 	return nil
 }
 
@@ -294,6 +302,14 @@ func (r *runner) publish(now time.Time) {
 	s.NotReady = r.notReady()
 	if s.State != nil && s.State.Error != "" && s.NotReady == "" {
 		s.NotReady = "the state is not saved: " + s.State.Error
+	}
+	if r.results != nil {
+		r.mu.Lock()
+		results := r.resultsStatus
+		r.mu.Unlock()
+		if s.Final = &results; results.Error != "" && s.NotReady == "" {
+			s.NotReady = "results are not written: " + results.Error
+		}
 	}
 	r.board.Publish(s)
 	if r.published != nil {

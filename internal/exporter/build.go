@@ -131,6 +131,9 @@ func (e *Exporter) own(s *monitor.Snapshot) (out []sample) {
 			add("reference_info", 1, model, label(r.Version), r.Fingerprint)
 		}
 	}
+	if s.Final != nil {
+		add("results_write_failures_total", float64(s.Final.Failures))
+	}
 	out = append(out, e.partitions(s.Partitions)...)
 	return append(out, e.state(s.State)...)
 }

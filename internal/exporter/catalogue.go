@@ -86,6 +86,7 @@ var metrics = []metric{
 	{name: "state_save_held_seconds", help: "Time for which the last save of the state held reading up."},
 	{name: "state_save_bytes", help: "Bytes that the last save of the state wrote."},
 	{name: "state_saves_total", help: "Saves of the state.", kind: counter},
+	{name: "results_write_failures_total", help: "Failures to write final results; what could not be written is tried again.", kind: counter},
 	{name: "state_save_failures_total", help: "Saves of the state that failed.", kind: counter},
 	{name: "state_resets_total", help: "Parts of the state that had to begin anew, by reason.", kind: counter, labels: []string{"reason"}},
 	{name: "build_info", help: "What the program was built from; the value is 1.", labels: []string{"version", "revision", "goversion"}},

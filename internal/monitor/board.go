@@ -25,6 +25,8 @@ type Snapshot struct {
 	Memory   MemoryStatus
 	// State is nil if no state is kept.
 	State *StateStatus
+	// Final is nil if no final results are written.
+	Final *ResultsStatus
 	// Exporting is false while another member of the group exports the models'
 	// figures, or while this member's membership is in doubt.
 	Exporting bool
@@ -115,6 +117,13 @@ type StateStatus struct {
 	// Resets are the parts that had to begin anew since the process began, by reason.
 	Resets map[string]uint64
 	// Error is why the last save failed, empty if it did not.
+	Error string
+}
+
+// ResultsStatus is what is known of final results that are written to a file.
+type ResultsStatus struct {
+	Failures uint64 // of writing
+	// Error is why the last one failed, empty if it did not.
 	Error string
 }
 

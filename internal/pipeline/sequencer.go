@@ -99,8 +99,8 @@ func (s *Sequencer) appendBinary(b []byte) []byte {
 	return b
 }
 
-// restore reads what appendBinary wrote.
-func (s *Sequencer) restore(b []byte) error {
+// restore reads what appendBinary wrote, of the models that keep says.
+func (s *Sequencer) restore(b []byte, keep func(model string) bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := sketch.NewDecoder(b)
@@ -108,7 +108,9 @@ func (s *Sequencer) restore(b []byte) error {
 	for range d.Length(6) {
 		r := &monitor.Result{End: time.Unix(0, d.Varint()).UTC(), Length: d.Varint()}
 		r.Model, r.Version, r.Segment = d.Text(), d.Text(), d.Text()
-		s.waiting = append(s.waiting, waitingResult{r, []byte(d.Text())})
+		if line := []byte(d.Text()); keep(r.Model) {
+			s.waiting = append(s.waiting, waitingResult{r, line})
+		}
 	}
 	_, err := d.End("results")
 	return err

@@ -451,12 +451,12 @@ func (p *PartState) read(d *sketch.Decoder) {
 }
 
 // RestoreResults makes a sequencer that has taken nothing have the results that waited in a
-// cut.
-func (s *Sequencer) RestoreResults(results []byte) error {
+// cut, of the models that keep says.
+func (s *Sequencer) RestoreResults(results []byte, keep func(model string) bool) error {
 	if len(results) == 0 {
 		return nil
 	}
-	return s.restore(results)
+	return s.restore(results, keep)
 }
 
 // Restore makes the group what it was at a snapshot: state is its binary form, and entries

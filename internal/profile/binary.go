@@ -36,7 +36,7 @@ func (s *Set) AppendBinary(b []byte) []byte {
 // ReadBinary replaces the content of the set by the binary form at the beginning of b and
 // returns what follows. A feature that the layout does not have, or has with another
 // type, is left out. What was counted in the bins of another reference is forgotten,
-// and nothing else of that feature; lost is then called with its name.
+// and nothing else of that feature. Lost is called with the name of a feature of another type or in other bins.
 func (s *Set) ReadBinary(b []byte, lost func(feature string)) ([]byte, error) {
 	d := sketch.NewDecoder(b)
 	d.Begin(setVersion)
@@ -46,6 +46,9 @@ func (s *Set) ReadBinary(b []byte, lost func(feature string)) ([]byte, error) {
 		name, kind, block := d.Text(), event.Type(d.Byte()), d.Block()
 		f := s.layout.find(name, kind)
 		if f == nil || d.Err() != nil {
+			if d.Err() == nil && (s.layout.find(name, event.Numeric) != nil || s.layout.find(name, event.Categorical) != nil) {
+				lost(name) // of another type
+			}
 			continue
 		}
 		if read[f] {

@@ -85,7 +85,8 @@ func (s *Store) Save(snapshots []Snapshot, now time.Time) error {
 				saved[snapshots[i].Group] = next
 			}
 			Step("written")
-			return tx.Bucket(metaBucket).Put(buildKey, []byte(s.build))
+			meta := tx.Bucket(metaBucket) // what an older version wrote is now ours
+			return errors.Join(meta.Put(formatKey, binary.BigEndian.AppendUint32(nil, Format)), meta.Put(buildKey, []byte(s.build)))
 		})
 	})
 	Step("committed")

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -77,7 +78,7 @@ func (r *Report) read(tx *bbolt.Tx) error {
 	if meta == nil || groups == nil {
 		return errors.New("it has no format")
 	}
-	r.Format, r.Build = Format, string(meta.Get(buildKey))
+	r.Format, r.Build = binary.BigEndian.Uint32(meta.Get(formatKey)), string(meta.Get(buildKey)) // checkFormat has seen it
 	return groups.ForEachBucket(func(name []byte) error {
 		g, err := readReport(groups.Bucket(name))
 		g.Name = string(name)

@@ -26,8 +26,9 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// Format is the version of the file's form.
-const Format = 1
+// Format is the version of the file's form, and of what is in it: a program that would not understand all of it
+// refuses the file. Version 2 has held states.
+const Format = 2
 
 // file is the name of the store in its folder.
 const file = "streammon.state"
