@@ -6,8 +6,8 @@ import "math"
 // warning: with fewer nobody knows how far quiet windows lie from it.
 const MinDisjoint = 20
 
-// minWindow is the size of the smallest window that tells something of how windows vary.
-const minWindow = 30
+// MinWindow is the size of the smallest window that tells something of how windows vary.
+const MinWindow = 30
 
 // Calibration says how a feature varies between windows of one length while nothing changes, as the windows of the
 // reference show. Textbook p-values take values for independent; those of real services follow the hour and
@@ -34,10 +34,29 @@ type Calibration struct {
 	// Degrees of freedom of Wasserstein's square at most, by its variation from window to window: tails so heavy that the
 	// area under them has no variance are seen by nothing else. 0 if it did not vary.
 	Degrees float64
+	// Borrowed: it is used for longer windows, of which there are too few.
+	Borrowed bool
 }
 
 // Sufficient reports whether there were enough windows.
-func (c *Calibration) Sufficient() bool { return c.Disjoint >= MinDisjoint }
+func (c *Calibration) Sufficient() bool { return c.Disjoint >= MinDisjoint && !c.Borrowed }
+
+// What is to be said of a verdict with a calibration that does not suffice.
+const (
+	Independent  = "independent"  // there is none: values are taken for independent
+	Insufficient = "insufficient" // there were too few windows: at most a warning
+)
+
+// Caveat returns what is to be said of verdicts with it, nothing if it suffices.
+func (c *Calibration) Caveat() string {
+	switch {
+	case c == nil:
+		return Independent
+	case !c.Sufficient():
+		return Insufficient
+	}
+	return ""
+}
 
 // spread says how much more a statistic varies than with independent values.
 type spread struct {
@@ -105,7 +124,7 @@ func NewCalibrator(ref Sample, size float64) *Calibrator {
 // Add takes a window. Those with fewer than 30 values say nothing and are left out.
 func (k *Calibrator) Add(window Sample) {
 	c := newComparison(k.ref, window)
-	if c.n < minWindow || !c.overBins() {
+	if c.n < MinWindow || !c.overBins() {
 		return
 	}
 	k.windows++

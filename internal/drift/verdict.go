@@ -123,7 +123,7 @@ type Assessment struct {
 	shown []measurement
 	// What decides: the statistic that was asked for, and whether there are values at all.
 	decider, missing judged
-	weak             bool // the calibration does not suffice
+	caveat           string // of the calibration
 }
 
 // judged is a measurement that decides.
@@ -156,7 +156,7 @@ func Assess(ref, cur Sample, opt Options) *Assessment {
 	if c.overBins() {
 		tested = c.pooled(c.n)
 	}
-	a := &Assessment{weak: ref.Calibration != nil && !ref.Calibration.Sufficient()}
+	a := &Assessment{caveat: ref.Calibration.Caveat()}
 	a.decider.value, a.decider.pvalue, a.missing.value, a.missing.pvalue = math.NaN(), math.NaN(), math.NaN(), math.NaN()
 	decider := decider(opt.DecideBy, ref.numeric())
 	valid := total(cur.Bins)
@@ -186,6 +186,9 @@ func Assess(ref, cur Sample, opt Options) *Assessment {
 	}
 	return a
 }
+
+// Caveat returns that of the calibration.
+func (a *Assessment) Caveat() string { return a.caveat }
 
 // PValue returns that of the verdict: at a level of at least this something is significant. It is NaN if nothing is
 // defined, or there are too few values to judge.
@@ -224,7 +227,8 @@ func (a *Assessment) Judge(dst []Outcome, alpha float64) (outcomes []Outcome, st
 		}
 		dst = append(dst, o)
 	}
-	return dst, worse(a.decider.state(decider, a.weak), a.missing.state(missing, a.weak))
+	weak := a.caveat == Insufficient
+	return dst, worse(a.decider.state(decider, weak), a.missing.state(missing, weak))
 }
 
 func worse(a, b string) string {

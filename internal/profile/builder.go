@@ -28,8 +28,13 @@ const (
 )
 
 // Builder makes a Reference from events. It keeps each numeric value (8 bytes)
-// and each distinct category until Build.
+// and each distinct category until Build; to calibrate it keeps the times of the rows and the
+// hash of each categorical value, too (8 bytes each).
 type Builder struct {
+	// Progress, if set, is told at Build that so many of all features are calibrated.
+	Progress func(done, all int)
+
+	timeline *timeline
 	schema   event.Schema
 	rows     uint64
 	columns  [][]float64
@@ -60,6 +65,20 @@ func NewBuilder(s event.Schema) *Builder {
 	return b
 }
 
+// Calibrate makes Build tell how the features vary between windows of these lengths, in nanoseconds, if rows have
+// times. It is called before the first row.
+func (b *Builder) Calibrate(lengths []int64) {
+	b.timeline = newTimeline(lengths, len(b.schema.Features))
+}
+
+// Untimed returns how many rows have no time, and so are in no window: 0 unless Calibrate was called.
+func (b *Builder) Untimed() uint64 {
+	if b.timeline == nil {
+		return 0
+	}
+	return b.timeline.untimed
+}
+
 // Observe counts one event. Predictions that failed are no data of the model and
 // are left out, as in windows.
 func (b *Builder) Observe(ev *event.Event) {
@@ -73,6 +92,9 @@ func (b *Builder) Observe(ev *event.Event) {
 		}
 		b.last = max(b.last, ev.Time)
 	}
+	if b.timeline != nil {
+		b.timeline.row(ev.Time)
+	}
 	for i := range b.schema.Features {
 		b.value(i, &ev.Features[i])
 	}
@@ -84,6 +106,9 @@ func (b *Builder) Observe(ev *event.Event) {
 }
 
 func (b *Builder) value(i int, v *event.Value) {
+	if b.timeline != nil {
+		b.timeline.value(i, v, b.schema.Features[i].Type)
+	}
 	switch {
 	case v.State == event.Missing:
 		b.missing[i]++
@@ -112,10 +137,13 @@ func (b *Builder) Build(p Provenance) (*Reference, error) {
 	}
 	r := &Reference{Rows: b.rows, Provenance: p}
 	w := sketch.NewWorkspace()
+	if b.timeline != nil {
+		b.timeline.cut()
+	}
 	for i, f := range b.schema.Features {
 		feature := Feature{Feature: f, Missing: b.missing[i], Invalid: b.invalid[i]}
 		if f.Type == event.Numeric {
-			buildNumeric(&feature, b.columns[i], w)
+			buildNumeric(&feature, b.sortable(i), w)
 		} else {
 			buildCategorical(&feature, b.counts[i])
 		}
@@ -126,6 +154,7 @@ func (b *Builder) Build(p Provenance) (*Reference, error) {
 			return nil, fmt.Errorf("build profile: feature %q has no valid value in %d rows (%d missing, %d invalid)", f.Name, b.rows, b.missing[i], b.invalid[i])
 		}
 		feature.complete()
+		b.calibrate(i, &feature)
 		r.Features = append(r.Features, feature)
 	}
 	for i, name := range b.schema.Segments {
@@ -141,6 +170,28 @@ func (b *Builder) Build(p Provenance) (*Reference, error) {
 	}
 	_, err := r.Encode()
 	return r, err
+}
+
+// sortable returns the values of a numeric feature, which may be sorted.
+func (b *Builder) sortable(i int) []float64 {
+	if b.timeline == nil {
+		return b.columns[i]
+	}
+	return slices.Clone(b.columns[i]) // their order is wanted again
+}
+
+func (b *Builder) calibrate(i int, f *Feature) {
+	if b.timeline == nil {
+		return
+	}
+	if f.Type == event.Numeric {
+		f.Calibrations = b.timeline.calibrations(f, b.timeline.numeric(i, f, b.columns[i]))
+	} else {
+		f.Calibrations = b.timeline.calibrations(f, b.timeline.categorical(i, f))
+	}
+	if b.Progress != nil {
+		b.Progress(i+1, len(b.schema.Features))
+	}
 }
 
 func formatTime(t int64) string { return time.Unix(0, t).UTC().Format(time.RFC3339Nano) }

@@ -12,6 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/streammon/streammon/internal/drift"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/sketch"
 )
@@ -397,10 +398,24 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"format":"streammon profile","version":1,"features":[{"name":"x","type":"numeric","distinct":"AQA=","numeric":{"edges":[1,1]}}]}`))
 	f.Add([]byte(`{"format":"streammon profile","version":2}`))
 	f.Add([]byte(`[]`))
+	f.Add(goldenFile(f, 1))
+	f.Add(goldenFile(f, 2))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		// What the fingerprint would stop is to be survived, too.
+		var file referenceFile
+		if json.Unmarshal(data, &file) == nil {
+			data = file.sealed(t)
+		}
 		r, err := Decode(data)
 		if err != nil {
 			return
+		}
+		for i := range r.Features {
+			f := &r.Features[i]
+			for _, length := range []int64{0, minute, hour, math.MaxInt64} {
+				own := f.Sample(length)
+				drift.Evaluate(own, own, drift.Options{})
+			}
 		}
 		s := NewSet(testLayout(r, true))
 		w := NewWorkspace()

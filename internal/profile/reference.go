@@ -8,12 +8,13 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/streammon/streammon/internal/drift"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/sketch"
 )
 
-// FormatVersion is the newest version of the profile file that is written and read.
-const FormatVersion = 1
+// FormatVersion is the version of the profile file that is written. Version 1, which has no calibrations, is read, too.
+const FormatVersion = 2
 
 // Provenance says where a reference comes from; it is no part of its fingerprint.
 type Provenance struct {
@@ -42,6 +43,8 @@ type Feature struct {
 	event.Feature
 	Count, Missing, Invalid uint64
 	Distinct                sketch.Distinct
+	// Calibrations tell how it varies between windows of a length, the shortest first; none if rows had no times.
+	Calibrations []drift.Calibration
 
 	// Of a numeric feature: moments, range, the bins with the reference's counts,
 	// which of their edges are deciles', and the distances from the median.
@@ -130,6 +133,8 @@ type featureFile struct {
 	Distinct    []byte           `json:"distinct"`
 	Numeric     *numericFile     `json:"numeric,omitempty"`
 	Categorical *categoricalFile `json:"categorical,omitempty"`
+
+	Calibrations []calibrationFile `json:"calibrations,omitempty"`
 }
 
 type numericFile struct {
@@ -190,7 +195,7 @@ func (r *Reference) file() referenceFile {
 func (f *Feature) file() featureFile {
 	out := featureFile{
 		Name: f.Name, Type: f.Type.String(), Count: f.Count, Missing: f.Missing, Invalid: f.Invalid,
-		Distinct: f.Distinct.AppendBinary(nil),
+		Distinct: f.Distinct.AppendBinary(nil), Calibrations: f.calibrationFiles(),
 	}
 	if f.Type == event.Categorical {
 		out.Categorical = &categoricalFile{Categories: f.Categories, Counts: f.CategoryCounts, Other: f.OtherCategories}
@@ -214,8 +219,8 @@ func Decode(data []byte) (*Reference, error) {
 	switch {
 	case f.Format != formatName:
 		return nil, fmt.Errorf("read profile: not a profile: its format is %q, not %q", f.Format, formatName)
-	case f.Version != FormatVersion:
-		return nil, fmt.Errorf("read profile: format version %d, this program reads version %d", f.Version, FormatVersion)
+	case f.Version < 1 || f.Version > FormatVersion:
+		return nil, fmt.Errorf("read profile: format version %d, this program reads versions 1 to %d", f.Version, FormatVersion)
 	}
 	r := &Reference{Rows: f.Rows, Segments: f.Segments, Provenance: f.Provenance, Fingerprint: f.Fingerprint}
 	seen := map[string]bool{}
@@ -253,6 +258,9 @@ func (f *featureFile) feature() (Feature, error) {
 		err = f.Categorical.read(&out)
 	default:
 		err = fmt.Errorf("type %q without its content", f.Type)
+	}
+	if err == nil {
+		out.Calibrations, err = readCalibrations(f.Calibrations)
 	}
 	if err == nil {
 		out.complete()
