@@ -14,7 +14,8 @@ func newCheck() *cobra.Command {
 		Use:   "check FILE",
 		Short: "Check a config and the references it names, without a network",
 		Long: `check reads a config as run would and prints every violation at once, each with its
-line and path. It exits with 0 if the config would start, with 1 if not. Warnings
+line and path. Of each model's reference it prints k, how many windows of each length lie side by side in
+it: with fewer than 20 a verdict is at most a warning. It exits with 0 if the config would start, with 1 if not. Warnings
 do not fail it.`,
 		Example: `  streammon check streammon.yaml
   streammon check deploy/streammon.yaml && kubectl rollout restart deploy/streammon`,
@@ -36,6 +37,16 @@ do not fail it.`,
 			for i := range c.Models {
 				m := &c.Models[i]
 				fmt.Fprintf(out, "  model %s: %d features, %d segments, topic %s\n", printable(m.Name), len(m.AllFeatures()), len(m.Segments), m.Topics.Predictions)
+				references, err := app.ModelCalibrations(c, m)
+				if err != nil {
+					return err
+				}
+				for _, r := range references {
+					if r.Version != "" {
+						fmt.Fprintf(out, "    version %s:\n", printable(r.Version))
+					}
+					printCalibrations(out, "    ", r.Windows)
+				}
 			}
 			memory, err := app.MemoryOf(c, 0, false)
 			if err != nil {

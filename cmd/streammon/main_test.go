@@ -2,10 +2,12 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -47,7 +49,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "produce": func(ts *testscript.TestScript, _ bool, args []string) { produce(t, ts, args) },
-			"await": await, "terminate": terminate,
+			"await": await, "terminate": terminate, "rows": rows,
 		},
 	})
 }
@@ -84,6 +86,21 @@ func produce(t *testing.T, ts *testscript.TestScript, args []string) {
 		records = append(records, &kgo.Record{Topic: args[0], Partition: int32(i % partitions), Value: value, Timestamp: at})
 	}
 	testkafka.Produce(t, b.Client(t), records...)
+}
+
+// rows FILE TIME N [moved] writes a CSV file of N rows, one a second from the time on.
+func rows(ts *testscript.TestScript, _ bool, args []string) {
+	at, err := time.Parse(time.RFC3339, args[1])
+	ts.Check(err)
+	n, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	rng := rand.New(rand.NewPCG(1, uint64(len(args))))
+	mean := float64(10 * (len(args) - 2))
+	text := []byte("when,amount,merchant\n")
+	for i := range n {
+		text = fmt.Appendf(text, "%s,%.3f,m%d\n", at.Add(time.Duration(i)*time.Second).Format(time.RFC3339), mean+4*rng.NormFloat64(), rng.IntN(5))
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), text, 0o600))
 }
 
 // await URL REGEXP asks a URL until the answer matches.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	"github.com/streammon/streammon/internal/app"
 	"github.com/streammon/streammon/internal/config"
 	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/profile"
 )
 
 func newProfile() *cobra.Command {
@@ -38,7 +40,7 @@ data that a model was trained or validated on, without its rows.`,
 
 func newProfileBuild() *cobra.Command {
 	var o app.ProfileOptions
-	var configFile, output, from, to string
+	var configFile, output, from, to, windows string
 	var features []string
 	cmd := &cobra.Command{
 		Use:   "build",
@@ -49,10 +51,17 @@ profile. With a config the features are those of its model; without one they are
 from the first file, the table is printed, and --feature overrides it.
 
 Of CSV and Parquet, a feature's column is the one named as its path, or as the feature.
-Rows need no id, time or model.`,
+Rows need no id, time or model.
+
+With times, the profile also tells how much windows of the reference itself vary, by which
+verdicts are calibrated: windows of the config's lengths, at the times of its mapping; without a
+config --time names the column or path, and --windows the lengths. build prints k, how many windows of
+each length lie side by side; with fewer than 20 a verdict is at most a warning. Rows without a
+readable time are part of the reference, but of no window, and are counted.`,
 		Example: `  streammon profile build --config.file=streammon.yaml --input=train.csv --output=fraud.profile.json
   streammon profile build --config.file=streammon.yaml --from-kafka --from=2026-11-01T00:00:00Z --to=2026-11-08T00:00:00Z --output=fraud.profile.json
-  streammon profile build --input=train.parquet --feature=zip:categorical --feature=row:skip --output=fraud.profile.json`,
+  streammon profile build --input=train.parquet --feature=zip:categorical --feature=row:skip --output=fraud.profile.json
+  streammon profile build --input=train.csv --time=created_at --windows=1h,24h --output=fraud.profile.json`,
 		Args: exactArgs(0, "no arguments, only flags"),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if err := checkBuildFlags(cmd, o, configFile); err != nil {
@@ -62,6 +71,9 @@ Rows need no id, time or model.`,
 				return err
 			}
 			if o.Overrides, err = parseOverrides(features); err != nil {
+				return err
+			}
+			if o.Windows, err = parseWindows(windows); err != nil {
 				return err
 			}
 			if o.From, err = parseTime("from", from); err != nil {
@@ -89,6 +101,8 @@ Rows need no id, time or model.`,
 	f.StringVar(&from, "from", "", "with --from-kafka: the first record `TIME`, RFC 3339 (default: the beginning)")
 	f.StringVar(&to, "to", "", "with --from-kafka: the record `TIME` to stop before (default: the end)")
 	f.StringArrayVar(&features, "feature", nil, "`NAME:TYPE`, numeric, categorical or skip, against the inference; may be repeated")
+	f.StringVar(&o.Time, "time", "", "without --config.file: `COLUMN` or path of the rows' times")
+	f.StringVar(&windows, "windows", defaultWindows, "with --time: `LENGTHS` of the windows that will be monitored")
 	return cmd
 }
 
@@ -102,6 +116,10 @@ func checkBuildFlags(cmd *cobra.Command, o app.ProfileOptions, configFile string
 		return usagef("--model needs --config.file")
 	case configFile != "" && cmd.Flags().Changed("feature"):
 		return usagef("--feature is for building without --config.file, which names the features")
+	case configFile != "" && (cmd.Flags().Changed("time") || cmd.Flags().Changed("windows")):
+		return usagef("--time and --windows are for building without --config.file, which has both (mapping.time, windows)")
+	case o.Time == "" && cmd.Flags().Changed("windows"):
+		return usagef("--windows needs --time")
 	case !o.FromKafka && (cmd.Flags().Changed("from") || cmd.Flags().Changed("to")):
 		return usagef("--from and --to need --from-kafka")
 	case configFile == "" && o.Inputs[0] == "-":
@@ -135,7 +153,7 @@ func parseTime(flag, s string) (time.Time, error) {
 
 func buildProfile(cmd *cobra.Command, c *config.Config, o app.ProfileOptions, output string) error {
 	bar := newBar(cmd.ErrOrStderr(), "profile")
-	o.Progress, o.Builder = bar.bytes, release
+	o.Progress, o.Builder, o.Calibrated = bar.bytes, release, bar.features
 	report := cmd.ErrOrStderr()
 	o.Inferred = func(features []app.Inferred) { printInferred(report, features) }
 	r, s, err := app.BuildProfile(cmd.Context(), c, o)
@@ -166,6 +184,10 @@ func buildProfile(cmd *cobra.Command, c *config.Config, o app.ProfileOptions, ou
 		}
 	}
 	fmt.Fprintf(report, "%d rows, %d rejected, %d features, fingerprint %s\n", s.Rows, rejected, len(r.Features), r.Fingerprint)
+	if s.Untimed > 0 && s.Untimed < s.Rows {
+		fmt.Fprintf(report, "%d rows have no time that can be read: they are part of the reference, but of no window\n", s.Untimed)
+	}
+	printCalibrations(report, "", app.Calibrations(r, nil, nil))
 	return nil
 }
 
@@ -183,9 +205,14 @@ func printInferred(w io.Writer, features []app.Inferred) {
 }
 
 func newProfileShow() *cobra.Command {
-	return &cobra.Command{
+	var verbose bool
+	cmd := &cobra.Command{
 		Use:   "show FILE",
 		Short: "Print a reference",
+		Long: `show prints what is known of each feature, and k, how many windows of each length lie side by side in
+the reference. With -v it prints how each feature varies between them: how many were looked at, their
+number of values (the harmonic mean), the correlation of values of one window, and by how many times a statistic
+is larger than that of independent values (the design effect).`,
 		Example: `  streammon profile show fraud.profile.json
   streammon profile show fraud.profile.json | grep numeric`,
 		Args: exactArgs(1, "one profile"),
@@ -219,18 +246,31 @@ func newProfileShow() *cobra.Command {
 			for _, name := range slices.Sorted(maps.Keys(r.Segments)) {
 				fmt.Fprintf(out, "segment %s: %s\n", printable(name), printableList(r.Segments[name]))
 			}
+			printCalibrations(out, "", app.Calibrations(r, nil, nil))
+			if verbose {
+				return printFeatureCalibrations(out, r)
+			}
 			return nil
 		},
 	}
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "how each feature varies between windows")
+	return cmd
 }
 
 func newProfileDiff() *cobra.Command {
-	return &cobra.Command{
+	var window string
+	cmd := &cobra.Command{
 		Use:   "diff REFERENCE CURRENT",
-		Short: "Print all statistics between two references",
+		Short: "Print all statistics and verdicts between two references",
 		Long: `diff compares the features of two profiles as windows are compared with a reference,
 in the bins of the first. The second profile's values are placed into these bins by its
-own bins and exponential histogram, which is exact for categories and for equal bins.`,
+own bins and exponential histogram, which is exact for categories and for equal bins.
+
+The verdicts are those on a window of the length --window (by default the longest of which the first
+profile has 20) that has all values of the second profile. What varies between short windows varies less
+between long ones: of a second profile that spans more than such a window, the verdict errs on the quiet side.
+CALIBRATION is empty, or says why not to trust the verdict: independent (the first profile has no times, so values
+are taken for independent), or insufficient (it has fewer than 20 windows, so that the state is at most a warning).`,
 		Example: `  streammon profile diff march.profile.json april.profile.json
   streammon profile diff old.profile.json new.profile.json | sort -k3 -n`,
 		Args: exactArgs(2, "two profiles"),
@@ -243,20 +283,44 @@ own bins and exponential histogram, which is exact for categories and for equal 
 			if err != nil {
 				return err
 			}
-			rows := app.DiffProfiles(a, b)
+			length, err := diffWindow(cmd, a, window)
+			if err != nil {
+				return err
+			}
+			rows := app.DiffProfiles(a, b, length)
 			t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-			fmt.Fprintln(t, "FEATURE\tSTATISTIC\tVALUE\tP-VALUE\tTHRESHOLD\tSTATE")
+			fmt.Fprintln(t, "FEATURE\tSTATISTIC\tVALUE\tP-VALUE\tTHRESHOLD\tSTATE\tCALIBRATION")
 			for _, r := range rows {
 				if r.Note != "" {
 					fmt.Fprintf(t, "%s\t%s\n", printable(r.Feature), printable(r.Note))
 				}
 				for _, d := range r.Drift {
-					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", printable(r.Feature), d.Statistic, figure(float64(d.Value)), figure(float64(d.PValue)), figure(float64(d.Threshold)), r.State)
+					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(r.Feature), d.Statistic, figure(float64(d.Value)), figure(float64(d.PValue)), figure(float64(d.Threshold)), r.State, r.Calibration)
 				}
 			}
 			return t.Flush()
 		},
 	}
+	cmd.Flags().StringVar(&window, "window", "", "`LENGTH` of the window that the second profile is taken for")
+	return cmd
+}
+
+// diffWindow returns the window that the second profile is taken for, and tells it.
+func diffWindow(cmd *cobra.Command, a *profile.Reference, flag string) (time.Duration, error) {
+	length := app.DiffWindow(a)
+	if flag != "" {
+		d, ok := config.ParseDuration(flag)
+		switch {
+		case !ok || d <= 0:
+			return 0, usagef("--window %q is not a duration such as 24h", flag)
+		case length == 0:
+			return 0, errors.New("--window: the first profile does not tell how windows vary (build it with times)")
+		}
+		length = d
+	}
+	windows := []config.Window{{Name: app.LengthName(length), Length: length}}
+	printCalibrations(cmd.ErrOrStderr(), "", app.Calibrations(a, windows, nil))
+	return length, nil
 }
 
 // figure formats a number; an undefined one is a dash.

@@ -44,6 +44,13 @@ func (b *bar) bytes(done, total int64) {
 	fmt.Fprintf(b.w, "\r\x1b[K%s [%s%s] %3.0f %%, %.1f MB/s, %s left", b.what, strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), 100*share, rate, left)
 }
 
+// features shows that so many features are calibrated.
+func (b *bar) features(done, all int) {
+	if b.on {
+		fmt.Fprintf(b.w, "\r\x1b[K%s: %d of %d features calibrated", b.what, done, all)
+	}
+}
+
 // done removes the bar.
 func (b *bar) done() {
 	if b.on {

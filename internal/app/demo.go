@@ -34,7 +34,8 @@ type DemoOptions struct {
 
 const (
 	demoHistory  = 2 * time.Hour
-	trainingRows = 30_000
+	trainingRows = 90_000
+	trainingStep = 80 * time.Millisecond // two hours: 24 windows of 5m
 )
 
 // Demo runs a synthetic service, an embedded broker and the monitor in one process
@@ -134,7 +135,7 @@ func writeTraining(name string, seed uint64) error {
 	for range trainingRows {
 		line, _ = s.Append(line[:0], t, demo.Effects{})
 		w.Write(append(line, '\n'))
-		t = t.Add(time.Second)
+		t = t.Add(trainingStep)
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("demo: %w", err)

@@ -1,6 +1,9 @@
 package app
 
 import (
+	"slices"
+	"time"
+
 	"github.com/streammon/streammon/internal/drift"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/monitor"
@@ -14,14 +17,31 @@ type ProfileDiff struct {
 	Note  string
 	Drift monitor.Drifts
 	State string
+	// Calibration is as in results.
+	Calibration string
 }
 
-// DiffProfiles compares the features of b with those of a, the reference: all
+// DiffWindow returns the window that a second profile is taken for unless another one is asked for: the longest that
+// any feature of the reference has enough of, else the longest; 0 if it tells of none.
+func DiffWindow(a *profile.Reference) time.Duration {
+	windows := Calibrations(a, nil, nil)
+	for _, w := range slices.Backward(windows) {
+		if w.Most >= drift.MinDisjoint {
+			return w.Length
+		}
+	}
+	if len(windows) == 0 {
+		return 0
+	}
+	return windows[len(windows)-1].Length
+}
+
+// DiffProfiles compares the features of b, as if it were a window of that length, with those of a, the reference: all
 // statistics, in a's bins.
-func DiffProfiles(a, b *profile.Reference) []ProfileDiff {
+func DiffProfiles(a, b *profile.Reference, window time.Duration) []ProfileDiff {
 	var out []ProfileDiff
 	for i := range a.Features {
-		out = append(out, diffFeature(&a.Features[i], b.Find(a.Features[i].Name)))
+		out = append(out, diffFeature(&a.Features[i], b.Find(a.Features[i].Name), window))
 	}
 	for i := range b.Features {
 		if name := b.Features[i].Name; a.Find(name) == nil {
@@ -31,7 +51,7 @@ func DiffProfiles(a, b *profile.Reference) []ProfileDiff {
 	return out
 }
 
-func diffFeature(ref, cur *profile.Feature) ProfileDiff {
+func diffFeature(ref, cur *profile.Feature, window time.Duration) ProfileDiff {
 	d := ProfileDiff{Feature: ref.Name}
 	switch {
 	case cur == nil:
@@ -49,8 +69,9 @@ func diffFeature(ref, cur *profile.Feature) ProfileDiff {
 	} else {
 		sample = drift.Sample{Bins: profile.RebinCategories(ref, cur), Absent: cur.Missing + cur.Invalid}
 	}
-	outcomes, state := drift.Evaluate(monitor.ReferenceSample(ref), sample, options)
-	d.State = state
+	reference := ref.Sample(int64(window))
+	outcomes, state := drift.Evaluate(reference, sample, options)
+	d.State, d.Calibration = state, reference.Calibration.Caveat()
 	for _, o := range outcomes {
 		d.Drift = append(d.Drift, monitor.Drift{Statistic: o.Statistic, Value: monitor.Figure(o.Value), Threshold: monitor.Figure(o.Threshold), PValue: monitor.Figure(o.PValue)})
 	}

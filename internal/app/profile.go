@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/streammon/streammon/internal/config"
@@ -30,9 +31,15 @@ type ProfileOptions struct {
 	// Overrides replace the inferred type of a feature, or with "skip" leave it out.
 	// For building without a config.
 	Overrides map[string]string
+	// Time is the column, or the path, of the rows' times, and Windows are the lengths to calibrate for. A config has both;
+	// without one and without Time values are taken for independent.
+	Time    string
+	Windows []time.Duration
 	// Builder is the version of the program.
 	Builder  string
 	Progress func(read, total int64)
+	// Calibrated, if set, is told how many of all features are calibrated.
+	Calibrated func(done, all int)
 	// Inferred, if set, is told the table of the inference, without a config.
 	Inferred func([]input.Inferred)
 }
@@ -43,6 +50,8 @@ type ProfileSummary struct {
 	// Labels and Failed requests are no data of a reference and were left out.
 	Labels, Failed uint64
 	Rejected       [event.Reasons]uint64
+	// Untimed rows are part of the reference, but of none of the windows that tell how it varies.
+	Untimed uint64
 }
 
 // BuildProfile builds a reference from files or a topic; c may be nil, and the
@@ -54,6 +63,10 @@ func BuildProfile(ctx context.Context, c *config.Config, o ProfileOptions) (*pro
 		return nil, s, err
 	}
 	b := profile.NewBuilder(options.Schema)
+	b.Progress = o.Calibrated
+	if lengths := o.lengths(c); len(lengths) > 0 {
+		b.Calibrate(lengths)
+	}
 	if o.FromKafka {
 		err = profileFromKafka(ctx, c, o, options, b, &s)
 	} else {
@@ -62,13 +75,38 @@ func BuildProfile(ctx context.Context, c *config.Config, o ProfileOptions) (*pro
 	if err != nil {
 		return nil, s, err
 	}
-	s.Rows = b.Rows()
+	s.Rows, s.Untimed = b.Rows(), b.Untimed()
+	if o.Time != "" && s.Rows > 0 && s.Untimed == s.Rows {
+		return nil, s, fmt.Errorf("build profile: no row has a time in %q: times are RFC 3339 with an offset, such as 2026-11-01T00:00:00Z, or Unix times", o.Time)
+	}
 	inputs := o.Inputs
 	if o.FromKafka {
 		inputs = []string{fmt.Sprintf("kafka topic from %s to %s", o.From.Format(time.RFC3339), o.To.Format(time.RFC3339))}
 	}
 	r, err := b.Build(profile.Provenance{Inputs: inputs, Builder: o.Builder})
 	return r, s, err
+}
+
+// lengths of the windows to calibrate for, in nanoseconds.
+func (o *ProfileOptions) lengths(c *config.Config) (lengths []int64) {
+	if c != nil {
+		for _, w := range c.Windows {
+			lengths = append(lengths, int64(w.Length))
+		}
+	} else if o.Time != "" {
+		for _, w := range o.Windows {
+			lengths = append(lengths, int64(w))
+		}
+	}
+	return lengths
+}
+
+// timePath returns the path of the column or path with the times.
+func (o *ProfileOptions) timePath() string {
+	if o.Time == "" || strings.HasPrefix(o.Time, "$") {
+		return o.Time
+	}
+	return decode.QuotePath(o.Time)
 }
 
 // profileDecoding is how to read the training data: one model's features, nothing
@@ -119,11 +157,14 @@ func inferDecoding(o ProfileOptions) (decode.Options, error) {
 	if err != nil {
 		return options, err
 	}
-	options.Mapping.ParseStrings = true
+	options.Mapping.ParseStrings, options.Mapping.Time = true, o.timePath()
 	if !nested {
 		options.Mapping.Features = "$"
 	}
 	for i := range inferred {
+		if f := &inferred[i]; !nested && decode.QuotePath(f.Name) == options.Mapping.Time {
+			f.Skip, f.Reason = true, "the time"
+		}
 		override(&inferred[i], o.Overrides)
 	}
 	for name := range o.Overrides {

@@ -83,7 +83,7 @@ var falseAlarmText = regexp.MustCompile(`^([0-9]{1,9}(?:\.[0-9]{1,9})?) +per +([
 func (v value) falseAlarms(to *FalseAlarms) {
 	if part := falseAlarmText.FindStringSubmatch(v.n.text); part != nil {
 		count, _ := strconv.ParseFloat(part[1], 64)
-		per, ok := parseDuration(part[2])
+		per, ok := ParseDuration(part[2])
 		if ok && count > 0 && per >= time.Hour {
 			*to = FalseAlarms{count, per}
 			return
@@ -94,7 +94,7 @@ func (v value) falseAlarms(to *FalseAlarms) {
 
 func (v value) against() {
 	length, trailing := strings.CutPrefix(v.n.text, "trailing ")
-	_, ok := parseDuration(length)
+	_, ok := ParseDuration(length)
 	switch {
 	case v.n.text == "reference":
 	case trailing && ok:

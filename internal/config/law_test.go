@@ -122,17 +122,17 @@ func TestMisspelt(t *testing.T) {
 func TestDuration(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := time.Duration(rapid.Int64Range(0, int64(1000*day/time.Millisecond)).Draw(t, "ms")) * time.Millisecond
-		if got, ok := parseDuration(formatDuration(d)); !ok || got != d {
-			t.Fatalf("%s is written %s and read %s, %v", d, formatDuration(d), got, ok)
+		if got, ok := ParseDuration(FormatDuration(d)); !ok || got != d {
+			t.Fatalf("%s is written %s and read %s, %v", d, FormatDuration(d), got, ok)
 		}
 	})
 	for text, want := range map[string]time.Duration{"1w": week, "1d12h": 36 * time.Hour, "90m": 90 * time.Minute, "1s500ms": 1500 * time.Millisecond, "0s": 0, "106751d": 106751 * day} {
-		if got, ok := parseDuration(text); !ok || got != want {
+		if got, ok := ParseDuration(text); !ok || got != want {
 			t.Errorf("%s is %s, %v", text, got, ok)
 		}
 	}
 	for _, text := range []string{"", "5", "m", "1m1h", "1h1h", "-1h", "1 h", "1.5h", "1H", "1y", "106752d", "106751d24h", "99999999999999999999s", "1h "} {
-		if got, ok := parseDuration(text); ok {
+		if got, ok := ParseDuration(text); ok {
 			t.Errorf("%q is %s", text, got)
 		}
 	}
@@ -257,8 +257,8 @@ func text(t *rapid.T, label string) string {
 func render(t *rapid.T, c *Config) string {
 	y := writer{t: t}
 	y.line(0, "kafka: {brokers: %s, group: %s, isolation: %s, start: %s}", y.list(c.Kafka.Brokers), y.text(c.Kafka.Group), c.Kafka.Isolation, startText(c.Kafka.Start))
-	y.line(0, "pane: %s", formatDuration(c.Pane))
-	y.line(0, "allowed_lateness: %s # how late", formatDuration(c.AllowedLateness))
+	y.line(0, "pane: %s", FormatDuration(c.Pane))
+	y.line(0, "allowed_lateness: %s # how late", FormatDuration(c.AllowedLateness))
 	y.line(0, "limits:")
 	y.line(2, "fields: %d", c.Limits.Fields)
 	y.line(0, "max_ids: %d", c.MaxIDs)
@@ -312,7 +312,7 @@ func (y *writer) model(m *Model) {
 	y.line(0, "- name: %s", y.text(m.Name))
 	y.line(2, "topics: {predictions: %s}", m.Topics.Predictions)
 	y.line(2, "task: %s", m.Task)
-	y.line(2, "labels: {timeout: %s}", formatDuration(m.Labels.Timeout))
+	y.line(2, "labels: {timeout: %s}", FormatDuration(m.Labels.Timeout))
 	y.line(2, "drift: {statistics: %s, decide_by: %s, min_samples: %d}", y.list(m.Drift.Statistics), m.Drift.DecideBy, m.Drift.MinSamples)
 	y.line(2, "mapping: {id: %s, time_unit: %s}", y.text(m.Mapping.ID), m.Mapping.TimeUnit)
 	if len(m.Features) > 0 {

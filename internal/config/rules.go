@@ -17,7 +17,7 @@ func (r *reader) check(c *Config) {
 	r.require("", "models", "a list of models")
 	r.checkLimits(c)
 	if time.Minute%c.Pane != 0 {
-		r.fail("pane", "%s does not divide a minute", formatDuration(c.Pane))
+		r.fail("pane", "%s does not divide a minute", FormatDuration(c.Pane))
 		c.Pane = defaults().Pane
 	}
 	r.checkWindows(c)
@@ -45,11 +45,11 @@ func (r *reader) checkWindows(c *Config) {
 		switch {
 		case r.given("windows") && w.Length == 0 && !isZero(w.Name): // reported
 		case w.Length < c.Pane:
-			r.fail(path, "%s is shorter than the pane, %s", formatDuration(w.Length), formatDuration(c.Pane))
+			r.fail(path, "%s is shorter than the pane, %s", FormatDuration(w.Length), FormatDuration(c.Pane))
 		case w.Length > maxWindow:
-			r.fail(path, "%s is longer than %s", formatDuration(w.Length), formatDuration(maxWindow))
+			r.fail(path, "%s is longer than %s", FormatDuration(w.Length), FormatDuration(maxWindow))
 		case w.Length%slide != 0:
-			r.fail(path, "%s is not a multiple of %s, by which a window of this length slides", formatDuration(w.Length), formatDuration(slide))
+			r.fail(path, "%s is not a multiple of %s, by which a window of this length slides", FormatDuration(w.Length), FormatDuration(slide))
 		case twice:
 			r.fail(path, "%s is as long as windows[%d]", quote(w.Name), j)
 		default:
@@ -60,7 +60,7 @@ func (r *reader) checkWindows(c *Config) {
 
 // isZero tells a window that is written as 0 from one that could not be read.
 func isZero(name string) bool {
-	d, ok := parseDuration(name)
+	d, ok := ParseDuration(name)
 	return ok && d == 0
 }
 

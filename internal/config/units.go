@@ -22,9 +22,9 @@ var units = []struct {
 
 var durationPart = regexp.MustCompile(`^([0-9]+)(ms|[wdhms])`)
 
-// parseDuration reads whole numbers with units, the longest unit first and each
+// ParseDuration reads whole numbers with units, the longest unit first and each
 // at most once, such as 1h30m.
-func parseDuration(s string) (time.Duration, bool) {
+func ParseDuration(s string) (time.Duration, bool) {
 	var sum time.Duration
 	next := 0
 	for rest := s; rest != "" || s == ""; {
@@ -46,8 +46,8 @@ func parseDuration(s string) (time.Duration, bool) {
 	return sum, true
 }
 
-// formatDuration writes a duration as parseDuration reads it, such as 1d12h.
-func formatDuration(d time.Duration) string {
+// FormatDuration writes a duration as ParseDuration reads it, such as 1d12h.
+func FormatDuration(d time.Duration) string {
 	if d == 0 {
 		return "0s"
 	}
@@ -65,7 +65,7 @@ func formatDuration(d time.Duration) string {
 func (v value) duration(to *time.Duration, low, high time.Duration) {
 	d, ok := v.anyDuration()
 	if ok && (d < low || d > high) {
-		v.fail("%s is not between %s and %s", formatDuration(d), formatDuration(low), formatDuration(high))
+		v.fail("%s is not between %s and %s", FormatDuration(d), FormatDuration(low), FormatDuration(high))
 		return
 	}
 	if ok {
@@ -75,7 +75,7 @@ func (v value) duration(to *time.Duration, low, high time.Duration) {
 
 func (v value) anyDuration() (time.Duration, bool) {
 	if v.scalar() {
-		if d, ok := parseDuration(v.n.text); ok {
+		if d, ok := ParseDuration(v.n.text); ok {
 			return d, true
 		}
 		if n, err := strconv.Atoi(v.n.text); err == nil && n >= 0 {

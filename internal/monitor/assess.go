@@ -137,11 +137,12 @@ func (v *View) assessFeatures(r *Result, m *Model, s *series, l look, all *famil
 				f = assessCategorical(spec, c, layout.Detailed)
 			}
 		}
-		r.Features = append(r.Features, f)
 		if comparable {
-			a := drift.Assess(ReferenceSample(spec.Reference), currentSample(spec, &s.features), m.Verdicts.options(spec.Name, l))
+			a := drift.Assess(spec.Reference.Sample(r.Length), currentSample(spec, &s.features), m.Verdicts.options(spec.Name, l))
+			f.Calibration = a.Caveat()
 			*all = append(*all, member{r, i, a, model, segment})
 		}
+		r.Features = append(r.Features, f)
 	}
 }
 
@@ -176,14 +177,6 @@ func currentSample(spec *profile.FeatureSpec, s *profile.Set) drift.Sample {
 		fine = make([]uint64, ref.Bins.Len())
 	}
 	return drift.Sample{Bins: ref.AppendDeciles(nil, fine), Fine: fine, Exp: &n.Distances, StdDev: n.Moments.StdDev(), Absent: n.Missing + n.Invalid}
-}
-
-// ReferenceSample returns a reference feature as one side of a comparison.
-func ReferenceSample(f *profile.Feature) drift.Sample {
-	if f.Type == event.Categorical {
-		return drift.Sample{Bins: f.AppendCategoryCounts(nil), Absent: f.Missing + f.Invalid}
-	}
-	return drift.Sample{Bins: f.Deciles(), Fine: f.Counts, Exp: &f.Distances, StdDev: f.StdDev, Absent: f.Missing + f.Invalid}
 }
 
 func assessCategorical(spec *profile.FeatureSpec, c *profile.Categorical, detailed bool) FeatureResult {

@@ -87,7 +87,7 @@ func (v *View) began(i int, end int64, m member) int64 {
 			}
 		}
 	})
-	if at := drift.Began(presentAndAbsent(ReferenceSample(spec.Reference)), panes); at >= 0 {
+	if at := drift.Began(presentAndAbsent(spec.Reference.Sample(m.result.Length)), panes); at >= 0 {
 		return starts[at]
 	}
 	return window.NoTime

@@ -71,6 +71,9 @@ func (f *FeatureResult) appendJSON(b []byte) []byte {
 			b = append(time.Unix(0, f.Since).UTC().AppendFormat(append(b, `,"since":"`...), time.RFC3339Nano), '"')
 		}
 	}
+	if f.Calibration != "" {
+		b = appendKeyText(append(b, ','), "calibration", f.Calibration)
+	}
 	return append(b, '}')
 }
 

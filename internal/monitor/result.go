@@ -96,6 +96,9 @@ type FeatureResult struct {
 	// QValue is the smallest false discovery rate, among all features of all segments of the version in the window, at
 	// which this one is a discovery, by the p-value of the deciding statistic.
 	QValue Figure `json:"qvalue,omitzero"`
+	// Calibration says why the verdict may be wrong: drift.Independent or drift.Insufficient; empty if it is calibrated, or there is
+	// no reference.
+	Calibration string `json:"calibration,omitempty"`
 }
 
 // Drift is one statistic between the reference and a window.
