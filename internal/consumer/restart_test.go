@@ -2,10 +2,6 @@ package consumer
 
 import (
 	"fmt"
-	"net"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/streammon/streammon/internal/testkafka"
@@ -16,7 +12,7 @@ import (
 // twice, and the group has its owner again.
 func TestKilledBroker(t *testing.T) {
 	testkafka.Real(t, func(t *testing.T, listed testkafka.Broker) {
-		k := ownBroker(t, listed.Version)
+		k := testkafka.Own(t, listed.Version, 1)
 		topic := k.CreateTopic(t, 2, nil)
 		client := k.Client(t, kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
 		cfg := quick(k.Broker, topic)
@@ -29,10 +25,10 @@ func TestKilledBroker(t *testing.T) {
 			r.got.waitTotal(t, 50*(round+1))
 			eventually(t, "ownership", r.Owner)
 			if round == 0 {
-				k.run(t, "kill")
+				k.Kill(t, 1)
 				eventually(t, "the trouble is shown", func() bool { return r.Status().Partitions[0].Error != "" })
 				eventually(t, "the owner fences itself", func() bool { return !r.Owner() })
-				k.run(t, "restart")
+				k.Restart(t, 1)
 			}
 		}
 		seen := map[string]bool{}
@@ -45,51 +41,4 @@ func TestKilledBroker(t *testing.T) {
 			}
 		}
 	})
-}
-
-// killable is a broker of the test's own.
-type killable struct {
-	testkafka.Broker
-	dir string
-}
-
-func (k killable) run(t *testing.T, command string, options ...string) {
-	t.Helper()
-	args := append([]string{command, "--dir", k.dir}, options...)
-	if out, err := exec.Command(filepath.Join("..", "..", "test", "kafka.sh"), args...).CombinedOutput(); err != nil {
-		t.Fatalf("kafka.sh %s: %v\n%s", command, err, out)
-	}
-}
-
-func ownBroker(t *testing.T, version string) killable {
-	t.Helper()
-	port := freePorts(t)
-	k := killable{dir: filepath.Join(t.TempDir(), "kafka")}
-	k.Version, k.Bootstrap = version, []string{fmt.Sprint("127.0.0.1:", port)}
-	t.Cleanup(func() { k.run(t, "kill") })
-	k.run(t, "start", "--version", version, "--port", fmt.Sprint(port))
-	return k
-}
-
-// freePorts returns a port that is free, as is the next one.
-func freePorts(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		first, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := first.Addr().(*net.TCPAddr).Port
-		second, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port+1))
-		first.Close()
-		if err == nil {
-			second.Close()
-			return port
-		}
-		if !strings.Contains(err.Error(), "in use") && port < 65535 {
-			t.Fatal(err)
-		}
-	}
-	t.Fatal("no two free ports in a row")
-	return 0
 }

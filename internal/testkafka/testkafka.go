@@ -57,13 +57,25 @@ type Broker struct {
 // test if there is none.
 func Real(t *testing.T, f func(t *testing.T, b Broker)) {
 	t.Helper()
+	for _, b := range needed(t) {
+		t.Run("kafka-"+b.Version, func(t *testing.T) { f(t, b) })
+	}
+}
+
+// Last returns the last real broker in the environment, and skips the test if there is none.
+func Last(t testing.TB) Broker {
+	t.Helper()
+	brokers := needed(t)
+	return brokers[len(brokers)-1]
+}
+
+func needed(t testing.TB) []Broker {
+	t.Helper()
 	brokers := Brokers(t)
 	if len(brokers) == 0 {
 		t.Skip("needs a real Kafka: set STREAMMON_KAFKA (test/kafka.sh start)")
 	}
-	for _, b := range brokers {
-		t.Run("kafka-"+b.Version, func(t *testing.T) { f(t, b) })
-	}
+	return brokers
 }
 
 // Brokers returns the real brokers of the environment.
@@ -228,7 +240,8 @@ func (b Broker) deleteTopic(t testing.TB, name string) {
 	}
 }
 
-// AddPartitions grows a topic to the given number of partitions.
+// AddPartitions grows a topic to the given number of partitions, and waits until a broker tells
+// of them.
 func (b Broker) AddPartitions(t testing.TB, topic string, total int) {
 	t.Helper()
 	req := kmsg.NewPtrCreatePartitionsRequest()
@@ -242,6 +255,33 @@ func (b Broker) AddPartitions(t testing.TB, topic string, total int) {
 	if err != nil {
 		t.Fatalf("add partitions to %s: %v", topic, err)
 	}
+	for deadline := time.Now().Add(10 * time.Second); len(b.Partitions(t, topic)) < total; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the brokers do not tell of the new partitions of %s", topic)
+		}
+	}
+}
+
+// Partitions returns what the brokers tell of the partitions of topics; those without a leader
+// come with an error code.
+func (b Broker) Partitions(t testing.TB, topics ...string) (all []kmsg.MetadataResponseTopicPartition) {
+	t.Helper()
+	req := kmsg.NewPtrMetadataRequest()
+	for _, name := range topics {
+		topic := kmsg.NewMetadataRequestTopic()
+		topic.Topic = &name
+		req.Topics = append(req.Topics, topic)
+	}
+	c := b.Client(t)
+	defer c.Close()
+	res, err := req.RequestWith(context.Background(), c)
+	if err != nil {
+		t.Fatalf("ask for metadata: %v", err)
+	}
+	for _, topic := range res.Topics {
+		all = append(all, topic.Partitions...)
+	}
+	return all
 }
 
 // DeleteRecords drops what is before an offset, as retention does.
