@@ -35,7 +35,7 @@ func newKept(t *testing.T, dir, text string) *kept {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.runner = &runner{logger: testLogger(t), live: true, models: models, memory: newMemoryGuard(testLogger(t)), topics: map[string]*topic{}, partitions: map[partitionKey]*partition{}, restored: map[string]int{}}
+	k.runner = &runner{logger: testLogger(t), live: true, models: models, memory: newMemoryGuard(testLogger(t)), topics: map[string]*topic{}, partitions: map[partitionKey]*partition{}, known: map[string]int{}}
 	k.results = &resultWriter{w: &k.out}
 	k.sink = pipeline.NewSequencer(len(models), k.results.result)
 	if k.keeper, err = openKeeper(dir, time.Hour, "test", k.logger); err != nil {

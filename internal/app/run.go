@@ -77,7 +77,7 @@ func newRunner(ctx context.Context, c *config.Config, models []*modelGroup, o Ru
 	r := &runner{
 		models: models, memory: newMemoryGuard(o.Logger),
 		logger: o.Logger, board: &monitor.Board{}, published: o.Published, live: !o.UntilEnd,
-		topics: map[string]*topic{}, partitions: map[partitionKey]*partition{}, restored: map[string]int{},
+		topics: map[string]*topic{}, partitions: map[partitionKey]*partition{}, known: map[string]int{},
 	}
 	if o.Results != nil {
 		r.results = &resultWriter{w: o.Results}

@@ -37,7 +37,7 @@ type runner struct {
 	mu         sync.Mutex
 	topics     map[string]*topic
 	partitions map[partitionKey]*partition
-	restored   map[string]int // by topic: how many partitions were saved
+	known      map[string]int // by topic: how many partitions were seen, or saved
 	ready      bool
 
 	resultsStatus monitor.ResultsStatus // guarded by mu
@@ -89,12 +89,22 @@ func (r *runner) gaveUp(topic string) func(lane int) {
 	}
 }
 
-// onPartitions makes the lanes before the first message of any.
+// onPartitions makes the lanes before the first message of any. A partition that comes after
+// others is new, and all that it holds is: so it is saved even if it cannot be read yet.
 func (r *runner) onPartitions(name string, n int) {
 	r.mu.Lock()
-	t := r.topics[name]
+	t, known := r.topics[name], r.known[name]
+	r.known[name] = max(known, n)
 	r.mu.Unlock()
 	t.group.Grow(n)
+	if known == 0 {
+		return // where to start is for the config to say
+	}
+	for i := known; i < n; i++ {
+		if p, err := r.partition(name, i); err == nil { // else reading it fails, too
+			p.intake.Begin()
+		}
+	}
 }
 
 func (r *runner) partition(name string, index int) (*partition, error) {
@@ -141,21 +151,21 @@ func (r *runner) goOn(parts []pipeline.PartState) error {
 			return fmt.Errorf("restore %s/%d: %w", saved.Topic, saved.Index, err)
 		}
 		p.saved = saved
-		r.restored[saved.Topic] = max(r.restored[saved.Topic], saved.Index+1)
+		r.known[saved.Topic] = max(r.known[saved.Topic], saved.Index+1)
 	}
 	return nil
 }
 
-// position returns where to go on reading a partition. Of a topic that was saved, a
-// partition that was not is new, and all that it holds is.
+// position returns where to go on reading a partition that was saved, or is new.
 func (r *runner) position(topic string, index int) (consumer.Position, bool) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if p := r.partitions[partitionKey{topic, index}]; p != nil && p.saved != nil {
-		return consumer.Position{Offset: p.saved.Next, TopicID: p.saved.Log}, true
+	p := r.partitions[partitionKey{topic, index}]
+	r.mu.Unlock()
+	if p == nil {
+		return consumer.Position{}, false
 	}
-	n := r.restored[topic]
-	return consumer.Position{}, n > 0 && index >= n
+	o := p.intake.Offsets()
+	return consumer.Position{Offset: o.Next, TopicID: o.Log}, o.Next >= 0
 }
 
 // HandleBatch takes in what was read of one partition.

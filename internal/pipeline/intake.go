@@ -86,6 +86,13 @@ func (in *Intake) Offsets() Offsets {
 	return in.offsets
 }
 
+// Begin says that the log is read from offset 0 on, before anything has arrived.
+func (in *Intake) Begin() {
+	in.lock()
+	defer in.unlock()
+	in.offsets.First, in.offsets.Next = 0, 0
+}
+
 // Arrival is where a batch begins, and what was lost before it.
 type Arrival struct {
 	Log     [16]byte
