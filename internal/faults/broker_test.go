@@ -212,14 +212,70 @@ func (p *proxy) copy(to, from net.Conn, answers bool) {
 	}
 }
 
-// during produces events at a steady rate while f runs.
+// reader is a program that reads a stage, and what it was like before anything happened.
+type reader struct {
+	*stage
+	*program
+	results    string
+	args       []string
+	goroutines float64
+}
+
+// read starts the program over what is there already, and waits until it has read that.
+func (s *stage) read(t *testing.T) *reader {
+	t.Helper()
+	r := &reader{stage: s, results: filepath.Join(s.dir, "results.jsonl")}
+	r.args = []string{"--config.file=" + s.config(t, "run", "state", ", session_timeout: 6s"), "--results=" + r.results}
+	s.produce(t.Context(), t, 2_000)
+	r.program = run(t, nil, r.args...)
+	r.awaitReady(t, 20*time.Second)
+	s.awaitAll(t, r.program, 0, 20*time.Second)
+	r.goroutines, _ = r.metric("go_goroutines", "")
+	return r
+}
+
+// disturbed produces events while f takes something away and gives it back. The program reads all
+// that was written within 30 s of that, and says something, but no more than so many lines.
+func (r *reader) disturbed(t *testing.T, what string, least, most int, f func()) {
+	t.Helper()
+	said, read := len(r.log.String()), consumed(r.program)
+	var back time.Time
+	r.during(t, func() {
+		f()
+		back = time.Now()
+	})
+	during := consumed(r.program) - read
+	r.awaitAll(t, r.program, 0, 30*time.Second-time.Since(back))
+	took := time.Since(back).Round(time.Millisecond)
+	lines := strings.Count(r.log.String()[said:], "\n")
+	first, _, _ := strings.Cut(r.log.String()[said:], "\n")
+	now, _ := r.metric("go_goroutines", "")
+	t.Logf("%s: recovered after %s; %d lines logged, %g goroutines (%g before), %g messages meanwhile\n%s", what, took, lines, now, r.goroutines, during, first)
+	if lines < least || lines > most {
+		t.Errorf("%s: %d lines were logged:\n%s", what, lines, r.log.String()[said:])
+	}
+}
+
+// end waits for the goroutines to be as before, ends the program, and compares its results.
+func (r *reader) end(t *testing.T) {
+	t.Helper()
+	await(t, 20*time.Second, "goroutines as before", func() bool {
+		n, _ := r.metric("go_goroutines", "")
+		return n > 0 && n <= r.goroutines+8
+	})
+	r.finish(t, r.program, r.args, r.results)
+}
+
+// during produces events at a steady rate while f runs, and waits until all of them are stored.
 func (s *stage) during(t *testing.T, f func()) {
 	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
 		for {
-			s.produce(t.Context(), t, 50)
+			s.produce(ctx, t, 50)
 			select {
 			case <-stop:
 				return
@@ -229,6 +285,7 @@ func (s *stage) during(t *testing.T, f func()) {
 	}()
 	defer func() {
 		close(stop)
+		defer time.AfterFunc(time.Minute, cancel).Stop() // if f has failed, there may be no broker
 		<-stopped
 	}()
 	f()
@@ -257,6 +314,9 @@ func (s *stage) finish(t *testing.T, p *program, args []string, results string) 
 		t.Fatalf("the last run: %v", err)
 	}
 	compareFiles(t, s.undisturbed(t), results)
+	if l := ledgerOf(t, results); l.Consumed != s.written || !l.balanced() {
+		t.Errorf("%d messages were written; the ledger is %+v", s.written, l)
+	}
 }
 
 // TestOutages takes the broker away in many ways while events flow. The program goes on when it is
@@ -272,14 +332,7 @@ func TestOutages(t *testing.T) {
 	_, b, proxy, direct := proxied(t)
 	s := newStage(t, b, 11, 50*time.Millisecond)
 	s.client = direct()
-	results := filepath.Join(s.dir, "results.jsonl")
-	args := []string{"--config.file=" + s.config(t, "run", "state", ", session_timeout: 6s"), "--results=" + results}
-	p := run(t, nil, args...)
-	s.produce(t.Context(), t, 2_000)
-	p.awaitReady(t, 20*time.Second)
-	s.awaitAll(t, p, 0, 20*time.Second)
-	goroutines, _ := p.metric("go_goroutines", "")
-
+	r := s.read(t)
 	random := rand.New(rand.NewPCG(3, 4))
 	for _, outage := range []struct {
 		name  string
@@ -319,21 +372,12 @@ func TestOutages(t *testing.T) {
 			proxy.slow.Store(false)
 		}},
 	} {
-		said, read := len(p.log.String()), consumed(p)
-		s.during(t, outage.f)
-		during := consumed(p) - read
-		took := s.awaitAll(t, p, 0, 30*time.Second)
-		lines := strings.Count(p.log.String()[said:], "\n")
-		now, _ := p.metric("go_goroutines", "")
-		t.Logf("%s: recovered after %s; %d lines logged, %g goroutines (%g before), %g messages meanwhile", outage.name, took, lines, now, goroutines, during)
-		if lines == 0 && outage.name != "slow" || lines > outage.lines {
-			t.Errorf("%s: %d lines were logged:\n%s", outage.name, lines, tail(p.log.String()))
+		least := 1
+		if outage.name == "slow" {
+			least = 0
 		}
+		r.disturbed(t, outage.name, least, outage.lines, outage.f)
 	}
 	t.Logf("%d cuts", proxy.cuts.Load())
-	await(t, 20*time.Second, "goroutines as before", func() bool {
-		n, _ := p.metric("go_goroutines", "")
-		return n <= goroutines+8
-	})
-	s.finish(t, p, args, results)
+	r.end(t)
 }

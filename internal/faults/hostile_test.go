@@ -286,6 +286,29 @@ func lastLine(t *testing.T, file string) string {
 	return string(b[bytes.LastIndexByte(b, '\n')+1:])
 }
 
+// ledger is the last line of results.
+type ledger struct {
+	Consumed, Accepted, Late, Duplicate int
+	Rejected                            map[string]int
+}
+
+func ledgerOf(t *testing.T, results string) ledger {
+	t.Helper()
+	var last struct{ Ledger ledger }
+	if err := json.Unmarshal([]byte(lastLine(t, results)), &last); err != nil {
+		t.Fatalf("the last line of %s is no ledger: %v", results, err)
+	}
+	return last.Ledger
+}
+
+func (l ledger) balanced() bool {
+	sum := l.Accepted + l.Late + l.Duplicate
+	for _, n := range l.Rejected {
+		sum += n
+	}
+	return sum == l.Consumed
+}
+
 func cutLastLine(t *testing.T, file string) {
 	t.Helper()
 	info, err := os.Stat(file)

@@ -33,13 +33,26 @@ const partitions = 4
 
 func newStage(t *testing.T, b testkafka.Broker, seed uint64, step time.Duration) *stage {
 	t.Helper()
+	return newStageWith(t, b, seed, step, nil)
+}
+
+// newStageWith is newStage with configs of the topics.
+func newStageWith(t *testing.T, b testkafka.Broker, seed uint64, step time.Duration, configs map[string]string) *stage {
+	t.Helper()
 	s := &stage{
-		broker: b, predictions: b.CreateTopic(t, partitions, nil), labels: b.CreateTopic(t, partitions, nil), dir: t.TempDir(),
-		client:  b.Client(t, kgo.ProducerLinger(5*time.Millisecond), kgo.MaxBufferedRecords(50_000)),
+		broker: b, predictions: b.CreateTopic(t, partitions, configs), labels: b.CreateTopic(t, partitions, configs), dir: t.TempDir(),
 		traffic: newTraffic(seed, time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC), step),
 	}
+	s.spread(t, partitions)
+	return s
+}
+
+// spread makes the stage write to so many partitions, which are there, and to a pair of files for
+// each.
+func (s *stage) spread(t *testing.T, partitions int) {
+	t.Helper()
 	for kind, name := range []string{"predictions", "labels"} {
-		for i := range partitions {
+		for i := len(s.files[kind]); i < partitions; i++ {
 			f, err := os.Create(filepath.Join(s.dir, fmt.Sprintf("%s-%d.jsonl", name, i)))
 			if err != nil {
 				t.Fatal(err)
@@ -48,7 +61,8 @@ func newStage(t *testing.T, b testkafka.Broker, seed uint64, step time.Duration)
 			s.files[kind] = append(s.files[kind], f)
 		}
 	}
-	return s
+	// A client knows the partitions that are there when it first asks.
+	s.client = s.broker.Client(t, kgo.ProducerLinger(5*time.Millisecond), kgo.MaxBufferedRecords(50_000))
 }
 
 // config writes a config and returns its name.
@@ -58,7 +72,8 @@ func (s *stage) config(t *testing.T, name, state, more string) string {
 	if state != "" {
 		state = filepath.Join(s.dir, state)
 	}
-	if err := os.WriteFile(file, []byte(trafficConfig(s.broker.Bootstrap[0], s.predictions, s.labels, state, more)), 0o600); err != nil {
+	brokers := strings.Join(s.broker.Bootstrap, `", "`)
+	if err := os.WriteFile(file, []byte(trafficConfig(brokers, s.predictions, s.labels, state, more)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
@@ -84,7 +99,7 @@ func (s *stage) send(ctx context.Context, t *testing.T, kind int, message []byte
 	if len(message) == 0 {
 		return // an empty line of a file is no message
 	}
-	partition := s.written % partitions
+	partition := s.written % len(s.files[0])
 	s.written++
 	if !s.quick {
 		if _, err := s.files[kind][partition].Write(append(slices.Clip(message), '\n')); err != nil {
@@ -102,20 +117,27 @@ func (s *stage) send(ctx context.Context, t *testing.T, kind int, message []byte
 // returns the file of results.
 func (s *stage) undisturbed(t *testing.T) string {
 	t.Helper()
-	live, replayed := filepath.Join(s.dir, "undisturbed.jsonl"), filepath.Join(s.dir, "replayed.jsonl")
+	live := filepath.Join(s.dir, "undisturbed.jsonl")
 	config := s.config(t, "undisturbed", "", "")
 	if err := run(t, nil, "--config.file="+config, "--results="+live, "--until-end").wait(t, 5*time.Minute); err != nil {
 		t.Fatalf("the undisturbed run: %v", err)
 	}
-	args := []string{"replay", "--config.file=" + config, "--json=" + replayed}
-	for i := range partitions {
+	compareFiles(t, live, s.replay(t))
+	return live
+}
+
+// replay replays the files, and returns the file of results.
+func (s *stage) replay(t *testing.T) string {
+	t.Helper()
+	replayed := filepath.Join(s.dir, "replayed.jsonl")
+	args := []string{"replay", "--config.file=" + s.config(t, "replay", "", ""), "--json=" + replayed}
+	for i := range s.files[0] {
 		args = append(args, "--input="+s.files[0][i].Name(), "--labels="+s.files[1][i].Name())
 	}
 	if err := start(t, nil, args...).wait(t, 5*time.Minute); err != nil {
 		t.Fatalf("replay: %v", err)
 	}
-	compareFiles(t, live, replayed)
-	return live
+	return replayed
 }
 
 // steps of a save at which the program is made to die.

@@ -1,9 +1,7 @@
 package faults
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -271,21 +269,10 @@ func (m *members) finish(t *testing.T) {
 	t.Logf("%d events", m.written)
 }
 
-// rejected returns how many messages the ledger, the last line of a results file, says were rejected.
+// rejected returns how many messages the ledger of results says were rejected.
 func rejected(t *testing.T, results string) (sum int) {
 	t.Helper()
-	b, err := os.ReadFile(results)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bytes.Split(bytes.TrimSpace(b), []byte("\n"))
-	var last struct {
-		Ledger struct{ Rejected map[string]int }
-	}
-	if err := json.Unmarshal(lines[len(lines)-1], &last); err != nil {
-		t.Fatal(err)
-	}
-	for _, n := range last.Ledger.Rejected {
+	for _, n := range ledgerOf(t, results).Rejected {
 		sum += n
 	}
 	return sum

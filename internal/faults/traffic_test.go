@@ -17,6 +17,7 @@ type traffic struct {
 	again   []byte // an event to be sent once more
 	pending []label
 	models  int
+	onTime  bool // none is late
 }
 
 type label struct {
@@ -67,7 +68,7 @@ func (t *traffic) next() (prediction, truth []byte) {
 		truth = fmt.Appendf(nil, `{"type":"label","id":"e%d","time":%d,"model":"m%d","label":"no"}`, l.id, l.time.UnixMilli(), l.id%t.models)
 	}
 	at := t.at.Add(-time.Duration(r.IntN(15_000)) * time.Millisecond)
-	if r.IntN(500) == 0 {
+	if r.IntN(500) == 0 && !t.onTime {
 		at = at.Add(-time.Minute) // late
 	}
 	b := make([]byte, 0, 512)
