@@ -53,13 +53,16 @@ type history struct {
 }
 
 func (h *history) HandleBatch(ctx context.Context, b *Batch) error {
-	err := h.collector.HandleBatch(ctx, b)
+	h.note(b) // first: who waits for the collector's records looks here next
+	return h.collector.HandleBatch(ctx, b)
+}
+
+func (h *history) note(b *Batch) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	copied := *b
 	copied.Records = nil
 	h.batches, h.counts = append(h.batches, copied), append(h.counts, len(b.Records))
-	return err
 }
 
 // restarts returns how many batches say so, and the first of them.
