@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -30,19 +31,20 @@ type cluster struct {
 	transport *kafka.Transport
 	client    *kafka.Client
 	dialer    *kafka.Dialer
+	tls       *tls.Config     // nil: none
 	ctx       context.Context // ends with close
 	cancel    context.CancelFunc
 }
 
 func newCluster(cfg *Config, topics []string) *cluster {
-	c := &cluster{brokers: cfg.Brokers, addr: kafka.TCP(cfg.Brokers...)}
+	c := &cluster{brokers: cfg.Brokers, addr: kafka.TCP(cfg.Brokers...), tls: cfg.TLS}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.transport = &kafka.Transport{
-		Dial: c.dial, DialTimeout: dialTimeout, ClientID: cfg.ClientID, TLS: cfg.TLS, SASL: cfg.SASL,
+		Dial: c.dial, DialTimeout: dialTimeout, ClientID: cfg.ClientID, SASL: cfg.SASL,
 		MetadataTTL: cfg.MetadataInterval, MetadataTopics: topics, Context: c.ctx,
 	}
 	c.client = &kafka.Client{Addr: c.addr, Timeout: requestTimeout, Transport: c.transport}
-	c.dialer = &kafka.Dialer{ClientID: cfg.ClientID, Timeout: dialTimeout, DialFunc: c.dial, TLS: cfg.TLS, SASLMechanism: cfg.SASL}
+	c.dialer = &kafka.Dialer{ClientID: cfg.ClientID, Timeout: dialTimeout, DialFunc: c.dial, SASLMechanism: cfg.SASL}
 	return c
 }
 
@@ -64,6 +66,7 @@ func (c boundConn) Close() error {
 	return c.Conn.Close()
 }
 
+// dial connects, with TLS if it is configured: the guard must see what is within.
 func (c *cluster) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if err := c.ctx.Err(); err != nil {
 		return nil, err
@@ -73,7 +76,30 @@ func (c *cluster) dial(ctx context.Context, network, address string) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	return boundConn{conn, context.AfterFunc(c.ctx, func() { conn.Close() })}, nil
+	bound := boundConn{conn, context.AfterFunc(c.ctx, func() { conn.Close() })}
+	if c.tls == nil {
+		return &guard{Conn: bound}, nil
+	}
+	secure := tls.Client(bound, c.tlsFor(address))
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if err := secure.HandshakeContext(ctx); err != nil {
+		bound.Close()
+		return nil, err
+	}
+	return &guard{Conn: secure}, nil
+}
+
+// tlsFor returns the config of TLS with the name of the server, if it has none, from its address.
+func (c *cluster) tlsFor(address string) *tls.Config {
+	if c.tls.ServerName != "" {
+		return c.tls
+	}
+	named := c.tls.Clone()
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		named.ServerName = host
+	}
+	return named
 }
 
 // probe connects and authenticates to one broker. The client reports any such
@@ -153,6 +179,9 @@ func (c *cluster) offsetAt(ctx context.Context, topic string, partition int, t i
 	p := res.Topics[0].Partitions[0]
 	if p.ErrorCode != 0 {
 		return 0, fmt.Errorf("list offsets: %w", kafka.Error(p.ErrorCode))
+	}
+	if p.Offset < 0 && t < 0 {
+		return 0, errors.New("list offsets: no offset though a log has both ends")
 	}
 	return p.Offset, nil
 }

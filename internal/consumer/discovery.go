@@ -106,20 +106,10 @@ func (d *discovery) begin(ctx context.Context, topics map[string]topicInfo) {
 		}
 	}
 	d.consumer.add(added)
-	d.consumer.membership.topicsExist(d.knownTopics())
+	d.consumer.membership.topicsExist(d.known)
 	for _, p := range added {
 		d.readers.Go(func() error { return p.run(ctx) })
 	}
-}
-
-func (d *discovery) knownTopics() []string {
-	var names []string
-	for _, t := range d.cfg.Topics {
-		if d.known[t.Name] > 0 {
-			names = append(names, t.Name)
-		}
-	}
-	return names
 }
 
 // report logs a change of what is wrong, once.

@@ -21,17 +21,21 @@ type membership struct {
 	log     *slog.Logger
 	cluster *cluster
 	exist   chan []string // the topics, once there are some
+	unknown backoff       // while heartbeats say that the member is not known
 
-	mu      sync.Mutex
-	running bool
-	owns    bool      // by the last generation
-	claim   int32     // the generation that made us the owner; 0: we are not
-	beat    time.Time // when the last heartbeat that succeeded was sent
-	offsets offsets
-	floor   offsets // what the group had committed when this member became the owner
-	dirty   bool
-	current *kafka.Generation
-	problem string // what keeps us out of the group; "" if nothing does
+	mu          sync.Mutex
+	running     bool
+	owns        bool           // by the last generation
+	told        bool           // the ownership that was logged last
+	counts      map[string]int // partitions of the topics that are being read
+	claim       int32          // the generation that made us the owner; 0: we are not
+	beat        time.Time      // when the last heartbeat that succeeded was sent
+	offsets     offsets
+	floor       offsets // what the group had committed when this member became the owner
+	dirty       bool
+	uncommitted int // commits that failed in a row
+	current     *kafka.Generation
+	problem     string // what keeps us out of the group; "" if nothing does
 }
 
 // offsets are those of partitions, by topic.
@@ -77,14 +81,17 @@ func (m *membership) setRunning(running bool) {
 	m.running = running
 }
 
-// topicsExist lets the membership begin: in a group that is joined before its topics
-// exist nobody ever owns anything.
-func (m *membership) topicsExist(topics []string) {
-	if len(topics) == 0 {
+// topicsExist tells the topics that are there, with the numbers of their partitions, and lets the
+// membership begin: in a group that is joined before its topics exist nobody ever owns anything.
+func (m *membership) topicsExist(counts map[string]int) {
+	if len(counts) == 0 {
 		return
 	}
+	m.mu.Lock()
+	m.counts = maps.Clone(counts)
+	m.mu.Unlock()
 	select {
-	case m.exist <- topics:
+	case m.exist <- slices.Sorted(maps.Keys(counts)):
 	default:
 	}
 }
@@ -110,16 +117,20 @@ func (m *membership) run(ctx context.Context) {
 		m.trouble("cannot join the consumer group", err)
 		return
 	}
+	var retry backoff
 	for {
 		gen, err := group.Next(ctx)
 		if ctx.Err() != nil {
 			break
 		}
 		if err != nil {
-			m.trouble("cannot join the consumer group, retrying", err)
-			continue // the group waits JoinGroupBackoff by itself
+			if !errors.Is(err, kafka.RebalanceInProgress) || retry.failures > usualRebalances {
+				m.trouble("cannot join the consumer group, retrying", err)
+			}
+			pause(ctx, min(retry.delay(), maxRejoin)) // the library does not, while it is told to join again
+			continue
 		}
-		m.trouble("", nil)
+		retry.reset()
 		m.begin(gen)
 	}
 	m.flush()
@@ -127,11 +138,18 @@ func (m *membership) run(ctx context.Context) {
 	m.end()
 }
 
+const (
+	// usualRebalances is how often in a row a member may be told to join again until that is trouble.
+	usualRebalances = 5
+	// maxRejoin is how long it waits at most before it tries again.
+	maxRejoin = time.Second
+)
+
 // trouble notes what keeps us out of the group, and logs the first of a row; nil ends it.
 func (m *membership) trouble(what string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err == nil || errors.Is(err, kafka.RebalanceInProgress) {
+	if err == nil {
 		m.problem = ""
 		return
 	}
@@ -164,7 +182,8 @@ func (m *membership) begin(gen *kafka.Generation) {
 		owns = owns || len(partitions) > 0
 	}
 	m.mu.Lock()
-	if owns != m.owns {
+	if owns != m.told {
+		m.told = owns
 		m.log.Info("group ownership changed", "owner", owns, "generation", gen.ID)
 	}
 	if owns && !m.owns {
@@ -231,29 +250,39 @@ func (m *membership) end() {
 }
 
 // heartbeats sends our own heartbeats besides the library's, which does not tell
-// when one last succeeded. The generation ends when this returns.
+// when one last succeeded. The generation ends when this returns, and the library joins again at
+// once.
 func (m *membership) heartbeats(ctx context.Context, gen *kafka.Generation) {
-	for m.heartbeat(ctx, gen) && pause(ctx, m.cfg.HeartbeatInterval) {
+	for m.heartbeat(ctx, gen) {
+		if !pause(ctx, m.cfg.HeartbeatInterval) {
+			return
+		}
 	}
+	m.unknown.wait(ctx)
 }
 
 // heartbeat returns false when the group does not know this member any more.
 func (m *membership) heartbeat(ctx context.Context, gen *kafka.Generation) bool {
 	sent := time.Now()
 	err := m.cluster.heartbeat(ctx, &heartbeatRequest{m.cfg.ClientID, gen.GroupID, gen.ID, gen.MemberID}, m.cfg.SessionTimeout/2)
-	if err == nil || errors.Is(err, kafka.GroupAuthorizationFailed) {
-		m.trouble("the consumer group does not take heartbeats any more, retrying", err)
+	unknown := errors.Is(err, kafka.UnknownMemberId) || errors.Is(err, kafka.IllegalGeneration)
+	alive := err == nil || errors.Is(err, kafka.RebalanceInProgress)
+	switch {
+	case err == nil:
+		m.trouble("", nil)
+	case !alive && ctx.Err() == nil && (!unknown || m.unknown.failures > usualRebalances):
+		m.trouble("the consumer group does not take heartbeats, retrying", err)
+	}
+	if alive {
+		m.unknown.reset()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	switch {
-	case err == nil, errors.Is(err, kafka.RebalanceInProgress):
+	if alive {
 		m.beat = sent
-	case errors.Is(err, kafka.UnknownMemberId), errors.Is(err, kafka.IllegalGeneration):
-		m.owns = false
-		return false
 	}
-	return true
+	m.owns = m.owns && !unknown
+	return !unknown
 }
 
 func (m *membership) commits(ctx context.Context) {
@@ -269,19 +298,27 @@ func (m *membership) commit(topic string, partition int, next int64) {
 	m.dirty = true
 }
 
-// flush commits the noted offsets, as the owner only. They are information: a
-// failure loses nothing.
+// usualFailures is how many commits in a row may fail before that is said: some do when the group
+// changes.
+const usualFailures = 3
+
+// flush commits the noted offsets, as the owner only. A failure loses nothing.
 func (m *membership) flush() {
 	gen, offsets := m.take()
 	if gen == nil {
 		return
 	}
-	if err := gen.CommitOffsets(offsets); err != nil {
-		m.log.Debug("offsets were not committed", "err", err)
-		m.mu.Lock()
+	err := gen.CommitOffsets(offsets)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err != nil {
 		m.dirty = true
-		m.mu.Unlock()
+		if m.uncommitted++; m.uncommitted == usualFailures {
+			m.log.Warn("offsets are not committed, retrying", "err", err)
+		}
+		return
 	}
+	m.uncommitted = 0
 }
 
 // take returns a copy of the offsets and the generation to commit them in; nil if
@@ -326,7 +363,7 @@ func (b ownerBalancer) UserData() ([]byte, error) {
 
 // AssignGroups gives all partitions to the member with the youngest claim (an older
 // one was stopped meanwhile), ties to the smallest id.
-func (ownerBalancer) AssignGroups(members []kafka.GroupMember, partitions []kafka.Partition) kafka.GroupMemberAssignments {
+func (b ownerBalancer) AssignGroups(members []kafka.GroupMember, partitions []kafka.Partition) kafka.GroupMemberAssignments {
 	out := kafka.GroupMemberAssignments{}
 	for _, m := range members {
 		out[m.ID] = map[string][]int{}
@@ -335,10 +372,26 @@ func (ownerBalancer) AssignGroups(members []kafka.GroupMember, partitions []kafk
 		return out
 	}
 	owner := out[newestClaim(members).ID]
-	for _, p := range partitions {
-		owner[p.Topic] = append(owner[p.Topic], p.ID)
+	for topic, n := range b.all(partitions) {
+		for id := range n {
+			owner[topic] = append(owner[topic], id)
+		}
 	}
 	return out
+}
+
+// all returns the numbers of the partitions of all topics. The metadata may lack a topic for a moment, and
+// an assignment that lacks them all would leave the group without an owner until it
+// changes again.
+func (b ownerBalancer) all(partitions []kafka.Partition) map[string]int {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	counts := map[string]int{}
+	maps.Copy(counts, b.m.counts)
+	for _, p := range partitions {
+		counts[p.Topic] = max(counts[p.Topic], p.ID+1)
+	}
+	return counts
 }
 
 func newestClaim(members []kafka.GroupMember) kafka.GroupMember {

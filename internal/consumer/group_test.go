@@ -276,7 +276,7 @@ func TestBalancerGivesAllToOne(t *testing.T) {
 		for p := range rapid.IntRange(0, 10).Draw(t, "partitions") {
 			partitions = append(partitions, kafka.Partition{Topic: []string{"a", "b"}[p%2], ID: p / 2})
 		}
-		got := ownerBalancer{}.AssignGroups(members, partitions)
+		got := ownerBalancer{&membership{}}.AssignGroups(members, partitions)
 		owners := 0
 		for _, m := range members {
 			n := len(got[m.ID]["a"]) + len(got[m.ID]["b"])
@@ -292,7 +292,7 @@ func TestBalancerGivesAllToOne(t *testing.T) {
 			t.Fatalf("%d owners in %v", owners, got)
 		}
 		slices.Reverse(members)
-		if again := (ownerBalancer{}).AssignGroups(members, partitions); !cmp.Equal(got, again) {
+		if again := (ownerBalancer{&membership{}}).AssignGroups(members, partitions); !cmp.Equal(got, again) {
 			t.Fatalf("%v in another order gives %v", got, again)
 		}
 	})
@@ -300,7 +300,7 @@ func TestBalancerGivesAllToOne(t *testing.T) {
 
 func TestBalancerIgnoresForeignUserData(t *testing.T) {
 	members := []kafka.GroupMember{{ID: "b"}, {ID: "a", UserData: []byte{1}}}
-	got := ownerBalancer{}.AssignGroups(members, []kafka.Partition{{Topic: "t"}})
+	got := ownerBalancer{&membership{}}.AssignGroups(members, []kafka.Partition{{Topic: "t"}})
 	if len(got["a"]["t"]) != 1 {
 		t.Errorf("got %v", got)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"flag"
 	"fmt"
 	"hash/crc32"
 	"log/slog"
@@ -17,10 +18,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "32"); err != nil { // those that are parallel wait most of the time
+		panic(err)
+	}
 	goleak.VerifyTestMain(m)
 }
 
-const patient = 20 * time.Second
+const patient = 30 * time.Second
 
 // partitionKey names a partition.
 type partitionKey struct {
@@ -30,23 +35,25 @@ type partitionKey struct {
 
 // collector keeps what a consumer hands on, and checks the account of offsets.
 type collector struct {
-	mu      sync.Mutex
-	changed sync.Cond
-	records map[partitionKey][]Record
-	last    map[partitionKey]Batch
-	batches map[partitionKey]int
-	lost    map[partitionKey]int64
-	skipped map[partitionKey]int64 // batches
-	reasons map[partitionKey][SkipReasons]int64
-	faults  []string
-	fail    error
-	block   chan struct{}
+	mu        sync.Mutex
+	changed   sync.Cond
+	records   map[partitionKey][]Record
+	last      map[partitionKey]Batch
+	batches   map[partitionKey]int
+	lost      map[partitionKey]int64
+	skipped   map[partitionKey]int64 // batches
+	reasons   map[partitionKey][SkipReasons]int64
+	restarted map[partitionKey]bool
+	faults    []string
+	fail      error
+	block     chan struct{}
 }
 
 func newCollector() *collector {
 	c := &collector{
 		records: map[partitionKey][]Record{}, last: map[partitionKey]Batch{}, batches: map[partitionKey]int{},
 		lost: map[partitionKey]int64{}, skipped: map[partitionKey]int64{}, reasons: map[partitionKey][SkipReasons]int64{},
+		restarted: map[partitionKey]bool{},
 	}
 	c.changed.L = &c.mu
 	return c
@@ -74,6 +81,7 @@ func (c *collector) HandleBatch(ctx context.Context, b *Batch) error {
 	c.last[key] = copied
 	c.batches[key]++
 	c.lost[key] += b.Gap
+	c.restarted[key] = c.restarted[key] || b.Restarted
 	reasons := c.reasons[key]
 	for r, n := range b.SkippedBatches {
 		c.skipped[key] += n

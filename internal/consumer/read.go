@@ -114,8 +114,12 @@ func readTopic(ctx context.Context, cfg Config, t Topic, f handlerFunc) error {
 		return f(b)
 	})}
 	for id := range partitions {
-		if err := newPartition(s, t, id).run(ctx); err != nil {
+		p := newPartition(s, t, id)
+		if err := p.run(ctx); err != nil {
 			return err
+		}
+		if trouble := p.snapshot().Error; ctx.Err() != nil && trouble != "" {
+			return fmt.Errorf("partition %d: %w: %s", id, context.Cause(ctx), trouble)
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
