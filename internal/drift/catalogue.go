@@ -20,6 +20,9 @@ type Statistic struct {
 	value func(*comparison) float64
 	// null is its distribution while nothing changes, given how much more the feature varies than independent values.
 	null func(*comparison, spread) null
+	// parts are those that add up to the value, or to its square or a multiple of it: of all bins, or
+	// of the fine ones. Edges are those of the fine bins. Nil where there is nothing to tell apart.
+	parts func(c *comparison, edges []float64) []Part
 	// over tells what it compares.
 	over representation
 }
@@ -53,35 +56,35 @@ const Missing = "missing"
 // a PSI of only 0.01: this is the sensitive one.
 var Catalogue = []Statistic{
 	{
-		Name: "psi", Short: "psi", Numeric: true, Categorical: true, Floor: 0.1, value: populationStability, null: quadratic(1, false),
+		Name: "psi", Short: "psi", Numeric: true, Categorical: true, Floor: 0.1, value: populationStability, null: quadratic(1, false), parts: psiParts,
 		Help: "Population stability index between reference and window in nats, at least 0; half a count is added to every bin.",
 	},
 	{
-		Name: "js_distance", Short: "js", Numeric: true, Categorical: true, Floor: 0.1, value: jensenShannon, null: quadratic(1/(8*math.Ln2), true),
+		Name: "js_distance", Short: "js", Numeric: true, Categorical: true, Floor: 0.1, value: jensenShannon, null: quadratic(1/(8*math.Ln2), true), parts: jsParts,
 		Help: "Jensen-Shannon distance between reference and window, base 2, from 0 to 1.",
 	},
 	{
-		Name: "kl_divergence", Short: "kl", Numeric: true, Categorical: true, Floor: 0.05, value: kullbackLeibler, null: quadratic(0.5, false),
+		Name: "kl_divergence", Short: "kl", Numeric: true, Categorical: true, Floor: 0.05, value: kullbackLeibler, null: quadratic(0.5, false), parts: klParts,
 		Help: "Kullback-Leibler divergence of the window from the reference in nats, at least 0; half a count is added to every bin.",
 	},
 	{
-		Name: "hellinger_distance", Short: "hellinger", Numeric: true, Categorical: true, Floor: 0.1, value: hellinger, null: quadratic(1./8, true),
+		Name: "hellinger_distance", Short: "hellinger", Numeric: true, Categorical: true, Floor: 0.1, value: hellinger, null: quadratic(1./8, true), parts: hellingerParts,
 		Help: "Hellinger distance between reference and window, from 0 to 1.",
 	},
 	{
-		Name: "total_variation", Short: "tvd", Numeric: true, Categorical: true, Floor: 0.1, value: totalVariation, null: variationNull,
+		Name: "total_variation", Short: "tvd", Numeric: true, Categorical: true, Floor: 0.1, value: totalVariation, null: variationNull, parts: variationParts,
 		Help: "Total variation distance between reference and window, from 0 to 1.",
 	},
 	{
-		Name: "chi_square", Short: "chi2", Numeric: true, Categorical: true, Floor: 0.1, value: chiSquare, null: chiSquareNull,
+		Name: "chi_square", Short: "chi2", Numeric: true, Categorical: true, Floor: 0.1, value: chiSquare, null: chiSquareNull, parts: chiSquareParts,
 		Help: "Pearson's chi-square statistic of reference against window, at least 0; it grows with the number of values.",
 	},
 	{
-		Name: "ks_statistic", Short: "ks", Numeric: true, Floor: 0.1, value: kolmogorovSmirnov, null: kolmogorovNull, over: fineBins,
+		Name: "ks_statistic", Short: "ks", Numeric: true, Floor: 0.1, value: kolmogorovSmirnov, null: kolmogorovNull, parts: ksParts, over: fineBins,
 		Help: "Kolmogorov-Smirnov statistic between reference and window at the edges of the reference's bins, from 0 to 1.",
 	},
 	{
-		Name: "wasserstein_normalized", Short: "wasserstein", Numeric: true, Floor: 0.1, value: wasserstein, null: wassersteinNull, over: distances,
+		Name: "wasserstein_normalized", Short: "wasserstein", Numeric: true, Floor: 0.1, value: wasserstein, null: wassersteinNull, parts: wassersteinParts, over: distances,
 		Help: "Wasserstein-1 distance between reference and window in standard deviations of the reference, at least 0.",
 	},
 	{
