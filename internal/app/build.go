@@ -99,7 +99,7 @@ func (g *modelGroup) model(m *config.Model) (monitor.ModelConfig, error) {
 	}}
 	for _, f := range m.AllFeatures() {
 		mc.Features = append(mc.Features, slices.Index(g.monitor.Schema.Features, schemaFeature(f)))
-		mc.Verdicts.Features[f.Name] = monitor.FeatureVerdict{DecideBy: f.DecideBy, Floor: f.Floor}
+		mc.Verdicts.Features[f.Name] = monitor.FeatureVerdict{DecideBy: f.DecideBy, Floor: f.Floor, Importance: f.Importance, Show: f.ShowCategories}
 	}
 	if err := loadReferences(m, &mc); err != nil {
 		return mc, err

@@ -156,6 +156,8 @@ type Feature struct {
 	Path string
 	// Importance weighs the feature against the others; it is not negative.
 	Importance float64
+	// ShowCategories is known, all or none: which categories results name; empty is known.
+	ShowCategories string
 	// Floor is the effect below which there is no drift, in the unit of the
 	// deciding statistic; 0 is that statistic's default.
 	Floor float64

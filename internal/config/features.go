@@ -12,11 +12,12 @@ const (
 var featureKeys = []field[Feature]{
 	{key: "type", read: func(v value, f *Feature) { v.featureType(&f.Type) }},
 	{key: "path", read: func(v value, f *Feature) { v.eventPath(&f.Path) }},
-	{key: "importance", read: func(v value, f *Feature) { v.positive(&f.Importance, "a number above 0") }, note: noImportance},
+	{key: "importance", read: func(v value, f *Feature) { v.positive(&f.Importance, "a number above 0") }},
 	{key: "floor", read: func(v value, f *Feature) {
 		v.positive(&f.Floor, "a number above 0, in the unit of the deciding statistic,")
 	}},
 	{key: "decide_by", read: func(v value, f *Feature) { v.statistic(&f.DecideBy) }},
+	{key: "show_categories", read: func(v value, f *Feature) { v.oneOf(&f.ShowCategories, "known", "all", "none") }},
 }
 
 func (v value) featureType(to *string) { v.oneOf(to, "numeric", "categorical") }

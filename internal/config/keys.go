@@ -7,8 +7,7 @@ import (
 
 // Notes on keys that are accepted for later versions.
 const (
-	noJoin       = "in this version labels are read and counted, but not matched with predictions"
-	noImportance = "has no effect in this version: all features weigh the same"
+	noJoin = "in this version labels are read and counted, but not matched with predictions"
 )
 
 // defaults returns a config that lacks the required keys only.

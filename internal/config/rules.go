@@ -151,6 +151,9 @@ func (m *modelRules) checkFeature(f *Feature) {
 	case s.bounded && f.Floor > 1:
 		m.fail(path+".floor", "%g is more than %s can be, which is at most 1", f.Floor, s.short)
 	}
+	if f.ShowCategories != "" && f.Type == "numeric" {
+		m.fail(path+".show_categories", "is for categorical features, and this one is numeric")
+	}
 }
 
 // checkOutput checks the settings of a prediction output and fills in its type.

@@ -28,12 +28,19 @@ func newPersons(t *testing.T) persons {
 	return p
 }
 
-// person is who message i is on: one of 1,000, or the one who is in every tenth.
+// personsMessages is how many messages the reference is made from, and how many are read.
+const personsMessages = 5_000
+
+// person is who message i is on: one of 1,000, or the one who is in every tenth. Those after the reference's are on
+// a tenth of them, and on others.
 func (persons) person(i int) int {
-	if i%10 == 0 {
+	switch {
+	case i%10 == 0:
 		return 0
+	case i < personsMessages:
+		return i % 1000
 	}
-	return i % 1000
+	return i%100 + i%3*1000
 }
 
 func (p persons) email(i int) string {
@@ -83,7 +90,7 @@ func TestValuesStayInside(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}
-	const messages = 5_000
+	const messages = personsMessages
 	s := newPersons(t)
 	c := s.canary
 	_, b := testkafka.Fake(t)
@@ -119,6 +126,10 @@ func TestValuesStayInside(t *testing.T) {
 			t.Errorf("%s is no test: %v", name, err)
 		}
 	}
+	results, err := os.ReadFile(filepath.Join(c.dir, "secret.jsonl"))
+	if err != nil || !bytes.Contains(results, []byte(`"moved":{`)) || !bytes.Contains(results, []byte(`"unseen":true`)) {
+		t.Errorf("nothing has moved, so that no category would be named: %v", err)
+	}
 	t.Logf("looked at %d texts", c.looked)
 
 	// What the config lists is meant to be seen, and is.
@@ -127,8 +138,7 @@ func TestValuesStayInside(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := s.run(t, config("listed", `{name: email, values: ["`+s.email(0)+`"]}`), messages)
-	results, err := os.ReadFile(filepath.Join(c.dir, "listed.jsonl"))
-	if err != nil {
+	if results, err = os.ReadFile(filepath.Join(c.dir, "listed.jsonl")); err != nil {
 		t.Fatal(err)
 	}
 	for where, text := range map[string]string{"the page of metrics": page, "the file of results": string(results)} {

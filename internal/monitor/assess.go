@@ -54,6 +54,7 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) [
 		level := v.level(m, w)
 		for _, version := range v.shown(m, p.models[k]) {
 			var all family
+			var results []*Result
 			for j, s := range version.series {
 				if s == nil || s.events == 0 {
 					continue
@@ -67,10 +68,14 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) [
 					r.Service = assessService(s, end-start)
 				}
 				v.assessFeatures(r, m, s, l, &all, k, j)
-				dst = append(dst, r)
+				results = append(results, r)
 			}
 			all.judge(level)
 			v.hold(all, i, end, l)
+			if l != passing {
+				m.explain(results, version)
+			}
+			dst = append(dst, results...)
 		}
 	}
 	return dst

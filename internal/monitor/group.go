@@ -75,10 +75,14 @@ type Verdicts struct {
 	FalseAlarms drift.FalseAlarms
 }
 
-// FeatureVerdict overrides how one feature is judged; zero values override nothing.
+// FeatureVerdict overrides how one feature is judged and shown; zero values override nothing.
 type FeatureVerdict struct {
 	DecideBy string
 	Floor    float64
+	// Importance weighs the feature against the others; 0 is 1.
+	Importance float64
+	// Show says which of its categories results name; empty is ShowKnown.
+	Show string
 }
 
 func (v *Verdicts) options(feature string, l look) drift.Options {

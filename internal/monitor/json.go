@@ -35,6 +35,9 @@ func (r *Result) AppendJSON(b []byte) []byte {
 		}
 		b = append(b, ']')
 	}
+	if r.Judged > 0 {
+		b = appendFigure(b, 0, "drifted_importance_ratio", r.DriftedImportance)
+	}
 	return append(b, '}')
 }
 
@@ -73,6 +76,9 @@ func (f *FeatureResult) appendJSON(b []byte) []byte {
 	}
 	if f.Calibration != "" {
 		b = appendKeyText(append(b, ','), "calibration", f.Calibration)
+	}
+	if f.Moved != nil {
+		b = f.Moved.appendJSON(b)
 	}
 	return append(b, '}')
 }

@@ -29,6 +29,9 @@ type Result struct {
 	Events   uint64          `json:"events"`
 	Service  Service         `json:"service"`
 	Features []FeatureResult `json:"features,omitempty"`
+	// DriftedImportance is the share of the features with a state whose state is "drift", each weighted by its
+	// importance; meaningful if Judged is not 0.
+	DriftedImportance Figure `json:"drifted_importance_ratio,omitzero"`
 
 	// Length of the window in nanoseconds, for ordering.
 	Length int64 `json:"-"`
@@ -99,6 +102,8 @@ type FeatureResult struct {
 	// Calibration says why the verdict may be wrong: drift.Independent or drift.Insufficient; empty if it is calibrated, or there is
 	// no reference.
 	Calibration string `json:"calibration,omitempty"`
+	// Moved is there if State is warning or drift.
+	Moved *Moved `json:"moved,omitempty"`
 }
 
 // Drift is one statistic between the reference and a window.

@@ -59,7 +59,7 @@ func compareLog(t *testing.T, seed int) {
 		t.Fatalf("log %d: %d windows, want %d", seed, len(got), len(want.Windows))
 	}
 	for i := range got {
-		c := comparison{}
+		c := comparison{models: setup.Models}
 		c.window(got[i], &want.Windows[i])
 		if len(c.wrong) > 0 {
 			t.Fatalf("log %d, window %d to %s of %q %q %q:\n%s", seed, i, got[i].End, got[i].Model, got[i].Version, got[i].Segment, c.wrong)
@@ -130,8 +130,9 @@ func oracleGroup(t *testing.T, setup oracle.Setup) *monitor.Group {
 		}
 	}
 	for _, m := range setup.Models {
-		c := monitor.ModelConfig{Name: m.Name, Reference: oracleReference(t, m), Verdicts: monitor.Verdicts{DecideBy: "psi"}}
+		c := monitor.ModelConfig{Name: m.Name, Reference: oracleReference(t, m), Verdicts: monitor.Verdicts{DecideBy: "psi", Features: map[string]monitor.FeatureVerdict{}}}
 		for _, f := range m.Features {
+			c.Verdicts.Features[f.Name] = monitor.FeatureVerdict{Show: monitor.ShowAll}
 			c.Features = append(c.Features, slices.Index(g.Schema.Features, oracleFeature(f)))
 		}
 		for _, s := range m.Segments {
@@ -215,7 +216,10 @@ func oracleReference(t *testing.T, m oracle.Model) *profile.Reference {
 }
 
 // comparison collects what differs.
-type comparison struct{ wrong string }
+type comparison struct {
+	models []oracle.Model
+	wrong  string
+}
 
 func (c *comparison) check(ok bool, format string, args ...any) {
 	if !ok {
@@ -254,6 +258,13 @@ func (c *comparison) window(got *monitor.Result, want *oracle.Window) {
 	c.check(len(got.Features) == len(want.Features), "%d features, want %d", len(got.Features), len(want.Features))
 	for i := range min(len(got.Features), len(want.Features)) {
 		c.feature(&got.Features[i], &want.Features[i])
+	}
+	for _, m := range c.models {
+		for i := range m.Features {
+			if m.Name == want.Model {
+				c.moved(&got.Features[i], &want.Features[i], m.Features[i].Reference)
+			}
+		}
 	}
 }
 
