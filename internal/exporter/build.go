@@ -261,6 +261,7 @@ func (e *Exporter) result(out []sample, r *monitor.Result) []sample {
 	}
 	if r.Judged > 0 {
 		a.add(tierWindow, "drifted_features", monitor.Figure(r.Drifted))
+		a.add(tierWindow, "drifted_importance_ratio", r.DriftedImportance)
 	}
 	for _, f := range byDrift(r.Features) {
 		a.feature(f)

@@ -55,6 +55,7 @@ var metrics = []metric{
 	{name: "drift_pvalue", help: "Probability of at least this value of the statistic while nothing changes.", labels: statisticLabels},
 	{name: "drift_threshold", help: "Value of the statistic from which on the feature has drifted.", labels: statisticLabels},
 	{name: "drifted_features", help: "Number of features whose verdict is drift.", labels: windowLabels},
+	{name: "drifted_importance_ratio", help: "Share of the features with a verdict whose verdict is drift, each weighted by its importance, from 0 to 1.", labels: windowLabels},
 
 	{name: "consumed_messages_total", help: "Messages read.", kind: counter, labels: partitionLabels},
 	{name: "accepted_events_total", help: "Events that were accepted.", kind: counter, labels: modelLabels},

@@ -73,6 +73,7 @@ func result(model, segment string, features ...monitor.FeatureResult) *monitor.R
 			r.Drifted++
 		}
 	}
+	r.DriftedImportance = monitor.Figure(float64(r.Drifted) * 3 / float64(r.Drifted*3+r.Judged-r.Drifted))
 	return r
 }
 
