@@ -19,7 +19,7 @@
 // roots of such, are a mean times an F variable. Without one all values are independent, which
 // those of a real stream are not: the p-values are then too small.
 //
-// Bins in which fewer than five values are expected are tested together, at most a hundred of the largest apart, and values
+// Bins in which fewer than five values are expected are tested together with others, in at most a hundred groups, and values
 // that the reference does not know are tested apart, as a share; the value of the statistic is over all bins.
 //
 // How far the p-values of independent values hold, by simulation: with

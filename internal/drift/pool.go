@@ -1,9 +1,7 @@
 package drift
 
 import (
-	"cmp"
 	"math"
-	"slices"
 
 	"gonum.org/v1/gonum/mathext"
 )
@@ -12,32 +10,40 @@ const (
 	// minExpected is the count that a bin is expected to have at least, or it is tested together with others: with
 	// fewer the statistics are no quadratic forms in normal variables (Cochran 1954).
 	minExpected = 5
-	// maxTested is the number of bins that are tested one by one at most.
+	// maxTested is the number of bins that are tested at most.
 	maxTested = 100
 )
 
 // pooled returns the bins as they are tested with windows of size n: those in which fewer than minExpected values
-// are expected are one bin, and those that the reference does not know are left out, to be tested apart, if two
-// others are left. It returns c itself if that changes nothing.
+// are expected are put together, neighbour by neighbour, until enough are; and those that the reference does not know are left out, to be
+// tested apart, if two others are left. It returns c itself if that changes nothing.
 func (c *comparison) pooled(n float64) *comparison {
 	least := c.leastTested(n)
-	var rest, unseen, few uint64
 	var ref, cur []uint64
+	var group, few, unseen uint64 // what is not enough yet
+	changed := false
 	for i, r := range c.ref.Bins {
-		switch x := c.cur.Bins[i]; {
+		x := c.cur.Bins[i]
+		switch {
 		case r == 0:
 			unseen += x
-		case float64(r) < least:
-			rest, few = rest+r, few+x
-		default:
+		case float64(r) >= least:
 			ref, cur = append(ref, r), append(cur, x)
+		default:
+			changed = true
+			if group, few = group+r, few+x; float64(group) >= least {
+				ref, cur = append(ref, group), append(cur, few)
+				group, few = 0, 0
+			}
 		}
 	}
-	if rest == 0 && unseen == 0 {
+	if !changed && unseen == 0 {
 		return c
 	}
-	if rest > 0 {
-		ref, cur = append(ref, rest), append(cur, few)
+	if last := len(ref) - 1; group > 0 && last >= 0 {
+		ref[last], cur[last] = ref[last]+group, cur[last]+few
+	} else if group > 0 {
+		ref, cur = append(ref, group), append(cur, few)
 	}
 	apart := unseen > 0 && len(ref) > 1
 	if unseen > 0 && !apart {
@@ -48,14 +54,13 @@ func (c *comparison) pooled(n float64) *comparison {
 	return tested
 }
 
-// leastTested returns the count in the reference of a bin that is tested on its own with windows of size n.
+// leastTested returns the count in the reference of what is tested on its own with windows of size n.
 func (c *comparison) leastTested(n float64) float64 {
 	least := max(1, minExpected*c.m/min(n, c.m))
-	if len(c.ref.Bins) <= maxTested {
-		return least
+	if len(c.ref.Bins) > maxTested {
+		least = max(least, c.m/maxTested)
 	}
-	counts := slices.SortedFunc(slices.Values(c.ref.Bins), func(a, b uint64) int { return cmp.Compare(b, a) })
-	return max(least, float64(counts[maxTested-1]))
+	return least
 }
 
 // unseen returns the probability of at least so many values in bins that the reference does not know. The share of unknown values is about that of the values that the

@@ -177,6 +177,40 @@ func TestManyBins(t *testing.T) {
 	}
 }
 
+// TestSmallWindowsAreQuiet: where all bins are sparse there is still a test, and not the floor alone.
+func TestSmallWindowsAreQuiet(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 3))
+	ref := Sample{Bins: multinomial(rng, 50_000, even(10))}
+	drifted := 0
+	const windows = 2000
+	for range windows {
+		if _, state := Evaluate(ref, Sample{Bins: multinomial(rng, 49, even(10))}, Options{}); state != OK {
+			drifted++
+		}
+	}
+	if drifted > windows/50 {
+		t.Errorf("%d of %d quiet windows are not ok", drifted, windows)
+	}
+}
+
+// TestPooledBinsAreFew: the reference's bins are tested in at most a hundred groups, in which enough is expected.
+func TestPooledBinsAreFew(t *testing.T) {
+	for _, bins := range []int{1, 2, 7, 99, 1000} {
+		for _, n := range []float64{5, 49, 1000, 1e6} {
+			ref := slices.Repeat([]uint64{1000}, bins)
+			c := newComparison(Sample{Bins: ref}, Sample{Bins: ref}).pooled(n)
+			if len(c.ref.Bins) > maxTested || total(c.ref.Bins) != uint64(bins)*1000 || total(c.cur.Bins) != total(c.ref.Bins) {
+				t.Errorf("%d bins, windows of %g: %d are tested", bins, n, len(c.ref.Bins))
+			}
+			for _, r := range c.ref.Bins {
+				if len(c.ref.Bins) > 1 && float64(r)*min(n, c.m) < minExpected*c.m {
+					t.Errorf("%d bins, windows of %g: one has %d of %g", bins, n, r, c.m)
+				}
+			}
+		}
+	}
+}
+
 // TestMissingValuesDecide: a feature that goes missing has moved, whatever the values that are left.
 func TestMissingValuesDecide(t *testing.T) {
 	absent := func(s Sample, n uint64) Sample { s.Absent = n; return s }

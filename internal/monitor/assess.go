@@ -54,7 +54,7 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) [
 		level := v.level(m, w)
 		for _, version := range v.shown(m, p.models[k]) {
 			var all family
-			var results []*Result
+			first := len(dst)
 			for j, s := range version.series {
 				if s == nil || s.events == 0 {
 					continue
@@ -68,14 +68,13 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) [
 					r.Service = assessService(s, end-start)
 				}
 				v.assessFeatures(r, m, s, l, &all, k, j)
-				results = append(results, r)
+				dst = append(dst, r)
 			}
 			all.judge(level)
 			v.hold(all, i, end, l)
 			if l != passing {
-				m.explain(results, version)
+				m.explain(version, dst[first:])
 			}
-			dst = append(dst, results...)
 		}
 	}
 	return dst

@@ -31,10 +31,12 @@ const minExpected = 5
 
 // Moved says what changed in a feature whose state is warning or drift.
 type Moved struct {
-	// Statistic is the one that decided.
+	// Statistic is the one that decides, together with Absent.
 	Statistic string `json:"statistic"`
-	// Parts are the bins that most of it comes from, as in drift.Explanation.
+	// Parts are the bins that most of it comes from, as in drift.Explanation. There may be none if values went missing.
 	Parts []MovedPart `json:"parts"`
+	// Absent are the shares of what is missing or invalid.
+	Absent MovedShares `json:"absent"`
 	// MedianShift is the way from the reference's median to the window's in standard deviations of the
 	// reference, by the exponential histogram: within 1.1 % of itself, or 2^-15.9 of the largest distance from the
 	// reference's median. Undefined for a categorical feature, and for a constant reference.
@@ -52,10 +54,15 @@ type MovedPart struct {
 	Category string `json:"category"`
 	Named    bool   `json:"-"`
 	Unseen   bool   `json:"unseen,omitempty"`
-	// Reference and Current are the shares of the values in it, Contribution its share of the statistic.
-	Reference    float64 `json:"reference_share"`
-	Current      float64 `json:"current_share"`
+	MovedShares
+	// Contribution is its share of the statistic.
 	Contribution float64 `json:"contribution"`
+}
+
+// MovedShares are the shares of the reference's, and of the window's, values.
+type MovedShares struct {
+	Reference float64 `json:"reference_share"`
+	Current   float64 `json:"current_share"`
 }
 
 // MovedCategories are the categories that came and went.
@@ -85,43 +92,63 @@ type VanishedCategory struct {
 	Reference float64 `json:"reference_share"`
 }
 
-// explain says what moved in the features that did, once all of them have their states, and how much of the model that is.
-// The results are those of the version's series that have events, in their order.
-func (m *Model) explain(results []*Result, version version) {
-	for _, s := range version.series {
-		if s != nil && s.events > 0 {
-			results[0].explain(m, s)
-			results = results[1:]
+// explain says in the results of a version what moved in the features that did, once all of them have their states, and
+// how much of the model that is.
+func (m *Model) explain(v version, results []*Result) {
+	for _, r := range results {
+		s := v.series[slices.Index(m.segments, r.Segment)]
+		layout := s.features.Layout()
+		var drifted, judged float64
+		for i := range r.Features {
+			f, spec := &r.Features[i], &layout.Features[i]
+			if f.State == "" {
+				continue
+			}
+			importance := m.Verdicts.importance(f.Name)
+			judged += importance
+			if f.State == StateDrift {
+				drifted += importance
+			}
+			if f.State != StateOK {
+				f.Moved = m.moved(spec, s, r.Length, layout.Detailed)
+			}
 		}
+		r.DriftedImportance = Figure(drifted / judged)
 	}
 }
 
-func (r *Result) explain(m *Model, s *series) {
-	layout := s.features.Layout()
-	var moved, judged float64
-	for i := range r.Features {
-		f, spec := &r.Features[i], &layout.Features[i]
-		if f.State == "" {
-			continue
-		}
-		importance := m.Verdicts.importance(f.Name)
-		judged += importance
-		if f.State == StateDrift {
-			moved += importance
-		}
-		if f.State == StateOK || !f.HasReference {
-			continue
-		}
-		ref, cur, options := spec.Reference.Sample(r.Length), currentSample(spec, &s.features), m.Verdicts.options(spec.Name, final)
-		if spec.Type == event.Numeric {
-			e := drift.Explain(ref, cur, spec.Reference.Bins.Edges(), options)
-			f.Moved = movedNumeric(e, spec.Reference, s.features.Numeric(spec))
-		} else {
-			e := drift.Explain(ref, cur, nil, options)
-			f.Moved = movedCategorical(e, spec.Reference, s.features.Categorical(spec), m.Verdicts.Features[spec.Name].Show, layout.Detailed)
-		}
+// moved compares a feature that has a state, and so a reference.
+func (m *Model) moved(spec *profile.FeatureSpec, s *series, length int64, detailed bool) *Moved {
+	ref := spec.Reference
+	then, now := ref.Sample(length), currentSample(spec, &s.features)
+	out := &Moved{MedianShift: Undefined, Absent: MovedShares{share(then), share(now)}}
+	if spec.Type == event.Numeric {
+		e := drift.Explain(then, now, ref.Bins.Edges(), m.Verdicts.options(spec.Name, final))
+		out.Statistic, out.Parts = e.Statistic, numericParts(e, ref)
+		out.MedianShift = Figure((now.Exp.Quantile(0.5) - ref.Median) / ref.StdDev)
+		return out
 	}
-	r.DriftedImportance = Figure(moved / judged)
+	show := m.Verdicts.Features[spec.Name].Show
+	named := show == ShowAll || show != ShowNone && ref.OtherCategories == 0 && len(ref.Categories) <= profile.MaxSegmentDistinct
+	e := drift.Explain(then, now, nil, m.Verdicts.options(spec.Name, final))
+	out.Statistic, out.Parts = e.Statistic, categoricalParts(e, ref, named)
+	out.Categories = &MovedCategories{}
+	known := now.Bins[:len(ref.Categories)]
+	c := s.features.Categorical(spec)
+	out.Categories.vanish(ref, c.Count, known, named)
+	if detailed {
+		out.Categories.appear(c, known, show == ShowAll)
+	}
+	return out
+}
+
+// share returns the share of what is missing or invalid.
+func share(s drift.Sample) float64 {
+	all := s.Absent
+	for _, n := range s.Bins {
+		all += n
+	}
+	return float64(s.Absent) / float64(all)
 }
 
 func (v *Verdicts) importance(feature string) float64 {
@@ -131,8 +158,7 @@ func (v *Verdicts) importance(feature string) float64 {
 	return 1
 }
 
-func movedNumeric(e drift.Explanation, ref *profile.Feature, n *profile.Numeric) *Moved {
-	out := &Moved{Statistic: e.Statistic, MedianShift: Figure((n.Distances.Quantile(0.5) - ref.Median) / ref.StdDev)}
+func numericParts(e drift.Explanation, ref *profile.Feature) (parts []MovedPart) {
 	edges := ref.Bins.Edges()
 	if !e.Fine {
 		edges = decileEdges(ref)
@@ -145,13 +171,24 @@ func movedNumeric(e drift.Explanation, ref *profile.Feature, n *profile.Numeric)
 		if p.Last < len(edges) {
 			part.Upper = Figure(edges[p.Last])
 		}
-		out.Parts = append(out.Parts, part)
+		parts = append(parts, part)
 	}
-	return out
+	return parts
+}
+
+func categoricalParts(e drift.Explanation, ref *profile.Feature, named bool) (parts []MovedPart) {
+	for _, p := range e.Parts {
+		part := movedPart(p)
+		if part.Unseen = p.First == len(ref.Categories); !part.Unseen && named {
+			part.Category, part.Named = shortName(ref.Categories[p.First]), true
+		}
+		parts = append(parts, part)
+	}
+	return parts
 }
 
 func movedPart(p drift.Part) MovedPart {
-	return MovedPart{Lower: Undefined, Upper: Undefined, Reference: p.Reference, Current: p.Current, Contribution: p.Contribution}
+	return MovedPart{Lower: Undefined, Upper: Undefined, MovedShares: MovedShares{p.Reference, p.Current}, Contribution: p.Contribution}
 }
 
 func decileEdges(ref *profile.Feature) (edges []float64) {
@@ -161,24 +198,6 @@ func decileEdges(ref *profile.Feature) (edges []float64) {
 		}
 	}
 	return edges
-}
-
-func movedCategorical(e drift.Explanation, ref *profile.Feature, c *profile.Categorical, show string, detailed bool) *Moved {
-	current := c.AppendCounts(nil)
-	out := &Moved{Statistic: e.Statistic, MedianShift: Undefined, Categories: &MovedCategories{}}
-	named := show == ShowAll || show != ShowNone && ref.OtherCategories == 0 && len(ref.Categories) <= profile.MaxSegmentDistinct
-	for _, p := range e.Parts {
-		part := movedPart(p)
-		if part.Unseen = p.First == len(ref.Categories); !part.Unseen && named {
-			part.Category, part.Named = shortName(ref.Categories[p.First]), true
-		}
-		out.Parts = append(out.Parts, part)
-	}
-	out.Categories.vanish(ref, c.Count, current, named)
-	if detailed {
-		out.Categories.appear(c, current[:len(ref.Categories)], show == ShowAll)
-	}
-	return out
 }
 
 // shortName is as long as the names of unseen categories are.
@@ -225,6 +244,8 @@ func (c *MovedCategories) appear(now *profile.Categorical, known []uint64, named
 func (m *Moved) appendJSON(b []byte) []byte {
 	b = appendKeyText(append(b, `,"moved":{`...), "statistic", m.Statistic)
 	b = appendList(b, "parts", len(m.Parts), func(b []byte, i int) []byte { return m.Parts[i].appendJSON(b) })
+	b = append(b, `,"absent":{`...)
+	b = append(m.Absent.appendJSON(b, len(b)), '}')
 	b = appendFigure(b, 0, "median_shift", m.MedianShift)
 	if m.Categories != nil {
 		b = m.Categories.appendJSON(b)
@@ -243,9 +264,13 @@ func (p *MovedPart) appendJSON(b []byte) []byte {
 	if p.Unseen {
 		b = append(b, `"unseen":true`...)
 	}
-	b = appendFigure(b, start, "reference_share", Figure(p.Reference))
-	b = appendFigure(b, start, "current_share", Figure(p.Current))
-	return appendFigure(b, start, "contribution", Figure(p.Contribution))
+	return appendFigure(p.MovedShares.appendJSON(b, start), 0, "contribution", Figure(p.Contribution))
+}
+
+// appendJSON appends the members of an object that begins at start.
+func (s MovedShares) appendJSON(b []byte, start int) []byte {
+	b = appendFigure(b, start, "reference_share", Figure(s.Reference))
+	return appendFigure(b, 0, "current_share", Figure(s.Current))
 }
 
 func (c *MovedCategories) appendJSON(b []byte) []byte {

@@ -103,7 +103,7 @@ func TestMovedByHand(t *testing.T) {
 		`{"lower":90,"reference_share":0.1,"current_share":0.4,"contribution":0.1875},` +
 		`{"lower":10,"upper":20,"reference_share":0.1,"current_share":0,"contribution":0.0625},` +
 		`{"lower":20,"upper":30,"reference_share":0.1,"current_share":0,"contribution":0.0625},` +
-		`{"lower":30,"upper":40,"reference_share":0.1,"current_share":0,"contribution":0.0625}],"median_shift":`
+		`{"lower":30,"upper":40,"reference_share":0.1,"current_share":0,"contribution":0.0625}],"absent":{"reference_share":0,"current_share":0},"median_shift":`
 	got := movedJSON(t, rs[0], 0)
 	if shortened(got) != shortened(numeric+fmt.Sprint(float64(rs[0].Features[0].Moved.MedianShift))+"}") {
 		t.Errorf("got\n%s\nwant\n%s", got, numeric)
@@ -118,7 +118,7 @@ func TestMovedByHand(t *testing.T) {
 		`{"category":"a","reference_share":0.5,"current_share":0.2,"contribution":0.3},` +
 		`{"category":"c","reference_share":0.18,"current_share":0,"contribution":0.18},` +
 		`{"category":"rare","reference_share":0.02,"current_share":0,"contribution":0.02}],` +
-		`"categories":{"vanished":1,"top_vanished":[{"category":"c","reference_share":0.18}],` +
+		`"absent":{"reference_share":0,"current_share":0},"categories":{"vanished":1,"top_vanished":[{"category":"c","reference_share":0.18}],` +
 		`"new":2,"top_new":[{"category":"new","count":40},{"category":"newer","count":10}]}}`
 	if got := movedJSON(t, rs[0], 1); shortened(got) != shortened(categorical) {
 		t.Errorf("got\n%s\nwant\n%s", got, categorical)
@@ -243,6 +243,32 @@ func TestMovedManyNew(t *testing.T) {
 		if off := math.Abs(float64(m.Categories.New) - float64(n)); !m.Categories.NewKnown || off > 0 && (n <= 64 || off > 0.081*float64(n)+1) {
 			t.Errorf("%d new categories: %+v", n, m.Categories)
 		}
+	}
+}
+
+// TestMovedMissing: what went missing is told by itself, and all else has not moved.
+func TestMovedMissing(t *testing.T) {
+	rows := referenceRows()
+	for i, ev := range rows {
+		if i%5 > 0 {
+			ev.Features[0], ev.Features[1] = event.Value{State: event.Missing}, event.Value{State: event.Invalid}
+		}
+	}
+	r := movedResults(t, Verdicts{DecideBy: "tvd", MinSamples: 10}, referenceRows(), rows)[0]
+	for i, rest := range []string{`,"median_shift":`, `,"categories":{"vanished":0,"new":0}}`} {
+		const want = `{"statistic":"total_variation"`
+		got := movedJSON(t, r, i)
+		_, after, _ := strings.Cut(got, `"absent":{"reference_share":0,"current_share":0.8}`)
+		if !strings.HasPrefix(got, want) || !strings.HasPrefix(after, rest) || r.Features[i].State != StateDrift {
+			t.Errorf("%s: %s", r.Features[i].State, got)
+		}
+	}
+	for _, ev := range rows {
+		ev.Features[0], ev.Features[1] = event.Value{State: event.Missing}, event.Value{State: event.Invalid}
+	}
+	r = movedResults(t, Verdicts{MinSamples: 10}, referenceRows(), rows)[0]
+	if got := movedJSON(t, r, 0); got != `{"statistic":"psi","absent":{"reference_share":0,"current_share":1}}` {
+		t.Error(got)
 	}
 }
 

@@ -18,6 +18,8 @@ func (c *comparison) moved(got *monitor.FeatureResult, want *oracle.Figures, ref
 	}
 	c.check(m.Statistic == "psi", "%s is decided by %s", got.Name, m.Statistic)
 	c.parts(m, want, ref)
+	absent := float64(want.Missing + want.Invalid)
+	c.float(want.Name+" absent", monitor.Figure(m.Absent.Current), absent/(absent+float64(want.Count)), 0)
 	if want.Categorical {
 		c.categories(m.Categories, want, ref)
 		return
@@ -34,6 +36,10 @@ func (c *comparison) moved(got *monitor.FeatureResult, want *oracle.Figures, ref
 // parts compares the bins' shares and contributions, and that no bin that contributes more is left out.
 func (c *comparison) parts(m *monitor.Moved, want *oracle.Figures, ref *oracle.Reference) {
 	terms := oracle.PSITerms(want.ReferenceBins, want.Bins)
+	if want.Count == 0 {
+		c.check(len(m.Parts) == 0, "%s: %d parts of no values", want.Name, len(m.Parts))
+		return
+	}
 	var all, now, then float64
 	above := 0
 	for i, t := range terms {
