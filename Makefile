@@ -1,7 +1,7 @@
 # Targets for development; each is one or two ordinary commands.
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build test race lint bench demo soak
+.PHONY: build test race lint bench demo soak verdicts
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/streammon ./cmd/streammon
@@ -26,3 +26,7 @@ demo:
 # The long settings of tests that run short in CI.
 soak:
 	STREAMMON_SOAK=1 go test -timeout 60m -run Soak -v ./...
+
+# The tables of docs/verdicts.md, as Markdown.
+verdicts:
+	STREAMMON_VERDICTS=long go test -timeout 60m -run TestVerdicts -v ./internal/drift | grep -E '^(\||###|$$)|FAIL|_test.go'

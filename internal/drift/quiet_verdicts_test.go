@@ -91,7 +91,7 @@ func cyclicStream(daily, weekly float64) func() process {
 
 func byDay(window int) float64 { return 1 + 0.8*math.Sin(2*math.Pi*float64(window)/24) }
 
-// quietScenarios are the streams that the issue of false alarms is measured on. A window of the cyclic ones is an hour.
+// quietScenarios are the streams in which false alarms are counted. A window of the cyclic ones is an hour.
 func quietScenarios() []scenario {
 	independent := independentStream((*rand.Rand).NormFloat64)
 	return []scenario{
@@ -188,7 +188,7 @@ func TestVerdictsQuiet(t *testing.T) {
 	for _, s := range Catalogue {
 		names = append(names, s.Short)
 	}
-	head := append([]string{"stream", "n", "k"}, names...)
+	head := append([]string{"stream", "calibrated n", "n", "k"}, names...)
 	printHead("Quiet windows that are significant at 1 %, in %", append(head, "highest bound", "drift", "warning")...)
 	for _, s := range quietScenarios() {
 		t.Run(fmt.Sprintf("%s n=%d k=%d", s.name, s.n, s.k), func(t *testing.T) {
@@ -203,7 +203,7 @@ func TestVerdictsQuiet(t *testing.T) {
 			}
 			for i, q := range s.quietWindows(refs, per) {
 				n := float64(s.n) * s.scales[i]
-				row := []string{s.name, fmt.Sprint(n), fmt.Sprint(s.k)}
+				row := []string{s.name, fmt.Sprint(s.n), fmt.Sprint(n), fmt.Sprint(s.k)}
 				highest := 0.0
 				for _, name := range names {
 					hits := q.hits[name]
