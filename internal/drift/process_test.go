@@ -174,8 +174,8 @@ func (c categories) sample(xs []float64) Sample {
 	return s
 }
 
-// merged returns the two samples of the same layout as one.
-func merged(a, b *Sample) Sample {
+// joinedSample returns the two samples of the same layout as one.
+func joinedSample(a, b *Sample) Sample {
 	out := Sample{Bins: slices.Clone(a.Bins), Fine: slices.Clone(a.Fine), StdDev: a.StdDev, Absent: a.Absent + b.Absent}
 	for i := range out.Bins {
 		out.Bins[i] += b.Bins[i]
@@ -244,7 +244,7 @@ func (s *scenario) reference(seed, number uint64) *reference {
 	before := r.sample(halves[0])
 	for _, h := range halves[1:] {
 		half := r.sample(h)
-		c.Add(merged(&before, &half))
+		c.Add(joinedSample(&before, &half))
 		before = half
 	}
 	r.Calibration = c.Calibration(1, s.k)
