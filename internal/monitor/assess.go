@@ -50,6 +50,7 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) [
 	if p == nil {
 		return dst
 	}
+	whole := start >= max(v.first, v.from[i]) && !p.gap && !v.losses.Overlap(start, end)
 	for k, m := range v.group.Models {
 		level := v.level(m, w)
 		for _, version := range v.shown(m, p.models[k]) {
@@ -62,7 +63,7 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) [
 				r := &Result{
 					Model: m.Name, Version: version.name, Segment: m.segments[j], Window: w.Name, Length: w.Length,
 					Start: time.Unix(0, start).UTC(), End: time.Unix(0, end).UTC(),
-					Complete: start >= max(v.first, v.from[i]) && !p.gap, Events: s.events,
+					Complete: whole, Events: s.events,
 				}
 				if l != passing {
 					r.Service = assessService(s, end-start)

@@ -12,8 +12,9 @@ import (
 
 // Versions of the binary forms, their first bytes.
 const (
-	paneVersion  = 1
-	shardVersion = 1
+	paneVersion = 1
+	// Version 1 of a shard had no holes.
+	shardVersion = 2
 )
 
 // AppendBinary appends the binary form of the pane, which need not be sealed: all by
@@ -161,7 +162,7 @@ func (s *Shard) AppendBinary(b []byte) []byte {
 	for i := range s.watermarks {
 		b = binary.AppendVarint(b, s.watermarks[i].Largest())
 	}
-	b = appendFlag(b, s.gap)
+	b = appendHoles(b, s.holes)
 	b = binary.AppendUvarint(b, uint64(len(s.open.All())))
 	for _, p := range s.open.All() {
 		b = binary.AppendVarint(b, p.Start)
@@ -205,6 +206,7 @@ func (s *Shard) RememberIDs(k event.Kind, ids SeenIDs) {
 func (s *Shard) Freeze() *Shard {
 	c := *s
 	c.open = s.open.With((*Pane).freeze)
+	c.holes = slices.Clone(s.holes)
 	c.models = slices.Clone(s.models)
 	c.versions = slices.Clone(s.versions)
 	for i := range c.versions {
@@ -235,7 +237,7 @@ var ErrShape = errors.New("panes of another length")
 func (g *Group) ReadShard(b []byte, lost func(model, feature string)) (*Shard, error) {
 	d := sketch.NewDecoder(b)
 	s := NewShard(g)
-	d.Begin(shardVersion)
+	version := d.BeginUpTo(shardVersion)
 	if pane := d.Varint(); d.Err() == nil && pane != g.Pane {
 		return nil, fmt.Errorf("read shard: %w", ErrShape)
 	}
@@ -243,7 +245,11 @@ func (g *Group) ReadShard(b []byte, lost func(model, feature string)) (*Shard, e
 	for i := range s.watermarks {
 		s.watermarks[i].Observe(d.Varint())
 	}
-	s.gap = d.Byte() == 1
+	if version > 1 {
+		s.holes = readHoles(d)
+	} else if d.Byte() == 1 {
+		s.Gap()
+	}
 	s.readOpen(d, lost)
 	for range d.Length(5) {
 		name, block := d.Text(), d.Block()

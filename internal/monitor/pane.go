@@ -14,7 +14,8 @@ func compareText(a, b string) int { return cmp.Compare(a, b) }
 // Pane is the content of a pane or a window: all series of a group.
 type Pane struct {
 	group *Group
-	// gap reports that messages of this time may have been lost before they were read.
+	// gap reports that messages of this time may have been lost before they were read. It comes from
+	// states of the first format only, which had no Losses.
 	gap    bool
 	models [][]version // by model; versions in the order they came
 	last   int         // the version of the previous event

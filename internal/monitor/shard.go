@@ -28,8 +28,8 @@ type Shard struct {
 	recent     [2]recent
 	models     []ModelStatus
 	sealed     []SealedPane
-	gap        bool
-	storedSpan int64 // of the ids where the shard comes from
+	holes      []Hole // since they were taken; the last may have no end yet
+	storedSpan int64  // of the ids where the shard comes from
 }
 
 // SealedPane is a pane of one lane that will never change.
@@ -103,8 +103,10 @@ func (s *Shard) fold(ev *event.Event) {
 	pane := s.open.Find(ev.Time)
 	if pane == nil {
 		pane = newPane(s.group)
-		pane.gap, s.gap = s.gap, false
 		s.open.Add(ev.Time, pane)
+		if w.Largest() == ev.Time {
+			s.closeHole(ev.Time)
+		}
 	}
 	folded := &s.models[ev.Model].Folded
 	if name == event.Other {
@@ -124,13 +126,36 @@ func (s *Shard) seal(watermark int64) {
 	}
 }
 
-// Gap marks that messages were lost between the last event and the next: windows
-// that hold either are not complete.
+// Gap notes that predictions were lost between the last message and the next. Those that count were not
+// before the frontier.
 func (s *Shard) Gap() {
-	s.gap = true
-	if panes := s.open.All(); len(panes) > 0 {
-		panes[len(panes)-1].Content.gap = true
+	if !s.inHole() {
+		s.holes = append(s.holes, Hole{s.Frontier(), window.EndOfTime})
 	}
+}
+
+// inHole reports whether the last hole has no end yet.
+func (s *Shard) inHole() bool {
+	n := len(s.holes)
+	return n > 0 && s.holes[n-1].To == window.EndOfTime
+}
+
+// closeHole ends the hole, if there is one without an end, at the first new pane, for an event of time t: what was
+// lost came before it in the log, and was so much later at most as is allowed.
+func (s *Shard) closeHole(t int64) {
+	if s.inHole() {
+		s.holes[len(s.holes)-1].To = window.Ceil(window.Floor(t, s.group.Pane)+s.group.Pane+s.group.Lateness, s.group.Pane)
+	}
+}
+
+// TakeHoles returns the holes since the last call, and again the one that had no end then.
+func (s *Shard) TakeHoles() []Hole {
+	taken := s.holes
+	s.holes = nil
+	if n := len(taken); n > 0 && taken[n-1].To == window.EndOfTime {
+		s.holes = []Hole{taken[n-1]}
+	}
+	return taken
 }
 
 // ForgottenIDs returns how many ids of events of a kind were forgotten, since the shard was made, although a

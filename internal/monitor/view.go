@@ -18,6 +18,7 @@ type View struct {
 	group   *Group
 	lanes   int
 	merger  merger
+	losses  *Losses
 	pending map[int64][]*Pane // by start; a slot a lane
 	tiers   *window.Tiers[Pane]
 	windows []*window.Sliding[Pane]
@@ -40,7 +41,7 @@ type View struct {
 func NewView(g *Group, lanes int) *View {
 	m := merger{profile.NewWorkspace()}
 	v := &View{
-		group: g, lanes: lanes, merger: m, pending: map[int64][]*Pane{}, tiers: window.NewTiers[Pane](g.Pane, m),
+		group: g, lanes: lanes, merger: m, losses: &Losses{}, pending: map[int64][]*Pane{}, tiers: window.NewTiers[Pane](g.Pane, m),
 		first: window.NoTime, next: window.NoTime, last: window.NoTime, kept: map[int64]int64{}, holds: holds{},
 		watched: slices.ContainsFunc(g.Models, func(m *Model) bool { return len(m.References) > 0 }),
 	}
@@ -60,6 +61,17 @@ func (v *View) Grow(lanes int) {
 	for start, p := range v.pending {
 		v.pending[start] = append(p, make([]*Pane, v.lanes-len(p))...)
 	}
+}
+
+// Heed makes windows that overlap a hole of the losses, which the view only looks at, not complete.
+func (v *View) Heed(l *Losses) { v.losses = l }
+
+// Oldest returns the time before which no window begins any more, or window.NoTime.
+func (v *View) Oldest() int64 {
+	if v.next == window.NoTime {
+		return window.NoTime
+	}
+	return v.next - v.group.Longest()
 }
 
 // Pending returns the number of panes that wait to be merged.

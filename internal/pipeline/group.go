@@ -51,6 +51,7 @@ type Group struct {
 	merged   sync.Cond // lanes that are far ahead wait for it
 	lanes    []*Lane
 	parts    []Part // that are read into it
+	losses   *monitor.Losses
 	final    *monitor.View
 	sink     *Sequencer
 	slot     int
@@ -76,7 +77,7 @@ type idleClock struct {
 // NewGroup returns a group without lanes. With a sequencer it makes final results,
 // as its member number slot; with shown it can Show.
 func NewGroup(g *monitor.Group, o decode.Options, sink *Sequencer, slot int, shown bool) *Group {
-	out := &Group{monitor: g, decode: o, sink: sink, slot: slot, frontier: window.NoTime, paneSize: g.PaneSize()}
+	out := &Group{monitor: g, decode: o, sink: sink, slot: slot, frontier: window.NoTime, paneSize: g.PaneSize(), losses: &monitor.Losses{}}
 	out.decode.Schema = g.Schema
 	out.merged.L = &out.mu
 	if sink != nil {
@@ -84,6 +85,11 @@ func NewGroup(g *monitor.Group, o decode.Options, sink *Sequencer, slot int, sho
 	}
 	if shown {
 		out.shown = monitor.NewView(g, 0)
+	}
+	for _, v := range out.views() {
+		if v != nil {
+			v.Heed(out.losses)
+		}
 	}
 	return out
 }
@@ -156,6 +162,7 @@ func (l *Lane) deliver(p Progress) bool {
 	l.mu.Lock()
 	sealed := append(l.sealed, l.shard.TakeSealed()...)
 	l.sealed = nil
+	g.lose(l.index, l.shard.TakeHoles())
 	frontier, watermark := l.shard.Frontier(), l.shard.Watermark(event.Prediction)
 	if p.Done {
 		// For the results only: the shard itself stays as it is.
@@ -183,6 +190,21 @@ func (l *Lane) deliver(p Progress) bool {
 	}
 	g.final.Deliver(l.index, sealed)
 	return true
+}
+
+// lose notes the holes of a lane, and forgets those that no window has any more.
+func (g *Group) lose(lane int, holes []monitor.Hole) {
+	if len(holes) == 0 {
+		return
+	}
+	g.losses.Add(lane, holes)
+	oldest := int64(window.EndOfTime)
+	for _, v := range g.views() {
+		if v != nil {
+			oldest = min(oldest, v.Oldest())
+		}
+	}
+	g.losses.Forget(oldest)
 }
 
 // finalize makes a pane final, and returns whether there may be more.

@@ -14,6 +14,7 @@ import (
 // Intake takes in the messages of one topic partition, or of one file, in order.
 // Its methods but Ledger are called by one goroutine.
 type Intake struct {
+	kind   event.Kind // of messages without a type
 	routes []route
 	event  event.Event
 	labels labelQueue
@@ -52,7 +53,7 @@ type route struct {
 // model. adapt, if not nil, fits a group's way of decoding
 // to the input.
 func NewIntake(lanes []*Lane, kind event.Kind, adapt func(decode.Options) (decode.Options, error)) (*Intake, error) {
-	in := &Intake{offsets: Offsets{First: -1, Next: -1}}
+	in := &Intake{kind: kind, offsets: Offsets{First: -1, Next: -1}}
 	for _, l := range lanes {
 		o := l.group.decode
 		o.DefaultKind = kind
@@ -102,7 +103,7 @@ type Arrival struct {
 	Restart bool  // the log was made anew
 }
 
-// Arrive begins a batch. Where messages were lost, windows that hold the place are not complete.
+// Arrive begins a batch. Where predictions were lost, windows that hold the place are not complete.
 func (in *Intake) Arrive(a Arrival) {
 	in.lock()
 	defer in.unlock()
@@ -119,7 +120,7 @@ func (in *Intake) Arrive(a Arrival) {
 		o.Gap += uint64(a.Gap)
 		o.Next = a.First
 	}
-	if a.Gap > 0 || a.Lost || a.Restart {
+	if (a.Gap > 0 || a.Lost || a.Restart) && in.kind == event.Prediction {
 		for _, r := range in.routes {
 			r.lane.shard.Gap()
 		}

@@ -19,7 +19,7 @@ import (
 
 // Versions of the binary forms, their first bytes.
 const (
-	groupVersion  = 1
+	groupVersion  = 2 // 1 had no losses
 	intakeVersion = 1
 	// Ids after those of the entries before, and ids of a bucket that has forgotten those.
 	idsVersion     = 1
@@ -106,6 +106,7 @@ type groupCut struct {
 	lanes    []laneCut
 	frontier int64
 	views    [2]*monitor.FrozenView
+	losses   *monitor.Losses
 	entries  []freshEntry
 	horizons []Horizon
 }
@@ -226,7 +227,7 @@ func lockAll(locks []*sync.Mutex) (since time.Time) {
 }
 
 func (g *Group) cut(anew bool) *groupCut {
-	c := &groupCut{group: g, frontier: g.frontier}
+	c := &groupCut{group: g, frontier: g.frontier, losses: g.losses.Clone()}
 	for _, l := range g.lanes {
 		c.lanes = append(c.lanes, l.cut())
 		c.addIDs(l, anew)
@@ -344,6 +345,7 @@ func (c *groupCut) snapshot() Snapshot {
 			return v.AppendBinary(b)
 		})
 	}
+	b = appendBlock(b, c.losses.AppendBinary)
 	s.State, c.group.stored = b, len(b)
 	for _, e := range c.entries {
 		s.Entries = append(s.Entries, Entry{e.Kind, e.start, e.encode(nil)})
@@ -404,7 +406,7 @@ type PartState struct {
 // ReadParts returns the partitions that a snapshot has.
 func ReadParts(state []byte) ([]PartState, error) {
 	d := sketch.NewDecoder(state)
-	d.Begin(groupVersion)
+	d.BeginUpTo(groupVersion)
 	var parts []PartState
 	for range d.Length(4) {
 		in := sketch.NewDecoder(d.Block())
@@ -467,7 +469,7 @@ func (s *Sequencer) RestoreResults(results []byte, keep func(model string) bool)
 // length (monitor.ErrShape), the group is of no use.
 func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature string)) ([]PartState, error) {
 	d := sketch.NewDecoder(state)
-	d.Begin(groupVersion)
+	version := d.BeginUpTo(groupVersion)
 	n := d.Length(4)
 	g.Grow(n)
 	g.mu.Lock()
@@ -496,6 +498,9 @@ func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature 
 	if err := reading.Wait(); err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
+	if version > 1 {
+		d.Fail(g.losses.Read(sketch.NewDecoder(d.Block())))
+	}
 	rest, err := d.End("group")
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("restore: %d bytes follow", len(rest))
@@ -520,6 +525,7 @@ func (g *Group) restoreView(v *monitor.View, kind uint8, block []byte, entries [
 		return err
 	}
 	*v = *restored
+	v.Heed(g.losses)
 	if g.journal {
 		v.Journal()
 	}
