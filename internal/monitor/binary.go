@@ -8,12 +8,13 @@ import (
 
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/sketch"
+	"github.com/streammon/streammon/internal/window"
 )
 
 // Versions of the binary forms, their first bytes.
 const (
 	paneVersion = 1
-	// Version 1 of a shard had no holes.
+	// Version 1 of a shard had neither watermarks, but the largest times only, nor holes.
 	shardVersion = 2
 )
 
@@ -160,7 +161,7 @@ func (s *Shard) AppendBinary(b []byte) []byte {
 	b = binary.AppendVarint(b, s.group.Pane)
 	b = binary.AppendVarint(b, s.group.Deduplicate)
 	for i := range s.watermarks {
-		b = binary.AppendVarint(b, s.watermarks[i].Largest())
+		b = binary.AppendVarint(binary.AppendVarint(b, s.watermarks[i].Largest()), s.watermarks[i].Time())
 	}
 	b = appendHoles(b, s.holes)
 	b = binary.AppendUvarint(b, uint64(len(s.open.All())))
@@ -244,6 +245,9 @@ func (g *Group) ReadShard(b []byte, lost func(model, feature string)) (*Shard, e
 	s.storedSpan = d.Varint()
 	for i := range s.watermarks {
 		s.watermarks[i].Observe(d.Varint())
+		if version > 1 {
+			s.watermarks[i].Reach(d.Varint())
+		}
 	}
 	if version > 1 {
 		s.holes = readHoles(d)
@@ -260,6 +264,9 @@ func (g *Group) ReadShard(b []byte, lost func(model, feature string)) (*Shard, e
 				d.Fail(err)
 			}
 		}
+	}
+	if w := s.Watermark(event.Prediction); w != window.NoTime && d.Err() == nil {
+		s.seal(w) // less lateness may be allowed than before
 	}
 	return s, finish(d, "shard")
 }

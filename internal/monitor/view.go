@@ -93,7 +93,10 @@ func (v *View) Deliver(lane int, panes []SealedPane) {
 			slots = make([]*Pane, v.lanes)
 			v.pending[p.Start] = slots
 		}
-		slots[lane] = p.Content
+		var sum window.Accumulator[Pane] // of a lane there are two where a state without watermarks was read
+		sum.Add(slots[lane], v.merger)
+		sum.Add(p.Content, v.merger)
+		slots[lane] = sum.Content()
 	}
 }
 

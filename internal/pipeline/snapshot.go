@@ -569,6 +569,7 @@ func (l *Lane) restore(b []byte, lost func(model, feature string)) ([]PartState,
 		l.shard.Journal()
 	}
 	l.base = slices.Clone(l.shard.Models())
+	l.sealed = append(l.sealed, l.shard.TakeSealed()...)
 	l.frontier, l.watermark = l.shard.Frontier(), l.shard.Watermark(event.Prediction)
 	if len(l.sealed) > 0 {
 		l.frontier = window.NoTime // until these are delivered

@@ -60,11 +60,12 @@ func Slide(length, pane int64) int64 {
 type Watermark struct {
 	lateness int64
 	largest  int64
+	reached  int64 // what it was once, though the lateness was less
 }
 
 // NewWatermark returns a watermark that has seen no event.
 func NewWatermark(lateness int64) Watermark {
-	return Watermark{lateness: lateness, largest: NoTime}
+	return Watermark{lateness: lateness, largest: NoTime, reached: NoTime}
 }
 
 // Observe tells the watermark of an accepted event.
@@ -78,8 +79,11 @@ func (w *Watermark) Time() int64 {
 	if w.largest == NoTime {
 		return NoTime
 	}
-	return w.largest - w.lateness
+	return max(w.largest-w.lateness, w.reached)
 }
+
+// Reach makes the watermark t at least, once an event was observed.
+func (w *Watermark) Reach(t int64) { w.reached = max(w.reached, t) }
 
 // Sealed reports whether the pane of the given size that holds time t is closed
 // for good: whether the watermark has reached its end.
