@@ -107,6 +107,41 @@ func (r *runner) onPartitions(name string, n int) {
 	}
 }
 
+// known returns how many partitions of a topic are or were read.
+func (r *runner) known(topic string) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k := range r.partitions {
+		if k.topic == topic {
+			n = max(n, k.index+1)
+		}
+	}
+	return n
+}
+
+// onFewer ends the lanes whose partitions are there no more: those of a topic that had another id. One that has
+// ours and fewer partitions was not seen whole.
+func (r *runner) onFewer(name string, n int, id [16]byte) {
+	var gone []int
+	for _, p := range r.sorted() {
+		log := p.intake.Offsets().Log
+		if p.key.topic != name || p.key.index < n || !p.topic.delivers || log == ([16]byte{}) || log == id {
+			continue
+		}
+		ended, err := p.lane.End(time.Now())
+		if err = r.delivered(err); err != nil {
+			r.logger.Error("results cannot be written; retrying", "err", err)
+		}
+		if ended {
+			gone = append(gone, p.key.index)
+		}
+	}
+	if len(gone) > 0 {
+		r.logger.Warn("the topic was made anew with fewer partitions; those that are gone count as ended, and windows that hold their last messages are not complete",
+			"topic", name, "partitions", n, "gone", fmt.Sprint(gone))
+	}
+}
+
 func (r *runner) partition(name string, index int) (*partition, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -79,6 +79,10 @@ type Config struct {
 	// of them is read, and again whenever it has grown. It is never called
 	// concurrently. May be nil.
 	OnPartitions func(topic string, partitions int)
+	// OnFewer is told, at each look, of a topic that has fewer partitions than Partitions says that the
+	// handler has, and of its id. Both or neither may be nil.
+	OnFewer    func(topic string, partitions int, id [16]byte)
+	Partitions func(topic string) int
 }
 
 func (c Config) withDefaults() Config {

@@ -35,7 +35,6 @@ func (d *discovery) run(ctx context.Context) error {
 		case err != nil && !d.looked:
 			d.retry.wait(ctx)
 		default:
-			d.sight(ctx)
 			pause(ctx, d.cfg.MetadataInterval)
 		}
 	}
@@ -49,6 +48,7 @@ func (d *discovery) look(ctx context.Context) (complete bool, err error) {
 	if err != nil {
 		return d.allKnown(), err
 	}
+	d.sight(ctx)
 	complete = true
 	var waiting []string
 	for _, t := range d.cfg.Topics {
@@ -72,6 +72,24 @@ func (d *discovery) look(ctx context.Context) (complete bool, err error) {
 func (d *discovery) sight(ctx context.Context) {
 	if ids, err := d.cluster.identities(ctx, d.consumer.topicNames(), -1); err == nil {
 		d.seen.note(ids)
+		d.fewer(ctx, ids)
+	}
+}
+
+// fewer tells the handler of topics that have fewer partitions than it has: only one that was made anew can. What any
+// broker has told is a reason to ask a leader and no more: it may not know of partitions that were added.
+func (d *discovery) fewer(ctx context.Context, seen map[string]identity) {
+	if d.cfg.OnFewer == nil {
+		return
+	}
+	for _, t := range d.cfg.Topics {
+		if n := seen[t.Name].partitions; n == 0 || n >= d.cfg.Partitions(t.Name) {
+			continue
+		}
+		told, err := d.cluster.identities(ctx, []string{t.Name}, 0)
+		if now := told[t.Name]; err == nil && now.code == 0 && now.partitions > 0 && now.id != (topicID{}) {
+			d.cfg.OnFewer(t.Name, now.partitions, now.id)
+		}
 	}
 }
 

@@ -134,6 +134,14 @@ func (s *Shard) Gap() {
 	}
 }
 
+// End seals all panes: no prediction is expected any more, and one that comes for them is late.
+func (s *Shard) End() {
+	if w := &s.watermarks[event.Prediction]; w.Largest() != window.NoTime {
+		w.Reach(window.Floor(w.Largest(), s.group.Pane) + s.group.Pane)
+		s.seal(w.Time())
+	}
+}
+
 // inHole reports whether the last hole has no end yet.
 func (s *Shard) inHole() bool {
 	n := len(s.holes)

@@ -33,7 +33,8 @@ type Lane struct {
 	// Guarded by the group's mutex.
 	frontier   int64 // of what was delivered to the views
 	watermark  int64
-	done       bool      // read to the declared end
+	done       bool      // read to the declared end, or gone
+	gone       bool      // its partition is there no more
 	caughtUp   bool      // read to the end as of the last fetch
 	lastFetch  time.Time // that succeeded
 	lastRecord time.Time // that arrived
@@ -142,18 +143,61 @@ type Progress struct {
 func (l *Lane) Deliver(p Progress) error {
 	g := l.group
 	g.mu.Lock() // first, so that no cut finds the panes neither here nor in the views
+	if l.gone { // and has come back
+		l.gone, l.done = false, false
+	}
 	final := l.deliver(p)
 	g.mu.Unlock()
-	for more := final; more; { // in steps, so that nobody waits long
-		var err error
+	if !final {
+		return nil
+	}
+	return g.settle(p.Now)
+}
+
+// settle makes final all that can be.
+func (g *Group) settle(now time.Time) (err error) {
+	for more := true; more && err == nil; { // in steps, so that nobody waits long
 		g.mu.Lock()
-		more, err = g.finalize(p.Now)
+		more, err = g.finalize(now)
 		g.mu.Unlock()
-		if err != nil {
-			return err
+	}
+	return err
+}
+
+// End says that the lane's partition is there no more: what it has is final, and nobody waits for it, unless a batch
+// comes nevertheless. It returns false if the lane has ended already, or was read a moment ago.
+func (l *Lane) End(now time.Time) (ended bool, err error) {
+	g := l.group
+	g.mu.Lock()
+	ended = l.end(now)
+	g.mu.Unlock()
+	if ended {
+		err = g.settle(now)
+	}
+	return ended, err
+}
+
+func (l *Lane) end(now time.Time) bool {
+	g := l.group
+	if l.done || !l.lastFetch.IsZero() && now.Sub(l.lastFetch) <= idleAfter {
+		return false
+	}
+	l.mu.Lock()
+	hole := monitor.Hole{From: l.shard.Frontier(), To: window.NoTime}
+	l.shard.End()
+	l.mu.Unlock()
+	l.deliver(Progress{Done: true, Now: now})
+	l.gone = true
+	for _, o := range g.lanes { // what was lost unread came before what the others go on with
+		if o.watermark != window.NoTime {
+			hole.To = max(hole.To, window.Ceil(o.watermark+g.monitor.Lateness, g.monitor.Pane)+g.monitor.Pane)
 		}
 	}
-	return nil
+	if hole.From < hole.To {
+		g.lose(l.index, []monitor.Hole{hole})
+	}
+	g.merged.Broadcast()
+	return true
 }
 
 // deliver hands the panes to the views, and returns whether results may have become final.

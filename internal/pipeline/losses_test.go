@@ -215,3 +215,51 @@ func TestWindowsWithinAHole(t *testing.T) {
 		}
 	}
 }
+
+// TestLaneWithoutPartition: a lane whose partition is there no more holds nobody back, neither the final results nor
+// what is shown, also after a restart, and what it has counts.
+func TestLaneWithoutPartition(t *testing.T) {
+	k := &kept{t: t}
+	k.start(lossGroup(), 3, true)
+	for lane := range 3 {
+		k.take(lane, flow("m", 0, 300), 0, false)
+	}
+	for round := range 2 {
+		k.save()
+		k.start(lossGroup(), 3, true)
+		if ended, err := k.group.Lane(2).End(noon); err != nil || !ended {
+			t.Fatalf("ended %v, %v", ended, err)
+		}
+		if ended, _ := k.group.Lane(2).End(noon); ended {
+			t.Error("it ended twice")
+		}
+		for lane := range 2 {
+			k.take(lane, flow("m", 300+200*round, 500+200*round), 0, false)
+		}
+		if !k.group.lanes[2].idle(noon.Add(time.Hour)) {
+			t.Error("the lane is waited for")
+		}
+	}
+	last := k.results[len(k.results)-1]
+	if want := noon.Add(660 * time.Second); !last.End.Equal(want) || last.Window == "1m" && (last.Events != 120 || !last.Complete) {
+		t.Errorf("the last result is %s with %d events, complete %v", name(last), last.Events, last.Complete)
+	}
+	for _, r := range k.results {
+		begin, end := int(r.Start.Sub(noon).Seconds()), int(r.End.Sub(noon).Seconds())
+		if r.Window == "1m" && begin >= 0 && end <= 300 && r.Events != 180 || end > 270 && begin < 300 && r.Complete {
+			t.Errorf("%s has %d events, complete %v", name(r), r.Events, r.Complete)
+		}
+	}
+	// It comes back: what it brings is counted, and waited for.
+	n := len(k.results)
+	k.take(2, flow("m", 600, 700), 0, false)
+	k.take(0, flow("m", 700, 900), 0, false)
+	k.take(1, flow("m", 700, 900), 0, false)
+	if len(k.results) != n {
+		t.Error("results do not wait for a lane that came back")
+	}
+	k.take(2, flow("m", 700, 900), 0, false)
+	if last := k.results[len(k.results)-1]; last.Window == "1m" && last.Events != 180 {
+		t.Errorf("%s has %d events", name(last), last.Events)
+	}
+}
