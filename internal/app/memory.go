@@ -17,6 +17,7 @@ import (
 
 	"github.com/streammon/streammon/internal/config"
 	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/pipeline"
 )
 
 const (
@@ -49,6 +50,7 @@ func MemoryOf(c *config.Config, partitions int, results bool) (Memory, error) {
 	for _, g := range groups {
 		m.add(g.monitor, partitions, results, c.State.Dir != "")
 	}
+	m.addWaiting(len(groups), results)
 	m.Usual += baseMemory
 	m.Budget += baseMemory
 	return m, nil
@@ -63,6 +65,13 @@ func (m *Memory) add(g *monitor.Group, lanes int, results, saved bool) {
 	buffers := int64(lanes) * partMemory
 	m.Usual += usual + buffers
 	m.Budget += most + buffers
+}
+
+// addWaiting adds the results of several groups that wait for each other, and what a save copies of them.
+func (m *Memory) addWaiting(groups int, results bool) {
+	if results && groups > 1 {
+		m.Budget += 3 * pipeline.MaxWaiting
+	}
 }
 
 // String says it in a line.

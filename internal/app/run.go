@@ -82,6 +82,11 @@ func newRunner(ctx context.Context, c *config.Config, models []*modelGroup, o Ru
 	if o.Results != nil {
 		r.results = &resultWriter{w: o.Results}
 		r.sink = pipeline.NewSequencer(len(models), r.results.result)
+		if r.live {
+			r.sink.KeepLines(r.passedBy)
+		} else {
+			r.sink.KeepLines(nil)
+		}
 	}
 	if o.UntilEnd { // a job that should end says so; a service waits for its brokers
 		if err := consumer.Probe(ctx, cc); err != nil {

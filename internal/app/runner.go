@@ -82,10 +82,16 @@ func (r *runner) addTopics(m *modelGroup, g *pipeline.Group) {
 	}
 }
 
-// gaveUp says that there are no more final results.
+// passedBy says that the results of other topics go on without a topic's.
+func (r *runner) passedBy(group int) {
+	r.logger.Warn("results go on without this topic, which has been silent for too long: they are in one order, and it has none for the time up to where the others are when it wakes up",
+		"topic", r.models[group].predictions)
+}
+
+// gaveUp says that there are no more final results of a topic.
 func (r *runner) gaveUp(topic string) func(lane int) {
 	return func(lane int) {
-		r.logger.Error("results end here: they are final only when every partition goes on, and this one has been silent for too long; gauges go on", "topic", topic, "partition", lane)
+		r.logger.Error("results end here for this topic: they are final only when every partition goes on, and this one has been silent for too long; gauges and the results of other topics go on", "topic", topic, "partition", lane)
 	}
 }
 
@@ -368,6 +374,7 @@ func (r *runner) budget() Memory {
 	for i, g := range r.models {
 		m.add(g.monitor, max(r.groups[i].Lanes(), usualLanes), r.results != nil, r.keeper != nil)
 	}
+	m.addWaiting(len(r.models), r.results != nil)
 	return m
 }
 

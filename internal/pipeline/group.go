@@ -63,7 +63,7 @@ type Group struct {
 	caughtUp bool      // all lanes were read to the end once
 	began    time.Time // of the first look at what to show
 
-	// GaveUp is told of the lane because of which there are no more final results; see
+	// GaveUp is told of the lane because of which there are no more final results of the group; see
 	// maxWaiting. It must not call the group. If it is nil, results wait for ever, as they
 	// must where lanes have ends.
 	GaveUp func(lane int)
@@ -258,12 +258,12 @@ func (g *Group) finalize(now time.Time) (more bool, err error) {
 	}
 	slowest := slices.MinFunc(g.lanes, func(a, b *Lane) int { return cmp.Compare(a.frontier, b.frontier) })
 	frontier := slowest.frontier
-	if g.GaveUp != nil && g.final.Pending() > maxWaiting*g.limit() && !slowest.done && slowest.idle(now) {
+	still := !slowest.done && (slowest.idle(now) || slowest.silent(now))
+	if g.GaveUp != nil && g.final.Pending() > maxWaiting*g.limit() && still {
 		g.final = nil
-		g.sink.stop()
 		g.merged.Broadcast()
 		g.GaveUp(slowest.index)
-		return false, nil
+		return false, g.sink.advance(g.slot, window.EndOfTime, false, now)
 	}
 	through := int64(window.NoTime)
 	more = g.final.Step(frontier, func(end int64, results []*monitor.Result) {
@@ -274,12 +274,12 @@ func (g *Group) finalize(now time.Time) (more bool, err error) {
 	if !more {
 		through = frontier
 	}
-	return more, g.sink.advance(g.slot, through)
+	return more, g.sink.advance(g.slot, through, still, now)
 }
 
 // maxWaiting is how many times as many panes as the limit may wait for a lane that is read to its end
-// and silent. Final results would wait with them for ever, and memory has an end: then there are no
-// more final results, and the gauges go on.
+// and silent, or cannot be read. Final results would wait with them for ever, and memory has an end: then there are no
+// more final results of the group, and the gauges and the other groups' results go on.
 const maxWaiting = 5
 
 // Panes that wait for a slower lane may take pendingBytes before the faster ones stop
@@ -305,6 +305,11 @@ func (l *Lane) Wait(stop func() bool) {
 	for g.pending() > g.limit() && !g.slowest(l) && !stop() {
 		g.merged.Wait()
 	}
+	if g.final != nil {
+		g.mu.Unlock()
+		defer g.mu.Lock()
+		g.sink.wait(g.slot, stop)
+	}
 }
 
 // pending returns how many panes wait, in the view where there are more.
@@ -323,6 +328,9 @@ func (g *Group) Wake() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.merged.Broadcast()
+	if g.sink != nil {
+		g.sink.wake()
+	}
 }
 
 // slowest reports whether there is no lane to wait for: one that lies behind and is being read.

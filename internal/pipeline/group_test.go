@@ -153,15 +153,15 @@ func TestSequencerPutsGroupsInOrder(t *testing.T) {
 	}
 	at := func(minute int) int64 { return noon.Add(time.Duration(minute) * time.Minute).UnixNano() }
 	s.add([]*monitor.Result{result("b", 1), result("b", 2), result("b", 3)})
-	if err := s.advance(0, at(3)); err != nil || len(got) != 0 {
+	if err := s.advance(0, at(3), false, noon); err != nil || len(got) != 0 {
 		t.Errorf("%v before the other group has begun: %v", err, got)
 	}
 	s.add([]*monitor.Result{result("a", 1), result("c", 2)})
-	if err := s.advance(1, at(2)); err != nil || fmt.Sprint(got) != "[a1 b1 b2 c2]" {
+	if err := s.advance(1, at(2), false, noon); err != nil || fmt.Sprint(got) != "[a1 b1 b2 c2]" {
 		t.Errorf("%v %v", err, got)
 	}
 	s.add([]*monitor.Result{result("z", 3)})
-	if err := s.advance(1, at(9)); !errors.Is(err, fail) {
+	if err := s.advance(1, at(9), false, noon); !errors.Is(err, fail) {
 		t.Errorf("error %v", err)
 	}
 }

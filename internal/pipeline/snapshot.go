@@ -97,7 +97,7 @@ type Cut struct {
 	// Held is how long reading stood still for it.
 	Held    time.Duration
 	groups  []*groupCut
-	results []byte
+	results *sequencerCut // nil: none
 }
 
 // groupCut is a group at one moment, in parts that do not change any more.
@@ -146,7 +146,7 @@ func TakeCut(groups []*Group, sink *Sequencer, anew bool, mark func()) *Cut {
 	defer unlock(locks)
 	c := &Cut{}
 	if sink != nil {
-		c.results = sink.appendBinary(nil)
+		c.results = sink.cut()
 	}
 	for _, g := range groups {
 		c.groups = append(c.groups, g.cut(anew))
@@ -313,7 +313,10 @@ func (c *Cut) Snapshots() (snapshots []Snapshot, results []byte) {
 	for _, g := range c.groups {
 		snapshots = append(snapshots, g.snapshot())
 	}
-	return snapshots, c.results
+	if c.results != nil {
+		results = c.results.appendBinary(nil)
+	}
+	return snapshots, results
 }
 
 // Follow puts the entries of a cut that was not stored before those of this one.
