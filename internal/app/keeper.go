@@ -18,6 +18,7 @@ import (
 	"github.com/streammon/streammon/internal/pipeline"
 	"github.com/streammon/streammon/internal/sketch"
 	"github.com/streammon/streammon/internal/state"
+	"github.com/streammon/streammon/internal/window"
 )
 
 // Where the store keeps how far the results were written, and the dead letters that wait. They are
@@ -178,10 +179,21 @@ func (k *keeper) restore(g *pipeline.Group, config string, l *state.Loaded) ([]p
 		k.status.Resets[resetReference] += uint64(len(lost))
 	}
 	if l.Config != config {
-		k.logger.Info("the config has changed since the state was saved; the windows are kept", "group", l.Group)
+		k.logger.Info("the config has changed since the state was saved; the windows of what it had are kept", "group", l.Group)
 	}
+	k.sayAnew(l.Group, g.Anew())
 	k.logger.Info("state restored", "group", l.Group, "saved", l.Saved.UTC().Format(time.RFC3339), "partitions", len(parts))
 	return parts, nil
+}
+
+// sayAnew says what begins anew in a group that was restored.
+func (k *keeper) sayAnew(group string, a pipeline.Anew) {
+	if a.Results != window.NoTime {
+		k.logger.Info("results were not made before: they begin here", "group", group, "from", time.Unix(0, a.Results).UTC())
+	}
+	if len(a.Names) > 0 {
+		k.logger.Info("some of the config is new: its windows that begin before are not complete", "group", group, "new", a.Names, "from", time.Unix(0, a.From).UTC())
+	}
 }
 
 // forgotten reports whether something that was saved had to begin anew.

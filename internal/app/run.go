@@ -94,7 +94,7 @@ func newRunner(ctx context.Context, c *config.Config, models []*modelGroup, o Ru
 		}
 	}
 	cc.UntilEnd, cc.Logger, cc.OnPartitions, cc.Positions = o.UntilEnd, o.Logger, r.onPartitions, r.position
-	cc.Partitions, cc.OnFewer = r.known, r.onFewer
+	cc.Partitions, cc.OnFewer = r.knownPartitions, r.onFewer
 	if r.consumer, err = consumer.New(cc, r); err != nil {
 		return nil, err
 	}

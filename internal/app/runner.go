@@ -113,16 +113,11 @@ func (r *runner) onPartitions(name string, n int) {
 	}
 }
 
-// known returns how many partitions of a topic are or were read.
-func (r *runner) known(topic string) (n int) {
+// knownPartitions returns how many partitions of a topic were seen, or saved.
+func (r *runner) knownPartitions(topic string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for k := range r.partitions {
-		if k.topic == topic {
-			n = max(n, k.index+1)
-		}
-	}
-	return n
+	return r.known[topic]
 }
 
 // onFewer ends the lanes whose partitions are there no more: those of a topic that had another id. One that has

@@ -14,7 +14,7 @@ import (
 // Versions of the binary forms, their first bytes.
 const (
 	paneVersion = 1
-	// Version 1 of a shard had neither watermarks, but the largest times only, nor holes.
+	// Version 1 of a shard had neither watermarks, but the largest times only, nor holes, nor what is new.
 	shardVersion = 2
 )
 
@@ -164,6 +164,7 @@ func (s *Shard) AppendBinary(b []byte) []byte {
 		b = binary.AppendVarint(binary.AppendVarint(b, s.watermarks[i].Largest()), s.watermarks[i].Time())
 	}
 	b = appendHoles(b, s.holes)
+	b = binary.AppendVarint(binary.AppendUvarint(b, s.anew), s.anewAt)
 	b = binary.AppendUvarint(b, uint64(len(s.open.All())))
 	for _, p := range s.open.All() {
 		b = binary.AppendVarint(b, p.Start)
@@ -251,6 +252,7 @@ func (g *Group) ReadShard(b []byte, lost func(model, feature string)) (*Shard, e
 	}
 	if version > 1 {
 		s.holes = readHoles(d)
+		s.anew, s.anewAt = d.Count(), d.Varint()
 	} else if d.Byte() == 1 {
 		s.Gap()
 	}

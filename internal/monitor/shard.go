@@ -29,6 +29,8 @@ type Shard struct {
 	models     []ModelStatus
 	sealed     []SealedPane
 	holes      []Hole // since they were taken; the last may have no end yet
+	anew       uint64 // the generation of the config since which no prediction was accepted; 0: none
+	anewAt     int64  // from when on all that is new since counts, once one was; else window.NoTime
 	storedSpan int64  // of the ids where the shard comes from
 }
 
@@ -38,7 +40,7 @@ type SealedPane = window.Pane[Pane]
 // NewShard returns an empty shard of a group.
 func NewShard(g *Group) *Shard {
 	s := &Shard{
-		group: g, work: profile.NewWorkspace(), open: window.NewOpen[Pane](g.Pane),
+		group: g, work: profile.NewWorkspace(), anewAt: window.NoTime, open: window.NewOpen[Pane](g.Pane),
 		watermarks: [2]window.Watermark{window.NewWatermark(g.Lateness), window.NewWatermark(g.Lateness)},
 		versions:   make([]versions, len(g.Models)),
 		recent:     [2]recent{newRecent(g.Deduplicate, g.MaxIDs), newRecent(g.Deduplicate, g.MaxIDs)},
@@ -75,6 +77,9 @@ func (s *Shard) Apply(ev *event.Event) (Outcome, event.Reason) {
 		s.recent[ev.Kind].forget(w.Time() - s.group.Pane)
 	}
 	if ev.Kind == event.Prediction {
+		if s.anew != 0 && s.anewAt == window.NoTime {
+			s.anewAt = s.beyond(ev.Time)
+		}
 		s.fold(ev)
 	}
 	return OutcomeAccepted, event.Accepted
@@ -152,8 +157,41 @@ func (s *Shard) inHole() bool {
 // lost came before it in the log, and was so much later at most as is allowed.
 func (s *Shard) closeHole(t int64) {
 	if s.inHole() {
-		s.holes[len(s.holes)-1].To = window.Ceil(window.Floor(t, s.group.Pane)+s.group.Pane+s.group.Lateness, s.group.Pane)
+		s.holes[len(s.holes)-1].To = s.beyond(t)
 	}
+}
+
+// beyond returns the end of the last pane that may have events that came before one of time t in the log.
+func (s *Shard) beyond(t int64) int64 {
+	return window.Ceil(window.Floor(t, s.group.Pane)+s.group.Pane+s.group.Lateness, s.group.Pane)
+}
+
+// Renew says that the config has something new since a generation of Since: what came before the next prediction was
+// not counted for it.
+func (s *Shard) Renew(generation uint64) {
+	if s.anew == 0 {
+		s.anew = generation
+	}
+	s.anewAt = window.NoTime
+}
+
+// TakeRenewed returns for which generation, and those after it, a prediction was accepted since the last call, and
+// from when on all that is new counts; 0 if there was none.
+func (s *Shard) TakeRenewed() (generation uint64, at int64) {
+	if s.anew == 0 || s.anewAt == window.NoTime {
+		return 0, window.NoTime
+	}
+	generation, at = s.anew, s.anewAt
+	s.anew, s.anewAt = 0, window.NoTime
+	return generation, at
+}
+
+// Newest returns the end of the newest pane that there was, or window.NoTime.
+func (s *Shard) Newest() int64 {
+	if t := s.watermarks[event.Prediction].Largest(); t != window.NoTime {
+		return window.Floor(t, s.group.Pane) + s.group.Pane
+	}
+	return window.NoTime
 }
 
 // TakeHoles returns the holes since the last call, and again the one that had no end then.

@@ -19,9 +19,11 @@ type View struct {
 	lanes   int
 	merger  merger
 	losses  *Losses
+	counted *Since
 	pending map[int64][]*Pane // by start; a slot a lane
 	tiers   *window.Tiers[Pane]
 	windows []*window.Sliding[Pane]
+	begin   int64 // what is older is not taken
 	first   int64 // start of the first accepted pane
 	next    int64 // start of the first pane that was not merged yet
 	last    int64 // end of the last pane with content that was merged
@@ -41,8 +43,8 @@ type View struct {
 func NewView(g *Group, lanes int) *View {
 	m := merger{profile.NewWorkspace()}
 	v := &View{
-		group: g, lanes: lanes, merger: m, losses: &Losses{}, pending: map[int64][]*Pane{}, tiers: window.NewTiers[Pane](g.Pane, m),
-		first: window.NoTime, next: window.NoTime, last: window.NoTime, kept: map[int64]int64{}, holds: holds{},
+		group: g, lanes: lanes, merger: m, losses: &Losses{}, counted: NewSince(g), pending: map[int64][]*Pane{}, tiers: window.NewTiers[Pane](g.Pane, m),
+		begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, kept: map[int64]int64{}, holds: holds{},
 		watched: slices.ContainsFunc(g.Models, func(m *Model) bool { return len(m.References) > 0 }),
 	}
 	lengths := window.TierLengths(g.Pane)
@@ -63,8 +65,19 @@ func (v *View) Grow(lanes int) {
 	}
 }
 
-// Heed makes windows that overlap a hole of the losses, which the view only looks at, not complete.
-func (v *View) Heed(l *Losses) { v.losses = l }
+// Heed makes windows not complete that overlap a hole of the losses, or begin before a series does; the view only looks
+// at both.
+func (v *View) Heed(l *Losses, s *Since) { v.losses, v.counted = l, s }
+
+// Begin makes an empty view begin at a time that is beyond all frontiers, or window.NoTime: lanes go on from there.
+func (v *View) Begin(at int64) {
+	v.first, v.begin = at, at
+	for _, w := range v.windows {
+		if at != window.NoTime {
+			v.kept[w.Slide()] = window.Floor(at, w.Slide())
+		}
+	}
+}
 
 // Oldest returns the time before which no window begins any more, or window.NoTime.
 func (v *View) Oldest() int64 {
@@ -81,6 +94,9 @@ func (v *View) Pending() int { return len(v.pending) }
 // already are added to the windows that hold it.
 func (v *View) Deliver(lane int, panes []SealedPane) {
 	for _, p := range panes {
+		if p.Start < v.begin {
+			continue
+		}
 		if v.first == window.NoTime || p.Start < v.first {
 			v.first = p.Start
 		}
@@ -220,7 +236,7 @@ func (v *View) look(end int64, atEnd bool, l look) (results []*Result) {
 // frontier; open are copies of the lanes' open panes.
 func (v *View) Show(frontier int64, open []SealedPane) []*Result {
 	for _, p := range open {
-		if v.first == window.NoTime || p.Start < v.first {
+		if p.Start >= v.begin && (v.first == window.NoTime || p.Start < v.first) {
 			v.first = p.Start
 		}
 	}
@@ -234,7 +250,7 @@ func (v *View) Show(frontier int64, open []SealedPane) []*Result {
 		}
 		w.At(end, head.Content(), &sum)
 		for _, p := range open {
-			if p.Start >= start && p.Start < frontier {
+			if p.Start >= max(start, v.begin) && p.Start < frontier {
 				sum.Add(p.Content, v.merger)
 			}
 		}

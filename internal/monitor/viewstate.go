@@ -11,7 +11,7 @@ import (
 	"github.com/streammon/streammon/internal/window"
 )
 
-// viewVersion is the version of a view's binary form, its first byte. Version 1 had no held states.
+// viewVersion is the version of a view's binary form, its first byte. Version 1 had no held states, and no begin.
 const viewVersion = 2
 
 // Entry is a pane of a tier as it was pushed into the windows that slide by it, or what
@@ -46,7 +46,7 @@ func (v *View) DropEntries() {
 // by another goroutine while this one goes on. It has no entries, and costs little.
 func (v *View) Freeze() *FrozenView {
 	f := &FrozenView{
-		pane: v.group.Pane, first: v.first, next: v.next, last: v.last, filling: v.tiers.Filling(),
+		pane: v.group.Pane, begin: v.begin, first: v.first, next: v.next, last: v.last, filling: v.tiers.Filling(),
 		kept: map[int64]int64{}, pending: maps.Clone(v.pending), holds: maps.Clone(v.holds),
 	}
 	for start, slots := range f.pending {
@@ -64,11 +64,11 @@ func (v *View) Freeze() *FrozenView {
 
 // FrozenView is a view at one moment, without its windows.
 type FrozenView struct {
-	pane, first, next, last int64
-	filling                 []*Pane
-	pending                 map[int64][]*Pane
-	kept                    map[int64]int64
-	holds                   holds
+	pane, begin, first, next, last int64
+	filling                        []*Pane
+	pending                        map[int64][]*Pane
+	kept                           map[int64]int64
+	holds                          holds
 }
 
 // record notes an entry, once for all windows with one slide.
@@ -134,7 +134,7 @@ func (v *FrozenView) AppendBinary(b []byte) []byte {
 			b = appendBlock(b, c)
 		}
 	}
-	return v.holds.appendBinary(b)
+	return v.holds.appendBinary(binary.AppendVarint(b, v.begin))
 }
 
 // appendBlock appends a pane as a block, an empty one if it is nil.
@@ -191,7 +191,7 @@ func (g *Group) ReadView(b []byte, lanes int, entries []Entry, lost func(model, 
 		v.pending[start] = slots
 	}
 	if version > 1 {
-		v.holds = readHolds(d)
+		v.begin, v.holds = d.Varint(), readHolds(d)
 	}
 	if err := finish(d, "view"); err != nil {
 		return nil, err
@@ -223,7 +223,7 @@ func (v *View) replay(entries []Entry) error {
 		var sum window.Accumulator[Pane]
 		at := int64(window.NoTime)
 		for _, e := range entries {
-			if e.Length != w.Slide() {
+			if e.Length != w.Slide() || e.Start < v.kept[e.Length] { // may be of a view before this one
 				continue
 			}
 			if e.Start < at {

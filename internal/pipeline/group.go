@@ -53,6 +53,8 @@ type Group struct {
 	lanes    []*Lane
 	parts    []Part // that are read into it
 	losses   *monitor.Losses
+	since    *monitor.Since
+	anew     Anew
 	final    *monitor.View
 	sink     *Sequencer
 	slot     int
@@ -78,7 +80,7 @@ type idleClock struct {
 // NewGroup returns a group without lanes. With a sequencer it makes final results,
 // as its member number slot; with shown it can Show.
 func NewGroup(g *monitor.Group, o decode.Options, sink *Sequencer, slot int, shown bool) *Group {
-	out := &Group{monitor: g, decode: o, sink: sink, slot: slot, frontier: window.NoTime, paneSize: g.PaneSize(), losses: &monitor.Losses{}}
+	out := &Group{monitor: g, decode: o, sink: sink, slot: slot, frontier: window.NoTime, paneSize: g.PaneSize(), losses: &monitor.Losses{}, since: monitor.NewSince(g), anew: Anew{Results: window.NoTime}}
 	out.decode.Schema = g.Schema
 	out.merged.L = &out.mu
 	if sink != nil {
@@ -89,7 +91,7 @@ func NewGroup(g *monitor.Group, o decode.Options, sink *Sequencer, slot int, sho
 	}
 	for _, v := range out.views() {
 		if v != nil {
-			v.Heed(out.losses)
+			v.Heed(out.losses, out.since)
 		}
 	}
 	return out
@@ -207,6 +209,9 @@ func (l *Lane) deliver(p Progress) bool {
 	sealed := append(l.sealed, l.shard.TakeSealed()...)
 	l.sealed = nil
 	g.lose(l.index, l.shard.TakeHoles())
+	if generation, at := l.shard.TakeRenewed(); generation > 0 {
+		g.since.Raise(generation, at)
+	}
 	frontier, watermark := l.shard.Frontier(), l.shard.Watermark(event.Prediction)
 	if p.Done {
 		// For the results only: the shard itself stays as it is.

@@ -94,7 +94,7 @@ func (k *kept) take(lane int, messages []Message, lost int, done bool) {
 
 // at returns an event of a model so many seconds after noon.
 func at(model string, second int) Message {
-	return Message{Value: fmt.Appendf(nil, `{"time":%d,"model":%q,"features":{"x":1}}`, noon.Unix()+int64(second), model)}
+	return Message{Value: fmt.Appendf(nil, `{"time":%d,"model":%q,"segments":{"s":"b"},"features":{"x":1}}`, noon.Unix()+int64(second), model)}
 }
 
 // flow returns an event a second.
@@ -107,7 +107,7 @@ func flow(model string, from, to int) (messages []Message) {
 
 // name tells windows apart.
 func name(r *monitor.Result) string {
-	return fmt.Sprintf("%s %s %s", r.Model, r.Window, r.End.Format(time.TimeOnly))
+	return fmt.Sprintf("%s %q %s %s", r.Model, r.Segment, r.Window, r.End.Format(time.TimeOnly))
 }
 
 // trusted fails for each result that says that it is complete but is not that of a run in which nothing was lost, and

@@ -57,7 +57,7 @@ func TestQuietGroupIsPassedBy(t *testing.T) {
 	}
 	s.keep()
 	restored := live()
-	if err := restored.RestoreResults(s.cut().appendBinary(nil)); err != nil {
+	if err := restored.RestoreResults(s.cut().appendBinary(nil), func(string) bool { return true }); err != nil {
 		t.Fatal(err)
 	}
 	s = restored

@@ -19,7 +19,7 @@ import (
 
 // Versions of the binary forms, their first bytes.
 const (
-	groupVersion  = 2 // 1 had no losses
+	groupVersion  = 2 // 1 had neither losses nor what is new
 	intakeVersion = 1
 	// Ids after those of the entries before, and ids of a bucket that has forgotten those.
 	idsVersion     = 1
@@ -107,6 +107,7 @@ type groupCut struct {
 	frontier int64
 	views    [2]*monitor.FrozenView
 	losses   *monitor.Losses
+	since    *monitor.Since
 	entries  []freshEntry
 	horizons []Horizon
 }
@@ -227,7 +228,7 @@ func lockAll(locks []*sync.Mutex) (since time.Time) {
 }
 
 func (g *Group) cut(anew bool) *groupCut {
-	c := &groupCut{group: g, frontier: g.frontier, losses: g.losses.Clone()}
+	c := &groupCut{group: g, frontier: g.frontier, losses: g.losses.Clone(), since: g.since.Clone()}
 	for _, l := range g.lanes {
 		c.lanes = append(c.lanes, l.cut())
 		c.addIDs(l, anew)
@@ -349,6 +350,7 @@ func (c *groupCut) snapshot() Snapshot {
 		})
 	}
 	b = appendBlock(b, c.losses.AppendBinary)
+	b = appendBlock(b, c.since.AppendBinary)
 	s.State, c.group.stored = b, len(b)
 	for _, e := range c.entries {
 		s.Entries = append(s.Entries, Entry{e.Kind, e.start, e.encode(nil)})
@@ -494,7 +496,13 @@ func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature 
 		lost(model, feature)
 	}
 	for kind, v := range g.views() {
-		if block := d.Block(); v != nil && len(block) > 0 && d.Err() == nil {
+		block := d.Block()
+		if v != nil && len(block) == 0 {
+			v.Begin(g.newest((*monitor.Shard).Frontier))
+			if kind == viewFinal {
+				g.anew.Results = g.newest((*monitor.Shard).Frontier)
+			}
+		} else if v != nil && d.Err() == nil {
 			reading.Go(func() error { return g.restoreView(v, uint8(kind), block, entries, tell) })
 		}
 	}
@@ -503,12 +511,49 @@ func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature 
 	}
 	if version > 1 {
 		d.Fail(g.losses.Read(sketch.NewDecoder(d.Block())))
+		d.Fail(g.since.Read(sketch.NewDecoder(d.Block())))
+		g.renew()
 	}
 	rest, err := d.End("group")
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("restore: %d bytes follow", len(rest))
 	}
 	return parts, errors.Join(err, g.restoreIDs(entries))
+}
+
+// Anew is what of a restored group begins anew, and when.
+type Anew struct {
+	// Results is the time of the first final window that is complete; window.NoTime if results were made before.
+	Results int64
+	// Names are those of models, features and segments that were not saved; their windows that begin before From are not
+	// complete, nor are those that begin before the next events.
+	Names []string
+	From  int64
+}
+
+// Anew returns what of the group begins anew.
+func (g *Group) Anew() Anew { return g.anew }
+
+// renew makes what the config has and the state has not begin behind all that was read.
+func (g *Group) renew() {
+	at := g.newest((*monitor.Shard).Newest)
+	names, generation := g.since.Begin(at)
+	if at == window.NoTime || len(names) == 0 {
+		return
+	}
+	g.anew.Names, g.anew.From = names, at
+	for _, l := range g.lanes {
+		l.shard.Renew(generation)
+	}
+}
+
+// newest returns the largest of the lanes' times.
+func (g *Group) newest(of func(*monitor.Shard) int64) int64 {
+	t := int64(window.NoTime)
+	for _, l := range g.lanes {
+		t = max(t, of(l.shard))
+	}
+	return t
 }
 
 func (g *Group) restoreView(v *monitor.View, kind uint8, block []byte, entries []Entry, lost func(model, feature string)) error {
@@ -528,7 +573,7 @@ func (g *Group) restoreView(v *monitor.View, kind uint8, block []byte, entries [
 		return err
 	}
 	*v = *restored
-	v.Heed(g.losses)
+	v.Heed(g.losses, g.since)
 	if g.journal {
 		v.Journal()
 	}
