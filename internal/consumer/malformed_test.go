@@ -96,5 +96,5 @@ func malformed(t *testing.T, key kmsg.Key, name string, malform func(*testkafka.
 		t.Errorf("%d lines: %q", len(said), said)
 	}
 	g.checkRead(t)
-	t.Log(fmt.Sprintf("%s %s: %v, %d answers", key.Name(), name, took.Round(time.Millisecond), g.hits.Load()))
+	t.Logf("%s %s: %v, %d answers", key.Name(), name, took.Round(time.Millisecond), g.hits.Load())
 }

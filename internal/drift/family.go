@@ -33,10 +33,7 @@ func Holm(pvalues []float64, alpha float64) []float64 {
 // (Benjamini and Hochberg 1995). That of an undefined p-value is undefined.
 func BenjaminiHochberg(pvalues []float64) []float64 {
 	order := ranked(pvalues)
-	q := make([]float64, len(pvalues))
-	for i, p := range pvalues {
-		q[i] = p
-	}
+	q := slices.Clone(pvalues)
 	least := 1.0
 	for i := len(order) - 1; i >= 0; i-- {
 		k := order[i]

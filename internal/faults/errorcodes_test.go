@@ -2,7 +2,6 @@ package faults
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
@@ -178,7 +177,7 @@ func awaitLetters(t *testing.T, p *program, b testkafka.Broker, topic string) {
 			stored++
 		})
 	}
-	t.Log(fmt.Sprintf("%g rejected messages: %g written, %g dropped; the topic holds %d in %d letters", rejected, written, dropped, len(keys), stored))
+	t.Logf("%g rejected messages: %g written, %g dropped; the topic holds %d in %d letters", rejected, written, dropped, len(keys), stored)
 	if len(keys) < int(written) {
 		t.Errorf("%d dead letters are there", len(keys))
 	}
