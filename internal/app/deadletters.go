@@ -72,6 +72,8 @@ const (
 	maxHeldBytes = 32 << 20
 	// maxWaitingLetters is how many letters of the owner wait before reading does.
 	maxWaitingLetters = 1000
+	// maxLetterKey is how much of a message's key is kept.
+	maxLetterKey = 4 << 10
 	// slowWrite is how long a write may take before reading waits no more.
 	slowWrite = 2 * time.Second
 
@@ -87,16 +89,16 @@ func (d *deadLetters) add(l consumer.DeadLetter) {
 		l.Key, l.Payload = nil, nil
 	}
 	l.Payload = slices.Clone(l.Payload[:min(len(l.Payload), consumer.MaxDeadLetter)])
-	l.Key = slices.Clone(l.Key)
+	l.Key = slices.Clone(l.Key[:min(len(l.Key), maxLetterKey)])
 	owner := d.owner()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if owner && !d.Block && d.stuck() && len(d.waiting) >= maxWaitingLetters {
+	if owner && !d.Block && d.stuck() && d.full() {
 		d.lost[keyOf(&l)]++
 		return
 	}
 	d.waiting = append(d.waiting, l)
-	d.size += len(l.Payload)
+	d.size += letterSize(&l)
 	if !owner { // the owner writes them
 		for len(d.waiting) > maxHeld || d.size > maxHeldBytes {
 			d.drop(1)
@@ -115,10 +117,18 @@ func (d *deadLetters) wait(stop func() bool) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for len(d.waiting) >= maxWaitingLetters && (d.Block || !d.stuck()) && !d.ended && !stop() && d.owner() {
+	for d.full() && (d.Block || !d.stuck()) && !d.ended && !stop() && d.owner() {
 		d.room.Wait()
 	}
 }
+
+// full reports whether so much waits that reading is to wait, or letters are to be dropped.
+func (d *deadLetters) full() bool {
+	return len(d.waiting) >= maxWaitingLetters || d.size >= maxHeldBytes
+}
+
+// letterSize is what of a letter counts.
+func letterSize(l *consumer.DeadLetter) int { return len(l.Key) + len(l.Payload) }
 
 // stuck reports whether letters are not written at present.
 func (d *deadLetters) stuck() bool {
@@ -128,7 +138,7 @@ func (d *deadLetters) stuck() bool {
 // drop removes the oldest letters that wait.
 func (d *deadLetters) drop(n int) {
 	for i := range d.waiting[:n] {
-		d.size -= len(d.waiting[i].Payload)
+		d.size -= letterSize(&d.waiting[i])
 		d.waiting[i] = consumer.DeadLetter{}
 	}
 	d.waiting = d.waiting[n:]
@@ -213,7 +223,7 @@ func (d *deadLetters) oldest() []consumer.DeadLetter {
 		d.waiting = slices.DeleteFunc(d.waiting, func(l consumer.DeadLetter) bool {
 			written := l.Offset < d.written(l.Topic, l.Partition)
 			if written {
-				d.size -= len(l.Payload)
+				d.size -= letterSize(&l)
 			}
 			return written
 		})
@@ -322,7 +332,7 @@ func (d *deadLetters) restore(letters []consumer.DeadLetter) {
 	defer d.mu.Unlock()
 	d.waiting = letters
 	for i := range letters {
-		d.size += len(letters[i].Payload)
+		d.size += letterSize(&letters[i])
 	}
 }
 

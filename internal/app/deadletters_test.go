@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -313,6 +314,63 @@ func FuzzReadLetters(f *testing.F) {
 
 // TestLetterFile writes more than two files have room for: what is there is whole lines, the
 // newest, and no more than the limit. A full disk leaves no half line.
+// TestLargeKeys: keys are cut, and count as payloads do.
+func TestLargeKeys(t *testing.T) {
+	w := &brokenWriter{broken: true}
+	d := letterRig(t, w, letterOptions{Block: true})
+	key, payload := bytes.Repeat([]byte("k"), 900_000), bytes.Repeat([]byte("p"), 900_000)
+	n := 0
+	for ; !d.full() && n < maxWaitingLetters; n++ {
+		d.add(consumer.DeadLetter{Topic: "p", Offset: int64(n), Reason: "syntax", Key: key, Payload: payload})
+	}
+	d.mu.Lock()
+	size := 0
+	for i := range d.waiting {
+		size += len(d.waiting[i].Key) + len(d.waiting[i].Payload)
+	}
+	d.mu.Unlock()
+	if most := maxHeldBytes + maxLetterKey + consumer.MaxDeadLetter; n == maxWaitingLetters || size > most {
+		t.Errorf("%d letters of %d bytes wait, at most %d bytes are to", n, size, most)
+	}
+}
+
+// TestLetterFileOfOthers: a line that a crash has cut spoils no other, and a file that is rotated away by others is made anew.
+func TestLetterFileOfOthers(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "rejected.jsonl")
+	if err := os.WriteFile(name, []byte("{\"offset\":1}\n{\"offs"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := newLetterFile(name, 1<<20)
+	defer f.Close()
+	write := func(offset int64) {
+		if err := f.Write(t.Context(), consumer.DeadLetter{Topic: "p", Offset: offset, Reason: "syntax"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(2)
+	if err := os.Rename(name, name+".moved"); err != nil {
+		t.Fatal(err)
+	}
+	write(3)
+	for file, want := range map[string][]int64{name + ".moved": {1, 2}, name: {3}} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []int64
+		for line := range bytes.Lines(data) {
+			var l letterLine
+			if err := json.Unmarshal(line, &l); err != nil {
+				t.Fatalf("%s: %q: %v", file, line, err)
+			}
+			got = append(got, l.Offset)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s has %v, want %v", file, got, want)
+		}
+	}
+}
+
 func TestLetterFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "rejected.jsonl")
 	const limit = 1 << 20

@@ -1,10 +1,12 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"unicode/utf8"
@@ -75,6 +77,10 @@ func (f *letterFile) Write(_ context.Context, letters ...consumer.DeadLetter) er
 
 // write appends as many letters as the file has room for, one at least.
 func (f *letterFile) write(letters []consumer.DeadLetter) (n int, err error) {
+	if f.file != nil && !f.there() {
+		_ = f.file.Close() // what it has was synced
+		f.file = nil
+	}
 	if f.file == nil {
 		if err := f.open(); err != nil {
 			return 0, err
@@ -112,11 +118,43 @@ func (f *letterFile) open() error {
 		return err
 	}
 	info, err := file.Stat()
+	size := int64(0)
+	if err == nil {
+		if size, err = lastLineEnd(file, info.Size()); err == nil && size < info.Size() {
+			err = file.Truncate(size) // a line that a crash has cut was never counted as written
+		}
+	}
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}
-	f.file, f.size = file, info.Size()
+	f.file, f.size = file, size
 	return nil
+}
+
+// lastLineEnd returns where the last whole line of the first size bytes of a file ends.
+func lastLineEnd(file io.ReaderAt, size int64) (int64, error) {
+	b := make([]byte, 4096)
+	for size > 0 {
+		n := min(size, int64(len(b)))
+		if _, err := file.ReadAt(b[:n], size-n); err != nil {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(b[:n], '\n'); i >= 0 {
+			return size - n + int64(i) + 1, nil
+		}
+		size -= n
+	}
+	return 0, nil
+}
+
+// there reports whether the open file still has its name: others may rotate it.
+func (f *letterFile) there() bool {
+	ours, err := f.file.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(f.name)
+	return err == nil && os.SameFile(ours, named)
 }
 
 // undo takes a line back that was written in part.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -90,7 +89,7 @@ func inBytes(n int64) string {
 // lower: the garbage collector works harder towards it, and reading pauses above it.
 type memoryGuard struct {
 	before  int64 // the collector's limit when the guard was made
-	machine int64 // that of GOMEMLIMIT, or 80 % of the container's; MaxInt64 if there is none
+	machine int64 // that of GOMEMLIMIT, or 80 % of the container's, the lower; MaxInt64 if there is none
 	limit   atomic.Int64
 	logger  *slog.Logger
 	full    atomic.Bool
@@ -116,10 +115,8 @@ func newMemoryGuard(l *slog.Logger) *memoryGuard {
 	before := debug.SetMemoryLimit(-1)
 	g := &memoryGuard{before: before, machine: before, logger: l}
 	g.room.L = &g.mu
-	if g.machine == math.MaxInt64 {
-		if c := containerLimit("/"); c > 0 {
-			g.machine = c / 10 * 8
-		}
+	if c := containerLimit("/"); c > 0 {
+		g.machine = min(g.machine, c/10*8)
 	}
 	g.limit.Store(g.machine)
 	return g
