@@ -43,6 +43,9 @@ duplicate. Without --json a summary is printed.`,
 			if err != nil {
 				return err
 			}
+			if err := checkFiles("", "json", jsonFile, c.Files()); err != nil {
+				return err
+			}
 			return replay(cmd, c, o, jsonFile)
 		},
 	}

@@ -47,6 +47,9 @@ windows final, writes the ledger and exits.`,
 			if err != nil {
 				return err
 			}
+			if err := checkFiles("", "results", results, c.Files()); err != nil {
+				return err
+			}
 			out := newOutput(cmd, results)
 			out.prompt = !o.UntilEnd
 			if _, err := out.Resume(math.MaxInt64); err != nil { // what is there stays until it is known how much of it is kept

@@ -1,6 +1,11 @@
 package config
 
-import "time"
+import (
+	"maps"
+	"path/filepath"
+	"slices"
+	"time"
+)
 
 // Config is a whole config file with its defaults. Lists are in the file's order;
 // file names are relative to the config's own folder, already resolved.
@@ -229,4 +234,23 @@ type Mapping struct {
 type Errors struct {
 	MinStatus int
 	Statuses  []string
+}
+
+// Files are those that the config names to be read, or kept: whatever else is written must be none of them.
+func (c *Config) Files() []string {
+	names := []string{c.DeadLetters.File}
+	if t := c.Kafka.TLS; t != nil {
+		names = append(names, t.CAFile, t.CertFile, t.KeyFile)
+	}
+	if s := c.Kafka.SASL; s != nil {
+		names = append(names, s.PasswordFile)
+	}
+	if c.State.Dir != "" {
+		names = append(names, filepath.Join(c.State.Dir, "streammon.state"))
+	}
+	for i := range c.Models {
+		r := &c.Models[i].Reference
+		names = append(append(names, r.File), slices.Collect(maps.Values(r.Versions))...)
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
