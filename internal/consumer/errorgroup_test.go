@@ -1,8 +1,10 @@
 package consumer
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -229,4 +231,26 @@ func lasting() time.Duration {
 		return 2 * time.Second // longer than a session
 	}
 	return 150 * time.Millisecond
+}
+
+// What keeps a member out is said once, also if something else kept it out before, and not without end.
+func TestTroublesThatAreSaid(t *testing.T) {
+	log := &lines{}
+	m := newMembership(&Config{Group: "g", Logger: log.logger()})
+	for range 3 {
+		for _, what := range []string{"a", "b", "c", "d"} {
+			m.trouble("trouble", errors.New(what))
+		}
+	}
+	if n := len(log.with("trouble")); n != maxSaid {
+		t.Errorf("%d lines", n)
+	}
+	if got := m.troubles(); !strings.Contains(got, "d") {
+		t.Errorf("troubles are %q", got)
+	}
+	m.trouble("", nil)
+	m.trouble("trouble", errors.New("a"))
+	if n := len(log.with("trouble")); n != maxSaid+1 {
+		t.Errorf("%d lines after a success", n)
+	}
 }

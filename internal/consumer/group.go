@@ -35,7 +35,8 @@ type membership struct {
 	dirty       bool
 	uncommitted int // commits that failed in a row
 	current     *kafka.Generation
-	problem     string // what keeps us out of the group; "" if nothing does
+	problem     string   // what keeps us out of the group; "" if nothing does
+	said        []string // the troubles that were logged since the last heartbeat that succeeded
 }
 
 // offsets are those of partitions, by topic.
@@ -143,17 +144,20 @@ const (
 	usualRebalances = 5
 	// maxRejoin is how long it waits at most before it tries again.
 	maxRejoin = time.Second
+	// maxSaid is how many troubles in a row are logged: the first may be a mere consequence.
+	maxSaid = 3
 )
 
-// trouble notes what keeps us out of the group, and logs the first of a row; nil ends it.
+// trouble notes what keeps us out of the group, and logs the first few that differ; nil ends it.
 func (m *membership) trouble(what string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err == nil {
-		m.problem = ""
+		m.problem, m.said = "", nil
 		return
 	}
-	if m.problem == "" {
+	if len(m.said) < maxSaid && !slices.Contains(m.said, err.Error()) {
+		m.said = append(m.said, err.Error())
 		m.log.Warn(what, "err", err)
 	}
 	m.problem = fmt.Sprintf("consumer group %q: %v", m.cfg.Group, err)
