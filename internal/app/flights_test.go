@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/streammon/streammon/internal/config"
+	"github.com/streammon/streammon/internal/drift"
 	"github.com/streammon/streammon/internal/flights"
 	"github.com/streammon/streammon/internal/monitor"
 	"github.com/streammon/streammon/internal/testkafka"
@@ -130,57 +131,53 @@ func TestFlightsAreTheSameEverywhere(t *testing.T) {
 	})
 }
 
-// checkYear checks what drifted and when, in windows of a week.
+// checkYear checks what drifted and when. March has days enough to judge a day, and too few weeks for more than a
+// warning of a week.
 func checkYear(t *testing.T, lines []byte) {
 	t.Helper()
-	type month map[string]struct{ drifted, judged int }
-	months := map[string]month{}
+	type key struct{ window, feature, month string }
+	states := map[key]map[string]int{}
 	unseen := map[string]uint64{}
+	caveats := map[string]string{"24h": "", "7d": drift.Insufficient}
 	for line := range bytes.Lines(lines) {
 		var r struct {
 			Window, End string
 			Features    []struct {
-				Name, State string
-				Unseen      uint64
+				Name, State, Calibration string
+				Unseen                   uint64
 			}
 		}
 		if err := json.Unmarshal(line, &r); err != nil {
 			t.Fatal(err)
 		}
-		if r.Window != "7d" {
-			continue
-		}
-		m := months[r.End[:7]]
-		if m == nil {
-			m = month{}
-			months[r.End[:7]] = m
-		}
 		for _, f := range r.Features {
-			c := m[f.Name]
-			if f.State != "" {
-				c.judged++
+			if f.Calibration != caveats[r.Window] {
+				t.Fatalf("%s in %s of %s: calibration %q", f.Name, r.Window, r.End, f.Calibration)
 			}
-			if f.State == monitor.StateDrift {
-				c.drifted++
+			k := key{r.Window, f.Name, r.End[:7]}
+			if states[k] == nil {
+				states[k] = map[string]int{}
 			}
-			m[f.Name] = c
-			if f.Name == "dest" {
-				unseen[r.End[:7]] = max(unseen[r.End[:7]], f.Unseen)
+			states[k][f.State]++
+			if f.Name == "dest" && r.Window == "7d" {
+				unseen[k.month] = max(unseen[k.month], f.Unseen)
 			}
 		}
 	}
 	for _, c := range []struct {
-		feature, month string
-		low, high      float64 // share of the month's windows that drifted
+		key
+		state     string
+		low, high float64 // share of the month's windows that have it
 	}{
-		{"temp", "2013-07", 1, 1},                                                        // the season
-		{"prediction.score", "2013-05", 0, 0.4}, {"prediction.score", "2013-07", 0.9, 1}, // summer's delays
-		{"dest", "2013-04", 0, 0}, {"dest", "2013-08", 1, 1}, // destinations that appear
-		{"carrier", "2013-06", 0, 0}, {"carrier", "2013-10", 0.9, 1}, {"weekday", "2013-08", 0, 0}, // a new schedule; and no drift
+		{key{"24h", "dest", "2013-04"}, monitor.StateOK, 1, 1}, {key{"24h", "dest", "2013-10"}, monitor.StateDrift, 0.9, 1}, // destinations that appear
+		{key{"7d", "dest", "2013-05"}, monitor.StateOK, 1, 1}, {key{"7d", "dest", "2013-10"}, monitor.StateWarning, 0.9, 1},
+		{key{"24h", "weekday", "2013-08"}, monitor.StateOK, 1, 1}, {key{"7d", "weekday", "2013-08"}, monitor.StateOK, 1, 1}, // a day has one, as all days have
+		{key{"24h", "carrier", "2013-06"}, monitor.StateOK, 1, 1}, {key{"24h", "pressure", "2013-11"}, monitor.StateOK, 1, 1},
 	} {
-		m := months[c.month][c.feature]
-		if share := float64(m.drifted) / float64(m.judged); m.judged == 0 || share < c.low || share > c.high {
-			t.Errorf("%s drifted in %d of %d windows of %s", c.feature, m.drifted, m.judged, c.month)
+		all := states[c.key]
+		judged := all[monitor.StateOK] + all[monitor.StateWarning] + all[monitor.StateDrift]
+		if share := float64(all[c.state]) / float64(judged); judged == 0 || share < c.low || share > c.high {
+			t.Errorf("%v: %v, want %g to %g of %s", c.key, all, c.low, c.high, c.state)
 		}
 	}
 	if unseen["2013-04"] > unseen["2013-08"]/10 {

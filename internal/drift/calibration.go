@@ -65,6 +65,7 @@ type spread struct {
 	bins, free float64 // degrees of freedom of the bins: with independent values, and effectively
 	nu         float64 // degrees of freedom that grow is known with
 	most       float64 // degrees of freedom at most
+	memo       *memo
 }
 
 var independent = spread{grow: 1, bins: 1, free: 1, nu: math.Inf(1), most: math.Inf(1)}
@@ -81,14 +82,16 @@ func (s spread) dof(within float64) float64 {
 func (c *comparison) spread(statistic string) spread {
 	k := c.ref.Calibration
 	if k == nil || k.Disjoint < 3 {
-		return independent
+		s := independent
+		s.memo = c.memo
+		return s
 	}
 	// More traffic than the reference had may show what it could not: variation within the windows is not
 	// taken for less than it was there.
 	within := max(1/c.n, 1/k.Size) + 1/c.m
 	between := (1 - 1/c.n) * (1 + 1/float64(k.Disjoint)) // of the window, and of the reference
 	s := independent
-	s.calibrated, s.nu = true, float64(k.Disjoint-1)
+	s.calibrated, s.nu, s.memo = true, float64(k.Disjoint-1), c.memo
 	if statistic == "wasserstein" && k.Degrees > 0 {
 		s.most = k.Degrees
 	}

@@ -29,6 +29,28 @@ func (constant) quantile(float64) float64 { return math.NaN() }
 type scaledF struct {
 	mean, dof, nu float64
 	root          bool
+	memo          *memo // nil: none
+}
+
+// memo has the last quantile that was asked for: most statistics of a feature have the same degrees of freedom.
+type memo struct{ dof, nu, alpha, x float64 }
+
+func (m *memo) quantile(dof, nu, alpha float64) float64 {
+	if m == nil {
+		return fQuantile(dof, nu, alpha)
+	}
+	if *m = (memo{dof, nu, alpha, m.at(dof, nu, alpha)}); math.IsNaN(m.x) {
+		m.x = fQuantile(dof, nu, alpha)
+	}
+	return m.x
+}
+
+// at returns the quantile if it is the last one, else NaN.
+func (m *memo) at(dof, nu, alpha float64) float64 {
+	if m.dof == dof && m.nu == nu && m.alpha == alpha {
+		return m.x
+	}
+	return math.NaN()
 }
 
 func (f scaledF) expected() float64 {
@@ -46,7 +68,7 @@ func (f scaledF) survival(x float64) float64 {
 }
 
 func (f scaledF) quantile(alpha float64) float64 {
-	x := f.mean * fQuantile(f.dof, f.nu, alpha)
+	x := f.mean * f.memo.quantile(f.dof, f.nu, alpha)
 	if f.root {
 		return math.Sqrt(x)
 	}
@@ -61,7 +83,7 @@ func quadratic(factor float64, root bool) func(*comparison, spread) null {
 		if dof < 1 {
 			return constant{}
 		}
-		return scaledF{mean: factor * dof * c.scale * s.grow, dof: s.dof(dof), nu: s.nu, root: root}
+		return scaledF{mean: factor * dof * c.scale * s.grow, dof: s.dof(dof), nu: s.nu, root: root, memo: s.memo}
 	}
 }
 

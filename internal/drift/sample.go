@@ -38,6 +38,8 @@ type comparison struct {
 	scale float64
 	// apart: the values that the reference does not know were left out.
 	apart bool
+	// memo of quantiles; nil outside of an assessment.
+	memo *memo
 }
 
 func newComparison(ref, cur Sample) *comparison {
