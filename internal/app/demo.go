@@ -54,6 +54,9 @@ func Demo(ctx context.Context, o DemoOptions) error {
 	o.Say("embedded broker on %s, data in %s", broker.Address(), dir)
 	c, err := demoConfig(ctx, broker.Address(), dir, o.Seed)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	if err := demoHistoryWritten(ctx, broker, o); err != nil {
@@ -72,7 +75,7 @@ func Demo(ctx context.Context, o DemoOptions) error {
 		return Run(gctx, c, RunOptions{Listener: o.Listener, Logger: o.Logger, Build: o.Build, Published: watch.see})
 	})
 	g.Go(func() error { return watch.announce(gctx) })
-	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+	if err := g.Wait(); err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil

@@ -91,7 +91,11 @@ func writeTour(t *testing.T, name string, s demo.Scenario, live time.Time, rate 
 // are full and its gauges are served.
 func TestDemo(t *testing.T) {
 	quiet, _ := demo.Find("quiet")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	patience := time.Minute
+	if raceEnabled {
+		patience *= 5
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var said talk
 	l := listen(t)
