@@ -317,7 +317,8 @@ func TestCardinality(t *testing.T) {
 		t.Errorf("of the well-behaved model it says\n%sand without the bombs\n%s", without(r.good, calm.good), without(calm.good, r.good))
 	}
 	if len(calm.results) < 200 || !slices.Equal(calm.results, r.results) {
-		t.Errorf("the bombs change %d of %d results of the well-behaved model", len(without(r.results, calm.results)), len(calm.results))
+		changed, missed := without(r.results, calm.results), without(calm.results, r.results)
+		t.Errorf("the bombs change %d of %d results of the well-behaved model:\n%.2000s\nwithout them\n%.2000s", len(changed), len(calm.results), strings.Join(changed[:min(len(changed), 1)], ""), strings.Join(missed[:min(len(missed), 1)], ""))
 	}
 	b.counted(t, r.page, written)
 }
