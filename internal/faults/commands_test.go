@@ -67,14 +67,14 @@ func TestHostileNamesInCommands(t *testing.T) {
 	for kind, r := range rows {
 		profiles[kind] = filepath.Join(dir, fmt.Sprintf("\x1b[31m%d.profile.json", kind))
 		input := file(fmt.Sprintf("\x1b[31mnew\nline%d.jsonl", kind), r...)
-		if said, err := command(t, len(hostileNames)+2, "profile", "build", "--input="+input, "--output="+profiles[kind]); err != nil {
+		if said, err := command(t, len(hostileNames)+3, "profile", "build", "--input="+input, "--output="+profiles[kind]); err != nil {
 			t.Fatalf("%v\n%s", err, said)
 		}
-		if said, err := command(t, len(hostileNames)+3, "profile", "show", profiles[kind]); err != nil {
+		if said, err := command(t, len(hostileNames)+4, "profile", "show", profiles[kind]); err != nil {
 			t.Fatalf("%v\n%s", err, said)
 		}
 	}
-	if said, err := command(t, 0, "profile", "diff", profiles[0], profiles[1]); err != nil || strings.Count(said, "psi") != len(hostileNames) {
+	if said, err := command(t, 0, "profile", "diff", profiles[0], profiles[1]); err != nil || strings.Count(said, " psi ") != len(hostileNames) {
 		t.Errorf("%v\n%s", err, said)
 	}
 	if _, err := command(t, 1, "profile", "show", filepath.Join(dir, "\x1b]0;none\x07")); err == nil {
@@ -108,14 +108,14 @@ func TestHostileNamesInSummary(t *testing.T) {
 		}
 	}
 	config := write("c.yaml", []byte(`{"kafka": {"brokers": ["b:1"]}, "windows": ["1m"], "models": [{"name": "<\u202em", "topics": {"predictions": "p"}, "reference": "p.json", "features": {"\u202egnp.exe": "numeric"}}]}`))
-	if said, err := command(t, 1, "profile", "build", "--config.file="+config, "--input="+write("t.jsonl", training), "--output="+filepath.Join(dir, "p.json")); err != nil {
+	if said, err := command(t, 2, "profile", "build", "--config.file="+config, "--input="+write("t.jsonl", training), "--output="+filepath.Join(dir, "p.json")); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
 	said, err := command(t, len(hostileNames)+2, "replay", "--config.file="+config, "--input="+write("e.jsonl", events))
 	if err != nil || strings.Count(said, "psi") != len(hostileNames) {
 		t.Errorf("%v\n%s", err, said)
 	}
-	if said, err := command(t, 3, "check", config); err != nil {
+	if said, err := command(t, 4, "check", config); err != nil {
 		t.Errorf("%v\n%s", err, said)
 	}
 }
