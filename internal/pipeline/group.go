@@ -138,8 +138,6 @@ type Progress struct {
 	CaughtUp, Done bool
 	// Now is the wall-clock time; final results do not depend on it.
 	Now time.Time
-	// Stop, if set, is asked whether to end before all results are final that could be; what is left is made final later.
-	Stop func() bool
 }
 
 // Deliver hands what the lane has sealed to the views, and makes results final
@@ -155,12 +153,12 @@ func (l *Lane) Deliver(p Progress) error {
 	if !final {
 		return nil
 	}
-	return g.settle(p.Now, p.Stop)
+	return g.settle(p.Now)
 }
 
-// settle makes final all that can be, until it is stopped; stop may be nil.
-func (g *Group) settle(now time.Time, stop func() bool) (err error) {
-	for more := true; more && err == nil && (stop == nil || !stop()); { // in steps, so that nobody waits long
+// settle makes final all that can be.
+func (g *Group) settle(now time.Time) (err error) {
+	for more := true; more && err == nil; { // in steps, so that nobody waits long
 		g.mu.Lock()
 		more, err = g.finalize(now)
 		g.mu.Unlock()
@@ -176,7 +174,7 @@ func (l *Lane) End(now time.Time) (ended bool, err error) {
 	ended = l.end(now)
 	g.mu.Unlock()
 	if ended {
-		err = g.settle(now, nil)
+		err = g.settle(now)
 	}
 	return ended, err
 }
