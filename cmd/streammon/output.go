@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/streammon/streammon/internal/app"
 )
 
 // output is a file that is made when the first byte is written, so that a command that
@@ -98,7 +100,7 @@ func (o *output) Resume(length int64) (int64, error) {
 	}
 	if info.Mode().IsRegular() {
 		if o.size = min(info.Size(), length); o.size < length && length < math.MaxInt64 {
-			o.size, err = lineEnd(o.file, o.size)
+			o.size, err = app.LastLineEnd(o.file, o.size) // what was cut within a line would make the next one part of it
 		}
 		if err == nil {
 			err = o.file.Truncate(o.size)
@@ -108,18 +110,6 @@ func (o *output) Resume(length int64) (int64, error) {
 		return 0, fmt.Errorf("resume output: %w", err)
 	}
 	return o.size, nil
-}
-
-// lineEnd returns where the last whole line of the first size bytes ends: what was cut within a line
-// would make the next one part of it.
-func lineEnd(f *os.File, size int64) (int64, error) {
-	b := make([]byte, 1)
-	for ; size > 0; size-- {
-		if _, err := f.ReadAt(b, size-1); err != nil || b[0] == '\n' {
-			return size, err
-		}
-	}
-	return 0, nil
 }
 
 // Aside renames the file, if there is anything in it.

@@ -120,7 +120,7 @@ func (f *letterFile) open() error {
 	info, err := file.Stat()
 	size := int64(0)
 	if err == nil {
-		if size, err = lastLineEnd(file, info.Size()); err == nil && size < info.Size() {
+		if size, err = LastLineEnd(file, info.Size()); err == nil && size < info.Size() {
 			err = file.Truncate(size) // a line that a crash has cut was never counted as written
 		}
 	}
@@ -131,8 +131,8 @@ func (f *letterFile) open() error {
 	return nil
 }
 
-// lastLineEnd returns where the last whole line of the first size bytes of a file ends.
-func lastLineEnd(file io.ReaderAt, size int64) (int64, error) {
+// LastLineEnd returns where the last whole line of the first size bytes of a file ends.
+func LastLineEnd(file io.ReaderAt, size int64) (int64, error) {
 	b := make([]byte, 4096)
 	for size > 0 {
 		n := min(size, int64(len(b)))
