@@ -190,7 +190,7 @@ func (r *runner) resume(saved *state.Loaded) error {
 	}
 	name, length, waiting, err := readResults(saved.State)
 	if err == nil { // what is read again gives the same results again
-		err = r.sink.RestoreResults(waiting, func(model string) bool { return !r.keeper.begunAnew[model] })
+		err = r.sink.RestoreResults(waiting, r.keeper.forgotten(), func(model string) bool { return !r.keeper.begunAnew[model] })
 	}
 	if err != nil {
 		return err

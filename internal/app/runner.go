@@ -228,6 +228,9 @@ func (r *runner) HandleBatch(ctx context.Context, b *consumer.Batch) error {
 		return nil
 	}
 	progress := pipeline.Progress{Records: len(b.Records), CaughtUp: b.CaughtUp, Done: b.Done, Now: time.Now()}
+	if r.keeper != nil { // else nobody makes it final later
+		progress.Stop = func() bool { return ctx.Err() != nil }
+	}
 	if err := r.delivered(p.lane.Deliver(progress)); err != nil {
 		return err
 	}

@@ -36,15 +36,16 @@ var errorLevels = []struct {
 	{kmsg.Produce, "Topics.Partitions.ErrorCode"},
 }
 
-// weather is a random schedule of errors.
+// weather is a random schedule of errors. The answers, which the meddler judges one at a time, draw lots of their own.
 type weather struct {
 	random *rand.Rand
+	lots   *rand.Rand
 	codes  []int16
 	struck map[string]int // answers, by what was done to them
 }
 
 func newWeather(seed uint64) *weather {
-	w := &weather{random: rand.New(rand.NewPCG(seed, 7)), codes: []int16{-1, 9999}, struck: map[string]int{}}
+	w := &weather{random: rand.New(rand.NewPCG(seed, 7)), lots: rand.New(rand.NewPCG(seed, 8)), codes: []int16{-1, 9999}, struck: map[string]int{}}
 	for c := int16(1); c < 1000; c++ {
 		if kerr.TypedErrorForCode(c) != kerr.UnknownServerError {
 			w.codes = append(w.codes, c)
@@ -75,20 +76,20 @@ func (w *weather) next() func(*testkafka.Answer) {
 			return
 		}
 		for _, r := range rules {
-			if a.Key() == r.key && w.random.Float64() < r.odds {
+			if a.Key() == r.key && w.lots.Float64() < r.odds {
 				a.Fail(r.path, "", r.code)
 				w.struck[r.key.Name()]++
 			}
 		}
-		switch w.random.IntN(300) {
+		switch w.lots.IntN(300) {
 		case 0:
-			a.Frame, a.Close = a.Frame[:w.random.IntN(len(a.Frame))], true
+			a.Frame, a.Close = a.Frame[:w.lots.IntN(len(a.Frame))], true
 			w.struck["cut off"]++
 		case 1:
 			a.Frame[7] ^= 0x10
 			w.struck["of another request"]++
 		case 2:
-			if w.random.IntN(4) == 0 {
+			if w.lots.IntN(4) == 0 {
 				a.Frame = nil
 				w.struck["never came"]++
 			}

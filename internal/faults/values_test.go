@@ -53,7 +53,7 @@ func (p persons) card(i int) string {
 
 // message has values wherever an event has some: also as an id, a class, and the key of what no config lists.
 func (p persons) message(i int) []byte {
-	at := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC).Add(time.Duration(i) * 100 * time.Millisecond)
+	at := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC).Add(time.Duration(i) * 400 * time.Millisecond)
 	b := fmt.Appendf(nil, `{"id":"%d-%s","time":%d,"model":"m","version":"1","latency_ms":5,"prediction":{"score":0.5,"label":"%s"},"segments":{"email":"%s"},"features":{"email":"%s","card":"%s","amount":%d,"%s":1}}`,
 		i, p.email(i), at.UnixMilli(), p.email(i), p.email(i), p.email(i), p.card(i), i%50, p.email(i))
 	switch {

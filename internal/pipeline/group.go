@@ -36,6 +36,7 @@ type Lane struct {
 	done       bool      // read to the declared end, or gone
 	gone       bool      // its partition is there no more
 	caughtUp   bool      // read to the end as of the last fetch
+	firstFetch time.Time // since the process began
 	lastFetch  time.Time // that succeeded
 	lastRecord time.Time // that arrived
 }
@@ -138,6 +139,8 @@ type Progress struct {
 	CaughtUp, Done bool
 	// Now is the wall-clock time; final results do not depend on it.
 	Now time.Time
+	// Stop, if set, is asked whether to end before all results are final that could be; what is left is made final later.
+	Stop func() bool
 }
 
 // Deliver hands what the lane has sealed to the views, and makes results final
@@ -153,12 +156,12 @@ func (l *Lane) Deliver(p Progress) error {
 	if !final {
 		return nil
 	}
-	return g.settle(p.Now)
+	return g.settle(p.Now, p.Stop)
 }
 
-// settle makes final all that can be.
-func (g *Group) settle(now time.Time) (err error) {
-	for more := true; more && err == nil; { // in steps, so that nobody waits long
+// settle makes final all that can be, until it is stopped; stop may be nil.
+func (g *Group) settle(now time.Time, stop func() bool) (err error) {
+	for more := true; more && err == nil && (stop == nil || !stop()); { // in steps, so that nobody waits long
 		g.mu.Lock()
 		more, err = g.finalize(now)
 		g.mu.Unlock()
@@ -174,7 +177,7 @@ func (l *Lane) End(now time.Time) (ended bool, err error) {
 	ended = l.end(now)
 	g.mu.Unlock()
 	if ended {
-		err = g.settle(now)
+		err = g.settle(now, nil)
 	}
 	return ended, err
 }
@@ -224,6 +227,9 @@ func (l *Lane) deliver(p Progress) bool {
 	}
 	l.frontier, l.watermark, l.done = frontier, watermark, p.Done
 	l.caughtUp, l.lastFetch = p.CaughtUp || p.Done, p.Now
+	if l.firstFetch.IsZero() {
+		l.firstFetch = p.Now
+	}
 	if p.Records > 0 {
 		l.lastRecord = p.Now
 	}
@@ -263,7 +269,7 @@ func (g *Group) finalize(now time.Time) (more bool, err error) {
 	}
 	slowest := slices.MinFunc(g.lanes, func(a, b *Lane) int { return cmp.Compare(a.frontier, b.frontier) })
 	frontier := slowest.frontier
-	still := !slowest.done && (slowest.idle(now) || slowest.silent(now))
+	still := slowest.quiet(now) || !slowest.done && slowest.silent(now)
 	if g.GaveUp != nil && g.final.Pending() > maxWaiting*g.limit() && still {
 		g.final = nil
 		g.merged.Broadcast()
@@ -486,14 +492,23 @@ func (g *Group) target(now time.Time) int64 {
 	return slowest
 }
 
-// idle reports whether nobody needs to wait for the lane.
+// idle reports whether what is shown need not wait for the lane: one that has had nothing since the process began is
+// idle at once.
 func (l *Lane) idle(now time.Time) bool {
-	if l.done {
-		return true
-	}
-	fresh := l.caughtUp && now.Sub(l.lastFetch) <= idleAfter
-	return fresh && (l.lastRecord.IsZero() || now.Sub(l.lastRecord) >= idleAfter)
+	return l.done || l.quiet(now) || l.lastRecord.IsZero() && l.fresh(now)
 }
+
+// quiet reports whether the lane was read to its end, and was silent, for long.
+func (l *Lane) quiet(now time.Time) bool {
+	last := l.lastRecord
+	if last.IsZero() {
+		last = l.firstFetch
+	}
+	return !l.done && l.fresh(now) && now.Sub(last) >= idleAfter
+}
+
+// fresh reports whether the lane was read to its end a moment ago.
+func (l *Lane) fresh(now time.Time) bool { return l.caughtUp && now.Sub(l.lastFetch) <= idleAfter }
 
 // silent reports whether the lane could not be read for so long that the others do not wait for it.
 func (l *Lane) silent(now time.Time) bool {

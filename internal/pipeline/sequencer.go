@@ -212,13 +212,15 @@ func (s *sequencerCut) appendBinary(b []byte) []byte {
 	return b
 }
 
-// restore reads what appendBinary wrote, of the models that keep says.
-func (s *Sequencer) restore(b []byte, keep func(model string) bool) error {
+// restore reads what appendBinary wrote, of the models that keep says. With anew, results are handed on wherever they are.
+func (s *Sequencer) restore(b []byte, anew bool, keep func(model string) bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := sketch.NewDecoder(b)
 	if d.BeginUpTo(sequencerVersion) > 1 {
-		s.through = d.Varint()
+		if through := d.Varint(); !anew {
+			s.through = through
+		}
 	}
 	for range d.Length(6) {
 		r := &monitor.Result{End: time.Unix(0, d.Varint()).UTC(), Length: d.Varint()}

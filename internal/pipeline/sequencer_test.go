@@ -57,7 +57,7 @@ func TestQuietGroupIsPassedBy(t *testing.T) {
 	}
 	s.keep()
 	restored := live()
-	if err := restored.RestoreResults(s.cut().appendBinary(nil), func(string) bool { return true }); err != nil {
+	if err := restored.RestoreResults(s.cut().appendBinary(nil), false, func(string) bool { return true }); err != nil {
 		t.Fatal(err)
 	}
 	s = restored
@@ -77,6 +77,27 @@ func TestQuietGroupIsPassedBy(t *testing.T) {
 	}
 	if s.bytes != 0 || len(s.waiting) != 0 {
 		t.Errorf("%d bytes in %d results wait", s.bytes, len(s.waiting))
+	}
+}
+
+// TestAnewResultsAreHandedOn: after damage a group begins anew, and what it makes a second time goes to a new file.
+func TestAnewResultsAreHandedOn(t *testing.T) {
+	emitted := 0
+	s := NewSequencer(1, func(*monitor.Result, []byte) error { emitted++; return nil })
+	s.add([]*monitor.Result{outcome("a", 5)})
+	if err := s.advance(0, minutes(5), false, noon); err != nil {
+		t.Fatal(err)
+	}
+	for anew, want := range map[bool]int{true: 1, false: 0} {
+		emitted = 0
+		again := NewSequencer(1, s.emit)
+		if err := again.RestoreResults(s.cut().appendBinary(nil), anew, func(string) bool { return true }); err != nil {
+			t.Fatal(err)
+		}
+		again.add([]*monitor.Result{outcome("a", 1)})
+		if err := again.advance(0, minutes(1), false, noon); err != nil || emitted != want {
+			t.Errorf("anew %v: %d results, want %d: %v", anew, emitted, want, err)
+		}
 	}
 }
 

@@ -458,12 +458,13 @@ func (p *PartState) read(d *sketch.Decoder) {
 }
 
 // RestoreResults makes a sequencer that has taken nothing have the results that waited in a
-// cut, of the models that keep says.
-func (s *Sequencer) RestoreResults(results []byte, keep func(model string) bool) error {
+// cut, of the models that keep says. With anew, which goes with groups that begin anew, it does not go on behind those that
+// were handed on before the cut.
+func (s *Sequencer) RestoreResults(results []byte, anew bool, keep func(model string) bool) error {
 	if len(results) == 0 {
 		return nil
 	}
-	return s.restore(results, keep)
+	return s.restore(results, anew, keep)
 }
 
 // Restore makes the group what it was at a snapshot: state is its binary form, and entries
