@@ -13,7 +13,7 @@ func (p *program) live() int64 {
 	return int64(n) / 2
 }
 
-// TestDay plays 24 hours of event time with a daily rhythm in ten minutes (six hours in half a minute in the
+// TestDay plays 24 hours of event time with a daily rhythm in ten minutes (two hours in half a minute in the
 // short setting), with three outages of the broker, five restarts of which two are crashes, and new
 // versions of the models: memory is flat after it has warmed up, and the results are those of a
 // run that was never disturbed.
@@ -21,7 +21,7 @@ func TestDay(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
-	day, length, events, outage := 6*time.Hour, 30*time.Second, 60_000, 2*time.Second
+	day, length, events, outage := 2*time.Hour, 30*time.Second, 60_000, 2*time.Second
 	if long {
 		day, length, events, outage = 24*time.Hour, 10*time.Minute, 860_000, 15*time.Second
 	}
