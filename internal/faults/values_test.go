@@ -31,14 +31,14 @@ func newPersons(t *testing.T) persons {
 // personsMessages is how many messages the reference is made from, and how many are read.
 const personsMessages = 5_000
 
-// person is who message i is on: one of 1,000, or the one who is in every tenth. Those after the reference's are on
-// a tenth of them, and on others.
+// person is who message i is on: one of 1,000, some more often than others, or the one who is in every tenth. Those after
+// the reference's are on a tenth of them, and on others.
 func (persons) person(i int) int {
 	switch {
 	case i%10 == 0:
 		return 0
 	case i < personsMessages:
-		return i % 1000
+		return (i * 7919 % 1000) * (i * 104729 % 1000) / 1000
 	}
 	return i%100 + i%3*1000
 }
@@ -53,7 +53,7 @@ func (p persons) card(i int) string {
 
 // message has values wherever an event has some: also as an id, a class, and the key of what no config lists.
 func (p persons) message(i int) []byte {
-	at := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC).Add(time.Duration(i) * 400 * time.Millisecond)
+	at := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC).Add(time.Duration(i) * 250 * time.Millisecond)
 	b := fmt.Appendf(nil, `{"id":"%d-%s","time":%d,"model":"m","version":"1","latency_ms":5,"prediction":{"score":0.5,"label":"%s"},"segments":{"email":"%s"},"features":{"email":"%s","card":"%s","amount":%d,"%s":1}}`,
 		i, p.email(i), at.UnixMilli(), p.email(i), p.email(i), p.email(i), p.card(i), i%50, p.email(i))
 	switch {
