@@ -160,14 +160,23 @@ func TestEmptyTopicHoldsNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n := 0; n < 100 && results == 0; n++ {
+	n := 0
+	deliver := func(now time.Time) {
 		in.Take(flow("m", 10_000*n, 10_000*(n+1)), 0)
+		n++
 		for i, l := range lanes {
-			if err := l.Deliver(Progress{Records: 1 - i, CaughtUp: true, Now: noon}); err != nil {
+			if err := l.Deliver(Progress{Records: 1 - i, CaughtUp: true, Now: now}); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
+	for n < 100 && sink.bytes <= MaxWaiting {
+		deliver(noon)
+	}
+	if results != 0 {
+		t.Errorf("%d results before the empty topic was silent for long", results)
+	}
+	deliver(noon.Add(idleAfter))
 	if results == 0 || sink.bytes > 2*MaxWaiting {
 		t.Errorf("%d results, %d bytes wait", results, sink.bytes)
 	}
