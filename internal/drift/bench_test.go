@@ -9,23 +9,29 @@ import (
 )
 
 // BenchmarkEvaluate has all statistics of a numeric feature with and without
-// Wasserstein, and of a categorical one with 20 categories.
+// Wasserstein, of one whose reference is calibrated, in one window and in windows of a size, and of a categorical one with 20 categories.
 func BenchmarkEvaluate(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	ref, cur := numericSample(rng, 50_000, 0), numericSample(rng, 2_000, 0.1)
+	ref.Prepare()
+	calibrated := ref
+	calibrated.Calibration = &Calibration{Disjoint: 30, Windows: 240, Size: 2000, Bins: 10, Trace: 0.002, Square: 1e-6, Degrees: 7, Excess: map[string]float64{"psi": 0.002, "js": 0.002}}
 	bins := func(s Sample) Sample { return Sample{Bins: s.Bins, Fine: s.Fine} }
 	for _, bm := range []struct {
 		name     string
 		ref, cur Sample
+		memo     *Memo
 	}{
-		{"numeric", ref, cur},
-		{"numeric_without_wasserstein", bins(ref), bins(cur)},
-		{"categorical_20", Sample{Bins: ref.Fine[:20]}, Sample{Bins: cur.Fine[:20]}},
+		{"numeric", ref, cur, nil},
+		{"numeric_without_wasserstein", bins(ref), bins(cur), nil},
+		{"calibrated", calibrated, cur, nil},
+		{"calibrated_again", calibrated, cur, NewMemo()},
+		{"categorical_20", Sample{Bins: ref.Fine[:20]}, Sample{Bins: cur.Fine[:20]}, nil},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				Evaluate(bm.ref, bm.cur, Options{})
+				Evaluate(bm.ref, bm.cur, Options{Memo: bm.memo})
 			}
 		})
 	}

@@ -65,7 +65,7 @@ type spread struct {
 	bins, free float64 // degrees of freedom of the bins: with independent values, and effectively
 	nu         float64 // degrees of freedom that grow is known with
 	most       float64 // degrees of freedom at most
-	memo       *memo
+	memo       *Memo
 }
 
 var independent = spread{grow: 1, bins: 1, free: 1, nu: math.Inf(1), most: math.Inf(1)}

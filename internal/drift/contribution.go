@@ -179,8 +179,8 @@ type curve struct {
 }
 
 func newCurve(s *Sample) *curve {
-	buckets, count := appendBuckets(nil, s.Exp)
-	return &curve{buckets: buckets, count: count}
+	d := newDistribution(nil, s.Exp)
+	return &curve{buckets: d.buckets, count: d.count}
 }
 
 // points are where the curve bends or steps.

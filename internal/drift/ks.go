@@ -40,7 +40,7 @@ type fineBin struct{ share, upTo float64 }
 func kolmogorovNull(c *comparison, s spread) null {
 	m, n := float64(total(c.ref.Fine)), float64(total(c.cur.Fine))
 	if s.calibrated {
-		return scaledF{mean: kolmogorovSquare * (1/m + 1/n) * s.grow, dof: s.dof(kolmogorovDegrees), nu: s.nu, root: true}
+		return scaledF{mean: kolmogorovSquare * (1/m + 1/n) * s.grow, dof: s.dof(kolmogorovDegrees), nu: s.nu, root: true, memo: s.memo}
 	}
 	g := grid{scale: math.Sqrt(1/m + 1/n)}
 	for b := range c.gaps {
@@ -88,6 +88,8 @@ func (g grid) survival(value float64) float64 {
 	one := math.Erfc(x / g.dev / math.Sqrt2)
 	return max(one, min(kolmogorovSurvival(x+g.missed()), g.edges()*one))
 }
+
+func (g grid) significant(x, alpha float64) bool { return g.survival(x) <= alpha }
 
 func (g grid) quantile(alpha float64) float64 {
 	return g.scale * max(g.exceeded(alpha), min(kolmogorovQuantile(alpha)-g.missed(), g.exceeded(alpha/g.edges())))

@@ -12,6 +12,8 @@ type null interface {
 	expected() float64
 	// survival is the probability of at least x >= 0.
 	survival(x float64) float64
+	// significant reports whether the survival of x >= 0 is at most alpha.
+	significant(x, alpha float64) bool
 	// quantile is what is exceeded with probability alpha <= 0.5.
 	quantile(alpha float64) float64
 }
@@ -23,34 +25,15 @@ func (constant) expected() float64        { return 0 }
 func (constant) survival(float64) float64 { return math.NaN() }
 func (constant) quantile(float64) float64 { return math.NaN() }
 
+func (constant) significant(_, _ float64) bool { return false }
+
 // scaledF is the null of a quadratic form in normal variables, or of its root: mean times an F variable with dof
 // and nu degrees of freedom (Satterthwaite 1946), nu being those with which the mean itself is known; infinite,
 // it is a scaled chi-square variable.
 type scaledF struct {
 	mean, dof, nu float64
 	root          bool
-	memo          *memo // nil: none
-}
-
-// memo has the last quantile that was asked for: most statistics of a feature have the same degrees of freedom.
-type memo struct{ dof, nu, alpha, x float64 }
-
-func (m *memo) quantile(dof, nu, alpha float64) float64 {
-	if m == nil {
-		return fQuantile(dof, nu, alpha)
-	}
-	if *m = (memo{dof, nu, alpha, m.at(dof, nu, alpha)}); math.IsNaN(m.x) {
-		m.x = fQuantile(dof, nu, alpha)
-	}
-	return m.x
-}
-
-// at returns the quantile if it is the last one, else NaN.
-func (m *memo) at(dof, nu, alpha float64) float64 {
-	if m.dof == dof && m.nu == nu && m.alpha == alpha {
-		return m.x
-	}
-	return math.NaN()
+	memo          *Memo // nil: none
 }
 
 func (f scaledF) expected() float64 {
@@ -60,15 +43,22 @@ func (f scaledF) expected() float64 {
 	return f.mean
 }
 
-func (f scaledF) survival(x float64) float64 {
+func (f scaledF) survival(x float64) float64 { return fSurvival(f.dof, f.nu, f.form(x)) }
+
+func (f scaledF) significant(x, alpha float64) bool {
+	return f.memo.tail(f.dof, f.nu, alpha).significant(f.form(x))
+}
+
+// form returns the value of the F variable.
+func (f scaledF) form(x float64) float64 {
 	if f.root {
 		x *= x
 	}
-	return fSurvival(f.dof, f.nu, x/f.mean)
+	return x / f.mean
 }
 
 func (f scaledF) quantile(alpha float64) float64 {
-	x := f.mean * f.memo.quantile(f.dof, f.nu, alpha)
+	x := f.mean * f.memo.tail(f.dof, f.nu, alpha).quantile()
 	if f.root {
 		return math.Sqrt(x)
 	}

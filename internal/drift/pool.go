@@ -19,7 +19,7 @@ const (
 // tested apart, if two others are left. It returns c itself if that changes nothing.
 func (c *comparison) pooled(n float64) *comparison {
 	least := c.leastTested(n)
-	var ref, cur []uint64
+	ref, cur := make([]uint64, 0, len(c.ref.Bins)), make([]uint64, 0, len(c.ref.Bins))
 	var group, few, unseen uint64 // what is not enough yet
 	changed := false
 	for i, r := range c.ref.Bins {
@@ -50,7 +50,7 @@ func (c *comparison) pooled(n float64) *comparison {
 		ref, cur = append(ref, 0), append(cur, unseen)
 	}
 	tested := newComparison(Sample{Bins: ref, Calibration: c.ref.Calibration}, Sample{Bins: cur})
-	tested.apart = apart
+	tested.apart, tested.memo = apart, c.memo
 	return tested
 }
 

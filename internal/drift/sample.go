@@ -25,6 +25,8 @@ type Sample struct {
 	Absent uint64
 	// Calibration of a reference says how it varies from window to window; nil makes all values independent.
 	Calibration *Calibration
+
+	distribution *distribution // set by Prepare
 }
 
 // comparison is a pair of samples with what the statistics need of it.
@@ -39,7 +41,7 @@ type comparison struct {
 	// apart: the values that the reference does not know were left out.
 	apart bool
 	// memo of quantiles; nil outside of an assessment.
-	memo *memo
+	memo *Memo
 }
 
 func newComparison(ref, cur Sample) *comparison {
@@ -61,7 +63,9 @@ func (c *comparison) presence() *comparison {
 	counts := func(s *Sample) Sample {
 		return Sample{Bins: []uint64{total(s.Bins), s.Absent}, Calibration: s.Calibration}
 	}
-	return newComparison(counts(&c.ref), counts(&c.cur))
+	p := newComparison(counts(&c.ref), counts(&c.cur))
+	p.memo = c.memo
+	return p
 }
 
 // overBins, overFine and overDistances report whether there is something to compare.

@@ -33,6 +33,8 @@ type Options struct {
 	Alpha float64
 	// Floor replaces the default floor of the deciding statistic, unless 0.
 	Floor float64
+	// Memo makes it faster to assess many windows, one after the other; it may be nil.
+	Memo *Memo
 }
 
 func (o *Options) alpha() float64 {
@@ -152,13 +154,14 @@ func (a *Assessment) levels(alpha float64) (decider, missing float64) {
 // A feature is categorical if ref has no Fine and no Exp.
 func Assess(ref, cur Sample, opt Options) *Assessment {
 	c := newComparison(ref, cur)
-	c.memo = &memo{}
+	if c.memo = opt.Memo; c.memo == nil {
+		c.memo = newMemo(5)
+	}
 	tested := c
 	if c.overBins() {
 		tested = c.pooled(c.n)
-		tested.memo = c.memo
 	}
-	a := &Assessment{caveat: ref.Calibration.Caveat()}
+	a := &Assessment{caveat: ref.Calibration.Caveat(), shown: make([]measurement, 0, len(Catalogue))}
 	a.decider.value, a.decider.pvalue, a.missing.value, a.missing.pvalue = math.NaN(), math.NaN(), math.NaN(), math.NaN()
 	decider := decider(opt.DecideBy, ref.numeric())
 	valid := total(cur.Bins)
@@ -289,17 +292,23 @@ func (m *measurement) significant(value, alpha float64) bool {
 		}
 		alpha *= 1 - unseenShare
 	}
-	return m.null.survival(max(0, value-m.above)) <= alpha
+	return m.null.significant(max(0, value-m.above), alpha)
 }
 
 func (j *judged) state(alpha float64, weak bool) string {
 	switch {
 	case !j.defined():
 		return ""
-	case j.value >= j.threshold(j.floor, alpha) && !weak:
+	case !weak && j.reaches(j.floor, alpha):
 		return Drift
-	case j.value >= j.threshold(j.floor/2, alpha):
+	case j.reaches(j.floor/2, alpha):
 		return Warning
 	}
 	return OK
+}
+
+// reaches reports whether the value is at least the threshold, which nearly always takes no look at the threshold's
+// significance: nothing moves in most windows.
+func (m *measurement) reaches(floor, alpha float64) bool {
+	return m.value >= m.mean+floor*m.unit && m.value >= m.threshold(floor, alpha)
 }

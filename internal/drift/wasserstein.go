@@ -14,6 +14,32 @@ type bucket struct{ lower, upper, count float64 }
 // maxBuckets is the size up to which a histogram is compared without allocating.
 const maxBuckets = 1 + 2*512
 
+// distribution is what Wasserstein needs of one side.
+type distribution struct {
+	buckets []bucket
+	count   float64
+	// mean and variance are bridgeMoments.
+	mean, variance float64
+}
+
+// Prepare works out once what every comparison with a reference needs of it. The sample must not change afterwards; its
+// copies are as good.
+func (s *Sample) Prepare() {
+	if s.Exp != nil && s.Exp.Count() > 0 {
+		d := newDistribution(nil, s.Exp)
+		d.mean, d.variance = bridgeMoments(d.buckets, d.count)
+		s.distribution = &d
+	}
+}
+
+// newDistribution returns that of a histogram without the moments, in memory that dst may have.
+func newDistribution(dst []bucket, h *sketch.ExpHistogram) distribution {
+	h.Each(func(lower, upper float64, count uint64) {
+		dst = append(dst, bucket{lower, upper, float64(count)})
+	})
+	return distribution{buckets: dst, count: float64(h.Count())}
+}
+
 // wasserstein is the Wasserstein-1 (earth mover's) distance in units of the reference's
 // standard deviation, at least 0 without upper bound: the area between the two
 // distribution functions, each linear within the buckets of its histogram.
@@ -23,13 +49,15 @@ const maxBuckets = 1 + 2*512
 // is off by at most half the mean bucket width of either side, together: 1.1 % of
 // the mean distance from the histogram's center on either side.
 func wasserstein(c *comparison) float64 {
-	var memory [2][maxBuckets]bucket
-	ref, m := appendBuckets(memory[0][:0], c.ref.Exp)
-	cur, n := appendBuckets(memory[1][:0], c.cur.Exp)
-	if m == 0 || n == 0 {
+	if c.ref.distribution == nil {
+		c.ref.Prepare()
+	}
+	var memory [maxBuckets]bucket
+	cur := newDistribution(memory[:0], c.cur.Exp)
+	if c.ref.distribution == nil || cur.count == 0 {
 		return math.NaN()
 	}
-	value := earthMover(ref, m, cur, n) / c.ref.StdDev
+	value := earthMover(c.ref.distribution, &cur) / c.ref.StdDev
 	if math.IsInf(value, 0) { // values near the largest float
 		return math.NaN()
 	}
@@ -39,17 +67,17 @@ func wasserstein(c *comparison) float64 {
 // wassersteinNull takes the distance as log-normal, with the mean and variance of the area under a
 // Brownian bridge; where it is calibrated its square is a scaled F variable with these two moments.
 func wassersteinNull(c *comparison, s spread) null {
-	var memory [maxBuckets]bucket
-	ref, m := appendBuckets(memory[:0], c.ref.Exp)
-	mean, variance := bridgeMoments(ref, m)
-	dev := math.Sqrt(1/m+1/float64(c.cur.Exp.Count())) / c.ref.StdDev
-	mean, variance = mean*dev, variance*dev*dev
+	if c.ref.distribution == nil {
+		c.ref.Prepare()
+	}
+	dev := math.Sqrt(1/c.ref.distribution.count+1/float64(c.cur.Exp.Count())) / c.ref.StdDev
+	mean, variance := c.ref.distribution.mean*dev, c.ref.distribution.variance*dev*dev
 	if !(mean > 0) || math.IsInf(variance, 1) {
 		return constant{}
 	}
 	spread := math.Log1p(variance / (mean * mean))
 	if s.calibrated {
-		return scaledF{mean: (mean*mean + variance) * s.grow, dof: s.dof(wassersteinShare * 2 / math.Expm1(4*spread)), nu: s.nu, root: true}
+		return scaledF{mean: (mean*mean + variance) * s.grow, dof: s.dof(wassersteinShare * 2 / math.Expm1(4*spread)), nu: s.nu, root: true, memo: s.memo}
 	}
 	return logNormal{mean: mean, dev: math.Sqrt(spread), median: math.Log(mean) - spread/2}
 }
@@ -58,39 +86,63 @@ func wassersteinNull(c *comparison, s spread) null {
 // for a uniform feature, or a thicker one.
 const wassersteinShare = 0.8
 
-// appendBuckets returns the buckets of h and its total count.
-func appendBuckets(dst []bucket, h *sketch.ExpHistogram) ([]bucket, float64) {
-	h.Each(func(lower, upper float64, count uint64) {
-		dst = append(dst, bucket{lower, upper, float64(count)})
-	})
-	return dst, float64(h.Count())
-}
-
-// earthMover returns the area between the distribution functions of a and b, with
-// m and n values: the distance of their quantile functions, which are linear
-// between the cumulated shares at which either leaves a bucket.
-func earthMover(a []bucket, m float64, b []bucket, n float64) float64 {
-	area, i, j := 0.0, 0, 0
-	restA, restB := a[0].count*n, b[0].count*m // in units of 1/(m n)
+// earthMover returns the area between the distribution functions of two sides: the distance of
+// their quantile functions, which are linear between the cumulated shares at which either leaves a bucket.
+func earthMover(a, b *distribution) float64 {
+	sum, m, n := 0.0, a.count, b.count
+	f, g := enter(a, n), enter(b, m) // in units of 1/(m n)
 	for {
-		mass := min(restA, restB)
-		from := a[i].quantile(restA/n) - b[j].quantile(restB/m)
-		restA, restB = restA-mass, restB-mass
-		to := a[i].quantile(restA/n) - b[j].quantile(restB/m)
-		area += mass * meanAbsLine(from, to)
-		if restA <= 0 {
-			if i++; i == len(a) {
-				return area / (m * n)
-			}
-			restA = a[i].count * n
-		}
-		if restB <= 0 {
-			if j++; j == len(b) {
-				return area / (m * n)
-			}
-			restB = b[j].count * m
+		mass, from := min(f.rest, g.rest), f.at-g.at
+		f.advance(mass)
+		g.advance(mass)
+		sum += mass * meanAbsLine(from, f.at-g.at)
+		if !f.next() || !g.next() {
+			return sum / (m * n)
 		}
 	}
+}
+
+// walk goes along a quantile function.
+type walk struct {
+	buckets []bucket // those that were not left yet
+	unit    float64  // of rest: so much is one value
+	rest    float64  // of the first bucket
+	at      float64  // the value there
+}
+
+func enter(a *distribution, unit float64) walk {
+	w := walk{buckets: a.buckets, unit: unit}
+	w.begin()
+	return w
+}
+
+// begin is at the lower end of the first bucket.
+func (w *walk) begin() {
+	b := &w.buckets[0]
+	w.rest = b.count * w.unit
+	w.at = b.quantile(w.rest / w.unit)
+}
+
+// advance goes on by a mass that is no more than the rest.
+func (w *walk) advance(mass float64) {
+	b := &w.buckets[0]
+	if w.rest -= mass; w.rest > 0 {
+		w.at = b.quantile(w.rest / w.unit)
+	} else {
+		w.at = b.upper
+	}
+}
+
+// next leaves the bucket if it is used up, and reports whether there is one to be in.
+func (w *walk) next() bool {
+	if w.rest > 0 {
+		return true
+	}
+	if w.buckets = w.buckets[1:]; len(w.buckets) == 0 {
+		return false
+	}
+	w.begin()
+	return true
 }
 
 // quantile returns the value that rest of the bucket's values exceed.
@@ -159,6 +211,8 @@ func (l logNormal) expected() float64 { return l.mean }
 func (l logNormal) survival(x float64) float64 {
 	return math.Erfc((math.Log(x)-l.median)/(l.dev*math.Sqrt2)) / 2
 }
+
+func (l logNormal) significant(x, alpha float64) bool { return l.survival(x) <= alpha }
 
 func (l logNormal) quantile(alpha float64) float64 {
 	return math.Exp(l.median - l.dev*mathext.NormalQuantile(alpha))

@@ -61,11 +61,11 @@ func TestEarthMoverIsTheArea(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, m := histogram(t, "a")
 		b, n := histogram(t, "b")
-		got := earthMover(a, m, b, n)
+		got := earthMover(&distribution{buckets: a, count: m}, &distribution{buckets: b, count: n})
 		if want := area(a, m, b, n); !same(got, want, 1e-4, 1e-4) {
 			t.Fatalf("got %v, want %v", got, want)
 		}
-		if back := earthMover(b, n, a, m); !near(got, back) {
+		if back := earthMover(&distribution{buckets: b, count: n}, &distribution{buckets: a, count: m}); !near(got, back) {
 			t.Fatalf("there %v, back %v", got, back)
 		}
 	})
@@ -79,7 +79,7 @@ func TestEarthMoverOfAShift(t *testing.T) {
 		for i := range b {
 			b[i] = bucket{a[i].lower + by, a[i].upper + by, a[i].count * k}
 		}
-		if got := earthMover(a, m, b, m*k); !near(got, math.Abs(by)) {
+		if got := earthMover(&distribution{buckets: a, count: m}, &distribution{buckets: b, count: m * k}); !near(got, math.Abs(by)) {
 			t.Fatalf("got %v, want %v", got, math.Abs(by))
 		}
 	})

@@ -143,7 +143,9 @@ func (v *View) assessFeatures(r *Result, m *Model, s *series, l look, all *famil
 			}
 		}
 		if comparable {
-			a := drift.Assess(spec.Reference.Sample(r.Length), currentSample(spec, &s.features), m.Verdicts.options(spec.Name, l))
+			o := m.Verdicts.options(spec.Name, l)
+			o.Memo = v.memo
+			a := drift.Assess(spec.Reference.Sample(r.Length), currentSample(spec, &s.features), o)
 			f.Calibration = a.Caveat()
 			*all = append(*all, member{r, i, a, model, segment})
 		}

@@ -3,6 +3,7 @@ package monitor
 import (
 	"slices"
 
+	"github.com/streammon/streammon/internal/drift"
 	"github.com/streammon/streammon/internal/profile"
 	"github.com/streammon/streammon/internal/window"
 )
@@ -37,6 +38,7 @@ type View struct {
 
 	holds   holds
 	watched bool // something is judged
+	memo    *drift.Memo
 }
 
 // NewView returns a view of so many lanes of a group.
@@ -44,7 +46,7 @@ func NewView(g *Group, lanes int) *View {
 	m := merger{profile.NewWorkspace()}
 	v := &View{
 		group: g, lanes: lanes, merger: m, losses: &Losses{}, counted: NewSince(g), pending: map[int64][]*Pane{}, tiers: window.NewTiers[Pane](g.Pane, m),
-		begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, kept: map[int64]int64{}, holds: holds{},
+		memo: drift.NewMemo(), begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, kept: map[int64]int64{}, holds: holds{},
 		watched: slices.ContainsFunc(g.Models, func(m *Model) bool { return len(m.References) > 0 }),
 	}
 	lengths := window.TierLengths(g.Pane)

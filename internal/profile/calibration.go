@@ -5,17 +5,12 @@ import (
 	"fmt"
 
 	"github.com/streammon/streammon/internal/drift"
-	"github.com/streammon/streammon/internal/event"
 )
 
 // Sample returns the feature as the reference of windows of a length in nanoseconds.
 func (f *Feature) Sample(length int64) drift.Sample {
-	s := drift.Sample{Absent: f.Missing + f.Invalid, Calibration: f.Calibration(length)}
-	if f.Type == event.Categorical {
-		s.Bins = f.AppendCategoryCounts(nil)
-	} else {
-		s.Bins, s.Fine, s.Exp, s.StdDev = f.deciles, f.Counts, &f.Distances, f.StdDev
-	}
+	s := f.sample
+	s.Calibration = f.Calibration(length)
 	return s
 }
 

@@ -56,11 +56,12 @@ type Feature struct {
 	DecileEdge      []bool   // of each of Bins' edges
 	Distances       sketch.ExpHistogram
 	Quantiles       sketch.Quantiles
-	deciles         []uint64
 	Categories      []string // of a categorical feature, in byte order
 	CategoryCounts  []uint64 // of Categories
 	OtherCategories uint64   // values of categories that are too many to be listed
 	category        map[string]int
+
+	sample drift.Sample // of all windows, without a calibration
 }
 
 // Find returns the feature of that name, or nil.
@@ -74,7 +75,7 @@ func (r *Reference) Find(name string) *Feature {
 }
 
 // Deciles returns the reference's counts in its at most ten decile bins.
-func (f *Feature) Deciles() []uint64 { return f.deciles }
+func (f *Feature) Deciles() []uint64 { return f.sample.Bins }
 
 // AppendDeciles appends to dst the sums of the fine counts between decile edges.
 func (f *Feature) AppendDeciles(dst, counts []uint64) []uint64 {
@@ -102,11 +103,15 @@ func (f *Feature) AppendCategoryCounts(dst []uint64) []uint64 {
 
 // complete derives what is not stored.
 func (f *Feature) complete() {
+	f.sample.Absent = f.Missing + f.Invalid
 	if f.Type == event.Numeric {
 		f.Min, f.Max, f.StdDev = f.Moments.Min, f.Moments.Max, f.Moments.StdDev()
-		f.deciles = f.AppendDeciles(nil, f.Counts)
+		distances := f.Distances
+		f.sample.Bins, f.sample.Fine, f.sample.Exp, f.sample.StdDev = f.AppendDeciles(nil, f.Counts), f.Counts, &distances, f.StdDev
+		f.sample.Prepare()
 		return
 	}
+	f.sample.Bins = f.AppendCategoryCounts(nil)
 	f.category = make(map[string]int, len(f.Categories))
 	for i, c := range f.Categories {
 		f.category[c] = i

@@ -1,0 +1,60 @@
+package drift
+
+import "math"
+
+// Memo remembers what was found out of F variables, from window to window: their tails depend on the sizes of the
+// windows and on the levels alone, which come again and again. It changes no result. It is for one goroutine.
+type Memo struct {
+	tails []tail // by a hash; a newer one takes the place of an older one
+	shift int
+}
+
+// NewMemo returns an empty one of about 100 kB.
+func NewMemo() *Memo { return newMemo(11) }
+
+func newMemo(bits int) *Memo { return &Memo{make([]tail, 1<<bits), 64 - bits} }
+
+// tail is what is known of an F variable around what it exceeds with probability alpha. NaN is not known yet.
+type tail struct {
+	dof, nu, alpha float64
+	inside, beyond float64 // the largest value found that is not significant, and the smallest that is
+	critical       float64
+}
+
+// tail returns that of a variable and a level. It is valid until the next call.
+func (m *Memo) tail(dof, nu, alpha float64) *tail {
+	t := new(tail)
+	if m != nil {
+		h := (math.Float64bits(dof)*31+math.Float64bits(nu))*31 + math.Float64bits(alpha)
+		t = &m.tails[h*0x9e3779b97f4a7c15>>m.shift]
+	}
+	if t.dof != dof || t.nu != nu || t.alpha != alpha {
+		nan := math.NaN()
+		*t = tail{dof, nu, alpha, nan, nan, nan}
+	}
+	return t
+}
+
+// significant reports whether the variable exceeds x with a probability of at most alpha.
+func (t *tail) significant(x float64) bool {
+	switch {
+	case x >= t.beyond:
+		return true
+	case x <= t.inside:
+		return false
+	}
+	if fSurvival(t.dof, t.nu, x) <= t.alpha {
+		t.beyond = x
+		return true
+	}
+	t.inside = x
+	return false
+}
+
+// quantile returns what the variable exceeds with probability alpha.
+func (t *tail) quantile() float64 {
+	if math.IsNaN(t.critical) {
+		t.critical = fQuantile(t.dof, t.nu, t.alpha)
+	}
+	return t.critical
+}
