@@ -196,6 +196,25 @@ func BenchmarkRead(b *testing.B) {
 	})
 }
 
+// BenchmarkEstimate has the registers of 10,000 values.
+func BenchmarkEstimate(b *testing.B) {
+	var d Distinct
+	for n := range 10_000 {
+		d.Add(HashNumber(float64(n)))
+	}
+	b.Run("distinct", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			d.Estimate()
+		}
+	})
+	b.Run("library", func(b *testing.B) {
+		for b.Loop() {
+			d.dense.Estimate()
+		}
+	})
+}
+
 func BenchmarkTopKAdd(b *testing.B) {
 	keys := make([][]byte, 1<<16)
 	for i := range keys {

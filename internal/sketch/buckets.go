@@ -60,7 +60,11 @@ func bucketIndex(d float64) int32 {
 
 // bucketBound returns 2^(i/32), the lower bound of bucket i.
 func bucketBound(i int32) float64 {
-	return math.Ldexp(math.Float64frombits(mantissas[i&(octave-1)]|1023<<52), int(i>>5))
+	mantissa, exponent := mantissas[i&(octave-1)], int(i>>5)
+	if -1023 < exponent && exponent < 1024 {
+		return math.Float64frombits(mantissa | uint64(exponent+1023)<<52)
+	}
+	return math.Ldexp(math.Float64frombits(mantissa|1023<<52), exponent)
 }
 
 // buckets are dense counts of whole octaves, from the bucket first on.

@@ -89,10 +89,50 @@ func (d *Distinct) Merge(o *Distinct) {
 
 // Estimate returns the number of distinct hashes.
 func (d *Distinct) Estimate() uint64 {
-	if d.dense != nil {
-		return d.dense.Estimate()
+	if d.dense == nil {
+		return uint64(len(d.exact))
 	}
-	return uint64(len(d.exact))
+	var memory [registerBytes]byte
+	b, err := d.dense.AppendBinary(memory[:0])
+	if err != nil {
+		panic(err) // it has a precision
+	}
+	if sum, zeros, ok := sumOfPowers(b[len(b)-1<<precision:]); ok {
+		return logLogBeta(sum, zeros)
+	}
+	return d.dense.Estimate()
+}
+
+// sumOfPowers returns the sum of 2^-r over the registers r and how many are 0, as the library does, which raises each to its
+// power. It fails if the order of adding might matter to rounding: with a register above 40, which one value in 2^40 has.
+func sumOfPowers(registers []byte) (sum, zeros float64, ok bool) {
+	var count [256]uint32
+	for _, r := range registers {
+		count[r]++
+	}
+	for r, n := range count {
+		if n > 0 && r > 40 {
+			return 0, 0, false
+		}
+		sum += float64(n) / float64(uint64(1)<<min(r, 40))
+	}
+	return sum, float64(count[0]), true
+}
+
+// logLogBeta is the library's estimate, with the polynomial for its precision.
+func logLogBeta(sum, zeros float64) uint64 {
+	m := float64(int(1) << precision)
+	l := math.Log(zeros + 1)
+	beta := -0.384979202588598*zeros +
+		0.183162233114364*l +
+		0.130396688841854*math.Pow(l, 2) +
+		0.0704838927629266*math.Pow(l, 3) +
+		-0.0089589397146453*math.Pow(l, 4) +
+		0.0113010036741605*math.Pow(l, 5) +
+		-0.00194285569591290*math.Pow(l, 6) +
+		0.000225435774024964*math.Pow(l, 7)
+	alpha := 0.7213 / (1 + 1.079/m)
+	return uint64(alpha*m*(m-zeros)/(sum+beta) + 0.5)
 }
 
 // Clone returns an independent copy.

@@ -47,6 +47,30 @@ func TestDistinctError(t *testing.T) {
 	}
 }
 
+// TestEstimateIsTheLibrarys compares estimates at many sizes, and with registers as high as they get.
+func TestEstimateIsTheLibrarys(t *testing.T) {
+	for _, extreme := range []bool{false, true} {
+		var d Distinct
+		for n := range 100_000 {
+			d.Add(HashNumber(float64(n)))
+			if extreme && n == 500 {
+				d.Add(0)      // the highest
+				d.Add(1 << 9) // in another's place
+				d.Add(1<<60 | 1<<12)
+			}
+			if n > exactDistinct && n%499 == 0 {
+				if got, want := d.Estimate(), d.dense.Estimate(); got != want {
+					t.Fatalf("%d values: estimate %d, want %d", n+1, got, want)
+				}
+			}
+		}
+		b := d.AppendBinary(nil)
+		if _, _, ok := sumOfPowers(b[len(b)-1<<precision:]); ok == extreme {
+			t.Errorf("registers that are too high: %t, want %t", !ok, extreme)
+		}
+	}
+}
+
 func TestDistinctAllocatesOnGrowthOnly(t *testing.T) {
 	for _, n := range []int{exactDistinct, 1000} {
 		var d Distinct
