@@ -23,13 +23,13 @@ type tail struct {
 
 // tail returns that of a variable and a level. It is valid until the next call.
 func (m *Memo) tail(dof, nu, alpha float64) *tail {
-	t := new(tail)
-	if m != nil {
-		h := (math.Float64bits(dof)*31+math.Float64bits(nu))*31 + math.Float64bits(alpha)
-		t = &m.tails[h*0x9e3779b97f4a7c15>>m.shift]
+	nan := math.NaN()
+	if m == nil {
+		return &tail{dof, nu, alpha, nan, nan, nan}
 	}
+	h := (math.Float64bits(dof)*31+math.Float64bits(nu))*31 + math.Float64bits(alpha)
+	t := &m.tails[h*0x9e3779b97f4a7c15>>m.shift]
 	if t.dof != dof || t.nu != nu || t.alpha != alpha {
-		nan := math.NaN()
 		*t = tail{dof, nu, alpha, nan, nan, nan}
 	}
 	return t

@@ -13,9 +13,22 @@ import (
 
 // Quantiles that results show.
 var (
-	latencyQuantiles = []float64{0.5, 0.95, 0.99}
-	featureQuantiles = []float64{0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99}
+	latencyQuantiles = named(0.5, 0.95, 0.99)
+	featureQuantiles = named(0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 )
+
+// namedQuantile is a quantile as it is written, and its share.
+type namedQuantile struct {
+	name string
+	p    float64
+}
+
+func named(ps ...float64) (out []namedQuantile) {
+	for _, p := range ps {
+		out = append(out, namedQuantile{strconv.FormatFloat(p, 'g', -1, 64), p})
+	}
+	return out
+}
 
 // CompareResults orders results by end, model, version, segment and window length.
 func CompareResults(a, b *Result) int {
@@ -117,13 +130,11 @@ func assessService(s *series, length int64) Service {
 	}
 	if s.latency.Count() > 0 {
 		for _, q := range latencyQuantiles {
-			out.Latency = append(out.Latency, Quantile{formatQuantile(q), Figure(s.latency.Quantile(q))})
+			out.Latency = append(out.Latency, Quantile{q.name, Figure(s.latency.Quantile(q.p))})
 		}
 	}
 	return out
 }
-
-func formatQuantile(q float64) string { return strconv.FormatFloat(q, 'g', -1, 64) }
 
 func (v *View) assessFeatures(r *Result, m *Model, s *series, l look, all *family, model, segment int) {
 	layout := s.features.Layout()
@@ -164,8 +175,9 @@ func (v *View) assessNumeric(spec *profile.FeatureSpec, n *profile.Numeric, deta
 		f.Mean, f.StdDev = Figure(n.Moments.Mean), Figure(n.Moments.StdDev())
 		f.Min, f.Max = Figure(n.Moments.Min), Figure(n.Moments.Max)
 		if detailed {
+			f.Quantiles = make(Quantiles, 0, len(featureQuantiles))
 			for _, q := range featureQuantiles {
-				f.Quantiles = append(f.Quantiles, Quantile{formatQuantile(q), Figure(n.Quantiles.Quantile(q, v.merger.work.Sketch))})
+				f.Quantiles = append(f.Quantiles, Quantile{q.name, Figure(n.Quantiles.Quantile(q.p, v.merger.work.Sketch))})
 			}
 		}
 	}
@@ -183,7 +195,7 @@ func currentSample(spec *profile.FeatureSpec, s *profile.Set) drift.Sample {
 	if len(fine) == 0 {
 		fine = make([]uint64, ref.Bins.Len())
 	}
-	return drift.Sample{Bins: ref.AppendDeciles(nil, fine), Fine: fine, Exp: &n.Distances, StdDev: n.Moments.StdDev(), Absent: n.Missing + n.Invalid}
+	return drift.Sample{Bins: ref.AppendDeciles(make([]uint64, 0, len(ref.Deciles())), fine), Fine: fine, Exp: &n.Distances, StdDev: n.Moments.StdDev(), Absent: n.Missing + n.Invalid}
 }
 
 func assessCategorical(spec *profile.FeatureSpec, c *profile.Categorical, detailed bool) FeatureResult {

@@ -73,12 +73,11 @@ type buckets struct {
 	counts []uint64
 }
 
-// reach makes room for bucket i.
-func (b *buckets) reach(i int32) {
-	low, high := i&^(octave-1), i|(octave-1)+1
+// reach makes room for the buckets from first to last.
+func (b *buckets) reach(first, last int32) {
+	low, high := first&^(octave-1), last|(octave-1)+1
 	if len(b.counts) == 0 {
-		b.first, b.counts = low, make([]uint64, octave)
-		return
+		b.first = low
 	}
 	low, high = min(low, b.first), max(high, b.first+int32(len(b.counts)))
 	if int(high-low) == len(b.counts) {
@@ -153,8 +152,7 @@ func (b *buckets) read(d *Decoder, top int32) (sum uint64) {
 	}
 	first := top - int32(below)
 	last := first + int32(n-1)
-	b.reach(first)
-	b.reach(last)
+	b.reach(first, last)
 	for i := first; i <= last && d.err == nil; i++ {
 		c := d.Count()
 		b.counts[i-b.first] = c

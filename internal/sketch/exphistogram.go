@@ -89,8 +89,7 @@ func (h *ExpHistogram) reserve(xs []float64) {
 			continue
 		}
 		if top := boundedIndex(far[side]); top >= floor {
-			b.reach(max(boundedIndex(near[side]), floor))
-			b.reach(top)
+			b.reach(max(boundedIndex(near[side]), floor), top)
 		}
 	}
 }
@@ -131,8 +130,7 @@ func (h *ExpHistogram) merge(dst, src *buckets) {
 	if len(counts) == 0 {
 		return
 	}
-	dst.reach(first)
-	dst.reach(first + int32(len(counts)-1))
+	dst.reach(first, first+int32(len(counts)-1))
 	into := dst.counts[first-dst.first:]
 	for i, c := range counts {
 		into[i] += c
