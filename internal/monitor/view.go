@@ -39,6 +39,13 @@ type View struct {
 	holds   holds
 	watched bool // something is judged
 	memo    *drift.Memo
+	slid    map[int]slid // by window, for Show: those that ended with the last step
+}
+
+// slid is a window as it was at its end.
+type slid struct {
+	end     int64
+	content *Pane
 }
 
 // NewView returns a view of so many lanes of a group.
@@ -46,7 +53,7 @@ func NewView(g *Group, lanes int) *View {
 	m := merger{profile.NewWorkspace()}
 	v := &View{
 		group: g, lanes: lanes, merger: m, losses: &Losses{}, counted: NewSince(g), pending: map[int64][]*Pane{}, tiers: window.NewTiers[Pane](g.Pane, m),
-		memo: drift.NewMemo(), begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, kept: map[int64]int64{}, holds: holds{},
+		memo: drift.NewMemo(), begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, kept: map[int64]int64{}, holds: holds{}, slid: map[int]slid{},
 		watched: slices.ContainsFunc(g.Models, func(m *Model) bool { return len(m.References) > 0 }),
 	}
 	lengths := window.TierLengths(g.Pane)
@@ -119,6 +126,7 @@ func (v *View) Deliver(lane int, panes []SealedPane) {
 }
 
 func (v *View) revise(p SealedPane) {
+	clear(v.slid)
 	full := v.tiers.Revise(p.Start, v.next, p.Content)
 	for _, w := range v.windows {
 		if w.Slide() <= full {
@@ -144,6 +152,7 @@ func (v *View) Step(frontier int64, emit func(end int64, results []*Result)) boo
 	if frontier == window.NoTime || !v.more(frontier) {
 		return false
 	}
+	clear(v.slid)
 	end := v.next + v.group.Pane
 	v.push(v.next, v.take(v.next))
 	v.next = end
@@ -228,6 +237,9 @@ func (v *View) look(end int64, atEnd bool, l look) (results []*Result) {
 		}
 		var sum window.Accumulator[Pane]
 		w.At(end, nil, &sum)
+		if l == passing {
+			v.slid[i] = slid{end, sum.Content()}
+		}
 		results = v.assess(results, i, end-w.Length(), end, sum.Content(), l)
 	}
 	return results
@@ -247,10 +259,14 @@ func (v *View) Show(frontier int64, open []SealedPane) []*Result {
 		end := window.Ceil(frontier, w.Slide())
 		start := end - w.Length()
 		var head, sum window.Accumulator[Pane]
-		if end > frontier {
-			v.tiers.Head(w.Slide(), &head)
+		if known, ok := v.slid[i]; ok && end == frontier && known.end == end {
+			sum.Add(known.content, v.merger)
+		} else {
+			if end > frontier {
+				v.tiers.Head(w.Slide(), &head)
+			}
+			w.At(end, head.Content(), &sum)
 		}
-		w.At(end, head.Content(), &sum)
 		for _, p := range open {
 			if p.Start >= max(start, v.begin) && p.Start < frontier {
 				sum.Add(p.Content, v.merger)
