@@ -37,6 +37,7 @@ type View struct {
 
 	holds   holds
 	watched bool // something is judged
+	changes *changes
 }
 
 // NewView returns a view of so many lanes of a group.
@@ -44,7 +45,7 @@ func NewView(g *Group, lanes int) *View {
 	m := merger{profile.NewWorkspace()}
 	v := &View{
 		group: g, lanes: lanes, merger: m, losses: &Losses{}, counted: NewSince(g), pending: map[int64][]*Pane{}, tiers: window.NewTiers[Pane](g.Pane, m),
-		begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, kept: map[int64]int64{}, holds: holds{},
+		begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, kept: map[int64]int64{}, holds: holds{}, changes: newChanges(g),
 		watched: slices.ContainsFunc(g.Models, func(m *Model) bool { return len(m.References) > 0 }),
 	}
 	lengths := window.TierLengths(g.Pane)
@@ -143,7 +144,9 @@ func (v *View) Step(frontier int64, emit func(end int64, results []*Result)) boo
 		return false
 	}
 	end := v.next + v.group.Pane
-	v.push(v.next, v.take(v.next))
+	pane := v.take(v.next)
+	v.changes.pass(v.next, pane, !v.losses.Overlap(v.next, end))
+	v.push(v.next, pane)
 	v.next = end
 	atEnd := frontier == window.EndOfTime && len(v.pending) == 0
 	switch {
