@@ -20,6 +20,12 @@ type ChangeConfig struct {
 	Detectors []string
 }
 
+// PositiveRatio is the name of the figure that counts ChangeConfig's Category.
+const PositiveRatio = "positive_ratio"
+
+// requestsPerSecond is the name of the figure that a pane which is not whole does not have.
+const requestsPerSecond = "requests_per_second"
+
 // ChangeFigure is a figure that detectors can watch: a name, and what of a pane they take.
 type ChangeFigure struct {
 	Name string
@@ -38,10 +44,10 @@ var ChangeFigures = []ChangeFigure{
 	{Name: "error_ratio", values: func(s *series, _ *watch, _ int64) (float64, uint64) {
 		return float64(s.failed), s.events
 	}},
-	{Name: "requests_per_second", Kind: drift.Real, values: func(s *series, _ *watch, pane int64) (float64, uint64) {
+	{Name: requestsPerSecond, Kind: drift.Real, values: func(s *series, _ *watch, pane int64) (float64, uint64) {
 		return float64(s.events) / (float64(pane) / float64(time.Second)), 1
 	}},
-	{Name: "positive_ratio", values: positiveRatio},
+	{Name: PositiveRatio, values: positiveRatio},
 	{Name: "missing_ratio", OfFeature: true, Numeric: true, Categorical: true, values: func(s *series, w *watch, _ int64) (float64, uint64) {
 		count, missing, invalid := s.counts(w)
 		return float64(missing), count + missing + invalid
@@ -111,7 +117,7 @@ func newWatches(configs []ChangeConfig, features []event.Feature) (out []watch) 
 		}
 		w := watch{ChangeConfig: c, figure: &ChangeFigures[i]}
 		name := c.Feature
-		if c.Category != "" {
+		if c.Figure == PositiveRatio {
 			name = event.PredictionLabel
 		}
 		w.feature = slices.IndexFunc(features, func(f event.Feature) bool { return f.Name == name })
@@ -131,7 +137,7 @@ func newWatches(configs []ChangeConfig, features []event.Feature) (out []watch) 
 // applies reports whether the model has what the figure is of.
 func (w *watch) applies(features []event.Feature) bool {
 	switch {
-	case w.figure.Name == "positive_ratio":
+	case w.figure.Name == PositiveRatio:
 		return w.feature >= 0 && features[w.feature].Type == event.Categorical
 	case !w.figure.OfFeature:
 		return true
@@ -220,7 +226,7 @@ func (c *modelChanges) pass(start int64, g *Group, m *Model, v *version, whole b
 	}
 	for i := range streams {
 		w := &m.watches[i]
-		if !whole && w.figure.Name == "requests_per_second" {
+		if !whole && w.figure.Name == requestsPerSecond {
 			continue
 		}
 		if sum, n := w.figure.values(v.series[0], w, g.Pane); n > 0 {
