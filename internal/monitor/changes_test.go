@@ -131,6 +131,31 @@ func TestChangesAreFoundAndDated(t *testing.T) {
 	}
 }
 
+// TestChangesBetweenGaps: where every second pane has no request, and a week none at all, times are those of events.
+func TestChangesBetweenGaps(t *testing.T) {
+	g := changesGroup([]ChangeConfig{{Figure: "error_ratio", Detectors: allDetectors()}}, time.Minute)
+	v := NewView(g, 1)
+	at := base
+	pass := func(panes int, failed uint64) {
+		for i := range panes {
+			v.Deliver(0, []SealedPane{{at, makePane(g, made{version: "1", events: 1000, failed: failed + uint64(i%3)})}})
+			at += 20 * second
+			v.Advance(at, nil)
+		}
+	}
+	pass(200, 20)
+	at += 7 * 24 * 3600 * second
+	pass(200, 20)
+	changed := at
+	pass(100, 200)
+	for _, d := range v.changes.of(0, "1", base, at)[0].Detectors { // ADWIN tells a change again when it drops more of what was before
+		off, delay := (d.Since-changed)/(10*second), (d.Found-changed)/(10*second)
+		if d.Found == 0 || delay > 80 || off < -4 || off > 4 {
+			t.Errorf("%s: found after %d panes, since %d", d.Detector, delay, off)
+		}
+	}
+}
+
 // TestQuietStream: nothing changes, and the usual detectors say nothing for two days of event time.
 func TestQuietStream(t *testing.T) {
 	const panes = 20_000
