@@ -101,6 +101,13 @@ func (g *modelGroup) model(m *config.Model) (monitor.ModelConfig, error) {
 		mc.Features = append(mc.Features, slices.Index(g.monitor.Schema.Features, schemaFeature(f)))
 		mc.Verdicts.Features[f.Name] = monitor.FeatureVerdict{DecideBy: f.DecideBy, Floor: f.Floor, Importance: f.Importance, Show: f.ShowCategories}
 	}
+	for _, c := range m.Changes {
+		w := monitor.ChangeConfig{Figure: c.Figure, Feature: c.Feature, Detectors: c.Detectors}
+		if c.Figure == monitor.PositiveRatio {
+			w.Category = m.Positive
+		}
+		mc.Changes = append(mc.Changes, w)
+	}
 	if err := loadReferences(m, &mc); err != nil {
 		return mc, err
 	}

@@ -133,7 +133,9 @@ type Model struct {
 	Segments []Segment
 	Labels   Labels
 	Drift    Drift
-	Mapping  Mapping
+	// Changes are the figures that change detectors watch.
+	Changes []Change
+	Mapping Mapping
 }
 
 // Topics are the Kafka topics of a model.

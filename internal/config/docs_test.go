@@ -23,7 +23,7 @@ func allKeys() []string {
 		keysOf("", topKeys), keysOf("kafka.", kafkaKeys), keysOf("kafka.tls.", tlsKeys), keysOf("kafka.sasl.", saslKeys),
 		keysOf("state.", stateKeys), keysOf("dead_letters.", deadLetterKeys), keysOf("limits.", limitKeys), keysOf(model, modelKeys), keysOf(model+"topics.", topicKeys),
 		keysOf(model+"reference.", referenceKeys), keysOf(model+"labels.", labelKeys), keysOf(model+"features.NAME.", featureKeys),
-		keysOf(model+"segments[].", segmentKeys), keysOf(model+"drift.", driftKeys), keysOf(model+"mapping.", mappingKeys),
+		keysOf(model+"segments[].", segmentKeys), keysOf(model+"drift.", driftKeys), keysOf(model+"changes[].", changeKeys), keysOf(model+"mapping.", mappingKeys),
 		keysOf(model+"mapping.errors.", errorKeys),
 	)
 }
@@ -77,7 +77,23 @@ func TestDocumentedExamples(t *testing.T) {
 	if len(examples) < 5 {
 		t.Errorf("only %d examples", len(examples))
 	}
-	for _, m := range examples {
+	changes, err := os.ReadFile("../../docs/changes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(changes), "```yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	for _, f := range figures {
+		if !strings.Contains(string(changes), "`"+f.name+"`") {
+			t.Errorf("docs/changes.md lacks %s", f.name)
+		}
+	}
+	for _, d := range detectors {
+		if !strings.Contains(string(changes), "| `"+d.name+"` |") {
+			t.Errorf("docs/changes.md lacks %s", d.name)
+		}
+	}
+	for _, m := range append(examples, []string{"", example}) {
 		text := strings.ReplaceAll(m[1], "fraud.profile.json", "testdata/good/fraud.profile.json")
 		if _, err := Parse("docs.yaml", []byte(text)); err != nil {
 			t.Errorf("%v\n%s", err, m[1])

@@ -19,6 +19,7 @@ import (
 
 	"github.com/streammon/streammon/internal/decode"
 	"github.com/streammon/streammon/internal/drift"
+	"github.com/streammon/streammon/internal/monitor"
 	"github.com/streammon/streammon/internal/window"
 )
 
@@ -185,6 +186,31 @@ func TestStatistics(t *testing.T) {
 	}
 }
 
+// TestFiguresAndDetectors compares what can be watched, and by what, with what there is.
+func TestFiguresAndDetectors(t *testing.T) {
+	for i, f := range monitor.ChangeFigures {
+		var types []string
+		if f.OfFeature && f.Numeric {
+			types = append(types, "numeric")
+		}
+		if f.OfFeature && f.Categorical {
+			types = append(types, "categorical")
+		}
+		want := figure{name: f.Name, types: types, ratio: f.Kind == drift.Ratio, reference: f.NeedsReference}
+		if i >= len(figures) || !reflect.DeepEqual(figures[i], want) {
+			t.Errorf("figure %d is not %+v", i, want)
+		}
+	}
+	for i, k := range drift.Detectors {
+		if i >= len(detectors) || detectors[i] != (detector{k.Name, !k.Real}) {
+			t.Errorf("detector %d is not %s", i, k.Name)
+		}
+	}
+	if len(figures) != len(monitor.ChangeFigures) || len(detectors) != len(drift.Detectors) {
+		t.Errorf("%d figures and %d detectors, there are %d and %d", len(figures), len(detectors), len(monitor.ChangeFigures), len(drift.Detectors))
+	}
+}
+
 // TestEventPath compares the paths that are accepted with those of the decoder: the same,
 // but for the message itself, empty names, and $a, which is a mistake for $.a.
 func TestEventPath(t *testing.T) {
@@ -240,6 +266,14 @@ func drawModel(t *rapid.T, i int) Model {
 			Importance: rapid.SampledFrom([]float64{1, 0.25, 7}).Draw(t, "importance"), Floor: rapid.SampledFrom([]float64{0, 0.3}).Draw(t, "floor"),
 			Path: rapid.SampledFrom([]string{"", "$.a.b", `$["c: d"]`}).Draw(t, "path"),
 		})
+	}
+	for i := range m.Features { // a figure of some
+		if rapid.Bool().Draw(t, "watched") {
+			m.Changes = append(m.Changes, Change{
+				Figure: rapid.SampledFrom([]string{"missing_ratio", "invalid_ratio"}).Draw(t, "figure"), Feature: m.Features[i].Name,
+				Detectors: rapid.SampledFrom([][]string{defaultDetectors(), {"ddm"}, {"hddm_w", "adwin"}}).Draw(t, "detectors"),
+			})
+		}
 	}
 	m.Segments = rapid.SampledFrom([][]Segment{nil, {{Name: "country", Values: []string{"DE", "a b, c: [d]"}}, {Name: "plan", Path: "$.plan"}}}).Draw(t, "segments")
 	return m
@@ -320,6 +354,12 @@ func (y *writer) model(m *Model) {
 	}
 	for _, f := range m.Features {
 		y.line(4, "%s: {type: %s, importance: %g%s%s}", y.text(f.Name), f.Type, f.Importance, y.some(", floor: %g", f.Floor), y.some(", path: %s", f.Path))
+	}
+	if len(m.Changes) > 0 {
+		y.line(2, "changes:")
+	}
+	for _, c := range m.Changes {
+		y.line(4, "- {figure: %s, feature: %s, detectors: %s}", c.Figure, y.text(c.Feature), y.list(c.Detectors))
 	}
 	if len(m.Segments) > 0 {
 		y.line(2, "segments: [{name: country, values: %s}, {name: plan, path: $.plan}]", y.list(m.Segments[0].Values))

@@ -14,6 +14,7 @@ var modelKeys = []field[Model]{
 	{key: "segments", read: func(v value, m *Model) { v.segments(&m.Segments) }},
 	{key: "labels", read: func(v value, m *Model) { object(v, labelKeys, &m.Labels) }},
 	{key: "drift", read: func(v value, m *Model) { object(v, driftKeys, &m.Drift) }},
+	{key: "changes", read: func(v value, m *Model) { v.changes(&m.Changes) }},
 	{key: "mapping", read: func(v value, m *Model) { object(v, mappingKeys, &m.Mapping) }},
 }
 

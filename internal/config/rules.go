@@ -89,6 +89,7 @@ func (m *modelRules) check() {
 	for i := range m.Features {
 		m.checkFeature(&m.Features[i])
 	}
+	m.checkChanges()
 	if !m.given(join(m.path, "features")) && m.given(m.path) && len(m.OutputFeatures()) == 0 {
 		m.warn(m.path, "has neither features nor a task: only service figures will be there")
 	}

@@ -11,6 +11,8 @@ const Change = "change"
 type Detector interface {
 	// Update takes the next pane: the sum of n values.
 	Update(sum float64, n uint64)
+	// Skip passes so many panes without values.
+	Skip(panes uint64)
 	// State tells what the latest pane made of it.
 	State() State
 	// Reset forgets all panes.
@@ -20,7 +22,7 @@ type Detector interface {
 	// AppendBinary appends the binary form.
 	AppendBinary(b []byte) []byte
 	// ReadBinary replaces the detector by the binary form at the beginning of b, and
-	// returns what is behind it. The form of a detector with other options is refused.
+	// returns what is behind it. The form of a detector with other options is refused with ErrOptions.
 	ReadBinary(b []byte) ([]byte, error)
 }
 
@@ -122,6 +124,14 @@ func (c *course) pass() {
 	c.now++
 	if c.state.Level != Warning {
 		c.state = State{Level: OK}
+	}
+}
+
+// Skip passes so many panes without values.
+func (c *course) Skip(panes uint64) {
+	if panes > 0 {
+		c.pass()
+		c.now += panes - 1
 	}
 }
 

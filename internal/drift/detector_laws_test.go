@@ -2,7 +2,9 @@ package drift
 
 import (
 	"bytes"
+	"maps"
 	"math"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -242,4 +244,25 @@ func TestExtremePanes(t *testing.T) {
 			t.Errorf("%s: %d bytes", name, d.Bytes())
 		}
 	}
+}
+
+// TestSkipIsEmptyPanes: to skip panes is to take as many without values.
+func TestSkipIsEmptyPanes(t *testing.T) {
+	all := variants()
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.SampledFrom(slices.Sorted(maps.Keys(all))).Draw(t, "detector")
+		a, b := all[name](), all[name]()
+		for _, p := range drawPanes(t) {
+			empty := rapid.Uint64Range(0, 3).Draw(t, "empty")
+			a.Skip(empty)
+			for range empty {
+				b.Update(0, 0)
+			}
+			if a.State() != b.State() || !bytes.Equal(a.AppendBinary(nil), b.AppendBinary(nil)) {
+				t.Fatalf("%s: after %d that were skipped %v, after empty ones %v", name, empty, a.State(), b.State())
+			}
+			a.Update(p.sum, p.n)
+			b.Update(p.sum, p.n)
+		}
+	})
 }

@@ -17,10 +17,10 @@ const (
 	hddmwVersion       = 1
 )
 
-var (
-	errOptions = errors.New("made with other options")
-	errDamaged = errors.New("damaged")
-)
+// ErrOptions is the failure of reading a detector that was made with other options.
+var ErrOptions = errors.New("made with other options")
+
+var errDamaged = errors.New("damaged")
 
 func appendFloats(b []byte, fs ...float64) []byte {
 	for _, f := range fs {
@@ -41,7 +41,7 @@ func bit(on bool) float64 {
 func readOptions(d *sketch.Decoder, options ...float64) {
 	for _, o := range options {
 		if d.Float() != o {
-			d.Fail(errOptions)
+			d.Fail(ErrOptions)
 		}
 	}
 }

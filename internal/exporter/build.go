@@ -214,6 +214,8 @@ func seconds(ns int64) float64 { return float64(ns) / 1e9 }
 // models are the series of the results, a list a model, in a stable order.
 func (e *Exporter) models(results []*monitor.Result) (out [][]sample) {
 	index := map[string]int{}
+	type version struct{ model, version string }
+	changed := map[version]bool{}
 	for _, r := range results {
 		i, ok := index[r.Model]
 		if !ok {
@@ -222,6 +224,10 @@ func (e *Exporter) models(results []*monitor.Result) (out [][]sample) {
 			out = append(out, nil)
 		}
 		out[i] = e.result(out[i], r)
+		if v := (version{r.Model, r.Version}); len(r.Changes) > 0 && !changed[v] {
+			changed[v] = true // all windows have the same detectors
+			out[i] = e.changeTimes(out[i], r)
+		}
 	}
 	return out
 }
@@ -263,11 +269,33 @@ func (e *Exporter) result(out []sample, r *monitor.Result) []sample {
 		a.add(tierWindow, "drifted_features", monitor.Figure(r.Drifted))
 		a.add(tierWindow, "drifted_importance_ratio", r.DriftedImportance)
 	}
+	for i := range r.Changes {
+		c := &r.Changes[i]
+		for _, d := range c.Detectors {
+			a.add(tierWindow, "change_state", changeValues[d.State], label(c.Feature), c.Figure, d.Detector)
+		}
+	}
 	for _, f := range byDrift(r.Features) {
 		a.feature(f)
 	}
 	return a.out
 }
+
+// changeTimes appends when the detectors of a version found their newest changes.
+func (e *Exporter) changeTimes(out []sample, r *monitor.Result) []sample {
+	a := &adder{e: e, out: out, base: []string{label(r.Model), label(r.Version)}}
+	for i := range r.Changes {
+		c := &r.Changes[i]
+		for _, d := range c.Detectors {
+			if d.Found != 0 {
+				a.add(tierWindow, "change_timestamp_seconds", monitor.Figure(seconds(d.Found)), label(c.Feature), c.Figure, d.Detector)
+			}
+		}
+	}
+	return a.out
+}
+
+var changeValues = map[string]monitor.Figure{monitor.StateOK: 0, monitor.StateWarning: 1, monitor.StateChange: 2}
 
 var stateValues = map[string]monitor.Figure{monitor.StateOK: 0, monitor.StateWarning: 1, monitor.StateDrift: 2}
 

@@ -31,6 +31,8 @@ var (
 	statisticLabels = []string{"model", "version", "segment", "window", "feature", "statistic"}
 	partitionLabels = []string{"topic", "partition"}
 	modelLabels     = []string{"model"}
+	changeLabels    = []string{"model", "version", "feature", "figure", "detector"}
+	changingLabels  = []string{"model", "version", "segment", "window", "feature", "figure", "detector"}
 )
 
 // metrics are all that are exported, but the drift statistics' values.
@@ -56,6 +58,9 @@ var metrics = []metric{
 	{name: "drift_threshold", help: "Value of the statistic from which on the feature has drifted.", labels: statisticLabels},
 	{name: "drifted_features", help: "Number of features whose verdict is drift.", labels: windowLabels},
 	{name: "drifted_importance_ratio", help: "Share of the features with a verdict whose verdict is drift, each weighted by its importance, from 0 to 1.", labels: windowLabels},
+
+	{name: "change_state", help: "What a change detector says of a figure: 0 nothing, 1 warning, 2 a change was found within the window.", labels: changingLabels},
+	{name: "change_timestamp_seconds", help: "Event time at which a change detector found the newest change of a figure.", labels: changeLabels},
 
 	{name: "consumed_messages_total", help: "Messages read.", kind: counter, labels: partitionLabels},
 	{name: "accepted_events_total", help: "Events that were accepted.", kind: counter, labels: modelLabels},

@@ -77,6 +77,24 @@ func result(model, segment string, features ...monitor.FeatureResult) *monitor.R
 	return r
 }
 
+// watched has detectors in all states, of two figures.
+func watched(r *monitor.Result) *monitor.Result {
+	found := noon.Add(-time.Minute).UnixNano()
+	r.Changes = []monitor.ChangeResult{
+		{Figure: "error_ratio", Detectors: monitor.DetectorResults{
+			{Detector: "adwin", State: monitor.StateChange, Found: found, Since: found - 3e10}, {Detector: "ddm", State: monitor.StateWarning},
+		}},
+		{Figure: "missing_ratio", Feature: "amount", Detectors: monitor.DetectorResults{{Detector: "page_hinkley", State: monitor.StateOK, Found: found - 36e11, Since: found - 37e11}}},
+	}
+	return r
+}
+
+// hour is a longer window of the same series; its figures are not told apart, but for the window.
+func hour(r *monitor.Result) *monitor.Result {
+	r.Window, r.Length, r.Start = "1h", int64(time.Hour), noon.Add(-time.Hour)
+	return r
+}
+
 // picture has something of everything.
 func picture() *monitor.Snapshot {
 	idle := result("idle", "")
@@ -86,7 +104,7 @@ func picture() *monitor.Snapshot {
 	p.Rejected[event.Syntax], p.Rejected[event.Past] = 8, 2
 	return &monitor.Snapshot{
 		At:      noon.UnixNano(),
-		Results: []*monitor.Result{result("fraud", "", amount(), merchant(), country()), result("fraud", "DE", amount()), idle},
+		Results: []*monitor.Result{watched(result("fraud", "", amount(), merchant(), country())), watched(hour(result("fraud", ""))), result("fraud", "DE", amount()), idle},
 		Models: []monitor.ModelStatus{
 			{Model: "fraud", Accepted: 100, Late: 6, Duplicate: 4, Folded: [monitor.Folds]uint64{1, 2, 3}, LastEvent: noon.UnixNano() - 5e8, References: []monitor.ReferenceStatus{{Fingerprint: "00ff"}}},
 			{Model: "idle"},

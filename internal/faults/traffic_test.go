@@ -47,6 +47,7 @@ func trafficConfig(broker, predictions, labels, state, more string) string {
 		}
 		if m == 0 {
 			text += "    segments: [{name: country, values: [DE, FR]}]\n"
+			text += "    changes: [error_ratio, positive_ratio, {figure: mean, feature: f0}, {figure: missing_ratio, feature: f3, detectors: [ddm, hddm_a, hddm_w]}]\n"
 		}
 	}
 	return text

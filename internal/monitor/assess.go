@@ -81,6 +81,9 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) [
 				if l != passing {
 					r.Service = assessService(s, end-start)
 				}
+				if l != passing && j == 0 {
+					r.Changes = v.changes.of(k, version.name, start, end)
+				}
 				v.assessFeatures(r, m, s, l, &all, k, j)
 				dst = append(dst, r)
 			}

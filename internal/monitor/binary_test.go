@@ -38,7 +38,7 @@ func storedGroup(scale float64) *Group {
 	g.Windows = []Window{{Name: "1m", Length: 60 * second}}
 	segments := []Segmentation{{Name: "country", Source: 0, Values: []string{"DE", "FR"}}}
 	g.Models = []*Model{
-		NewModel(ModelConfig{Name: "a", Features: []int{0, 1}, Segmentations: segments, Reference: reference}, &g.Schema),
+		NewModel(ModelConfig{Name: "a", Features: []int{0, 1}, Segmentations: segments, Reference: reference, Changes: allChanges()}, &g.Schema),
 		NewModel(ModelConfig{Name: "b", Features: []int{1}}, &g.Schema),
 	}
 	return g

@@ -17,5 +17,11 @@ func exampleResult() *Result {
 			},
 			{Name: "merchant", Type: "categorical", Missing: 18000, Mean: u, StdDev: u, Min: u, Max: u},
 		},
+		Changes: []ChangeResult{
+			{Figure: "error_ratio", Detectors: DetectorResults{
+				{"adwin", StateChange, start.Add(2410 * time.Second).UnixNano(), start.Add(2390 * time.Second).UnixNano()}, {Detector: "ddm", State: StateWarning},
+			}},
+			{Figure: "mean", Feature: "amount", Detectors: DetectorResults{{Detector: "adwin", State: StateOK}}},
+		},
 	}
 }

@@ -109,6 +109,8 @@ type ModelConfig struct {
 	// Versions are the references of single versions.
 	Versions map[string]*profile.Reference
 	Verdicts Verdicts
+	// Changes are the figures that detectors watch.
+	Changes []ChangeConfig
 }
 
 // Model is one model of a group.
@@ -118,6 +120,7 @@ type Model struct {
 	Segmentations []Segmentation
 	References    []ReferenceStatus
 
+	watches  []watch
 	hash     uint64   // of the name
 	segments []string // of a series: [0] is "", then each segmentation's values and Other
 	lookup   []map[string]int
@@ -161,6 +164,11 @@ func NewModel(c ModelConfig, schema *event.Schema) *Model {
 		m.segments = append(m.segments, s.Name+"="+event.Other)
 	}
 	m.common = newLayouts(c, schema, c.Reference)
+	features := make([]event.Feature, 0, len(c.Features))
+	for _, i := range c.Features {
+		features = append(features, schema.Features[i])
+	}
+	m.watches = newWatches(c.Changes, features)
 	if c.Reference != nil {
 		m.References = append(m.References, ReferenceStatus{Fingerprint: c.Reference.Fingerprint})
 	}

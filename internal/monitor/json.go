@@ -38,6 +38,7 @@ func (r *Result) AppendJSON(b []byte) []byte {
 	if r.Judged > 0 {
 		b = appendFigure(b, 0, "drifted_importance_ratio", r.DriftedImportance)
 	}
+	b = appendChanges(b, r.Changes)
 	return append(b, '}')
 }
 
@@ -70,9 +71,7 @@ func (f *FeatureResult) appendJSON(b []byte) []byte {
 	if f.State != "" {
 		b = appendKeyText(append(b, ','), "state", f.State)
 		b = appendFigure(b, 0, "qvalue", f.QValue)
-		if f.Since > 0 {
-			b = append(time.Unix(0, f.Since).UTC().AppendFormat(append(b, `,"since":"`...), time.RFC3339Nano), '"')
-		}
+		b = appendSince(b, "since", f.Since)
 	}
 	if f.Calibration != "" {
 		b = appendKeyText(append(b, ','), "calibration", f.Calibration)
@@ -81,6 +80,44 @@ func (f *FeatureResult) appendJSON(b []byte) []byte {
 		b = f.Moved.appendJSON(b)
 	}
 	return append(b, '}')
+}
+
+// appendSince appends a time after another member, unless it is not known.
+func appendSince(b []byte, key string, t int64) []byte {
+	if t <= 0 {
+		return b
+	}
+	b = append(appendText(append(b, ','), key), `:"`...)
+	return append(time.Unix(0, t).UTC().AppendFormat(b, time.RFC3339Nano), '"')
+}
+
+func appendChanges(b []byte, changes []ChangeResult) []byte {
+	for i := range changes {
+		c := &changes[i]
+		if i == 0 {
+			b = append(b, `,"changes":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b = appendKeyText(append(b, '{'), "figure", c.Figure)
+		if c.Feature != "" {
+			b = appendKeyText(append(b, ','), "feature", c.Feature)
+		}
+		b = append(b, `,"detectors":{`...)
+		for k := range c.Detectors {
+			d := &c.Detectors[k]
+			if k > 0 {
+				b = append(b, ',')
+			}
+			b = appendKeyText(append(appendText(b, d.Detector), ':', '{'), "state", d.State)
+			b = append(appendSince(appendSince(b, "found", d.Found), "since", d.Since), '}')
+		}
+		b = append(b, '}', '}')
+	}
+	if len(changes) > 0 {
+		b = append(b, ']')
+	}
+	return b
 }
 
 func (q Quantiles) appendJSON(b []byte, start int, key string) []byte {

@@ -48,7 +48,9 @@ func TestResultJSON(t *testing.T) {
 		`"service":{"requests_per_second":5,"error_ratio":0.01,"latency_seconds":{"0.5":0.01,"0.99":0.05}},` +
 		`"features":[{"name":"amount","type":"numeric","count":17990,"missing":10,"invalid":0,"out_of_range":3,"unseen":0,"mean":1,"stddev":1,` +
 		`"min":0.1,"max":9.9,"quantiles":{"0.5":1},"distinct":1200,"drift":{"psi":{"value":0.03,"threshold":0.1,"pvalue":0.4},"js_distance":{"value":0.05}},"state":"ok","qvalue":0.5},` +
-		`{"name":"merchant","type":"categorical","count":0,"missing":18000,"invalid":0}]}`
+		`{"name":"merchant","type":"categorical","count":0,"missing":18000,"invalid":0}],` +
+		`"changes":[{"figure":"error_ratio","detectors":{"adwin":{"state":"change","found":"2026-11-22T10:40:10Z","since":"2026-11-22T10:39:50Z"},"ddm":{"state":"warning"}}},` +
+		`{"figure":"mean","feature":"amount","detectors":{"adwin":{"state":"ok"}}}]}`
 	got := string(r.AppendJSON(nil))
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -32,6 +32,8 @@ type Result struct {
 	// DriftedImportance is the share of the features with a state whose state is "drift", each weighted by its
 	// importance; meaningful if Judged is not 0.
 	DriftedImportance Figure `json:"drifted_importance_ratio,omitzero"`
+	// Changes is what the sequential detectors say; for all traffic only.
+	Changes []ChangeResult `json:"changes,omitempty"`
 
 	// Length of the window in nanoseconds, for ordering.
 	Length int64 `json:"-"`
@@ -67,6 +69,31 @@ const (
 	StateWarning = "warning"
 	StateDrift   = "drift"
 )
+
+// StateChange is the state of a detector that has found a change within the window.
+const StateChange = "change"
+
+// ChangeResult is what detectors say of one figure of a series, whose panes they take up to the end of the window.
+type ChangeResult struct {
+	Figure string `json:"figure"`
+	// Feature is empty for figures of all requests.
+	Feature   string          `json:"feature,omitempty"`
+	Detectors DetectorResults `json:"detectors"`
+}
+
+// DetectorResult is what one detector says.
+type DetectorResult struct {
+	Detector string `json:"-"`
+	// State is StateOK, StateWarning or StateChange.
+	State string `json:"state"`
+	// Found is when it found its last change, and Since when that is estimated to have begun, in Unix nanoseconds; 0 if
+	// there was none.
+	Found int64 `json:"-"`
+	Since int64 `json:"-"`
+}
+
+// DetectorResults are in the order of the config; they are a JSON object by detector.
+type DetectorResults []DetectorResult
 
 // FeatureResult is what is known of one feature of a series in one window.
 type FeatureResult struct {

@@ -14,6 +14,9 @@ const budgetVersions = 3
 // maxLatency is the most that the latencies of a series take, in bytes.
 const maxLatency = 10 << 10
 
+// maxDetector is the most that a detector takes, in bytes.
+const maxDetector = 9 << 10
+
 // paneSize returns what a pane of the group takes, with so many versions of each model.
 func (g *Group) paneSize(versions int64) (s profile.Size) {
 	for _, m := range g.Models {
@@ -46,6 +49,12 @@ func (g *Group) Memory(lanes, views int, saved bool) (usual, most int64) {
 		contents += 2*n + 2 // the panes and suffixes of a block, which go as those of the next come, the prefix, the window
 	}
 	contents += int64(len(window.TierLengths(g.Pane)))
+	detectors := int64(0)
+	for _, m := range g.Models {
+		for i := range m.watches {
+			detectors += int64(len(m.watches[i].kinds)) * maxDetector
+		}
+	}
 	open := (g.Lateness+g.Pane-1)/g.Pane + 2
 	one, all := g.paneSize(1), g.paneSize(budgetVersions)
 	// Each lane has open panes, and sealed ones that wait for the others.
@@ -59,7 +68,7 @@ func (g *Group) Memory(lanes, views int, saved bool) (usual, most int64) {
 		buckets := (g.Lateness+g.Pane)/g.Deduplicate + 4
 		ids = int64(lanes) * 2 * buckets * 2 * int64(g.MaxIDs) * maxIDBytes
 	}
-	usual = ids/4 + int64(views)*contents*one.Usual + copies*int64(lanes)*(open*(one.Usual+one.Open)+waiting*one.Usual)
-	most = ids + int64(views)*contents*all.Most + copies*int64(lanes)*(open*(all.Most+all.Open)+waiting*all.Most)
+	usual = ids/4 + int64(views)*(detectors/4+contents*one.Usual) + copies*int64(lanes)*(open*(one.Usual+one.Open)+waiting*one.Usual)
+	most = ids + int64(views)*(MaxLiveVersions*detectors+contents*all.Most) + copies*int64(lanes)*(open*(all.Most+all.Open)+waiting*all.Most)
 	return usual, most
 }

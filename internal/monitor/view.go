@@ -40,6 +40,7 @@ type View struct {
 	watched bool // something is judged
 	memo    *drift.Memo
 	slid    map[int]slid // by window, for Show: those that ended with the last step
+	changes *changes
 }
 
 // slid is a window as it was at its end.
@@ -53,7 +54,7 @@ func NewView(g *Group, lanes int) *View {
 	m := merger{profile.NewWorkspace()}
 	v := &View{
 		group: g, lanes: lanes, merger: m, losses: &Losses{}, counted: NewSince(g), pending: map[int64][]*Pane{}, tiers: window.NewTiers[Pane](g.Pane, m),
-		memo: drift.NewMemo(), begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, kept: map[int64]int64{}, holds: holds{}, slid: map[int]slid{},
+		memo: drift.NewMemo(), begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, kept: map[int64]int64{}, holds: holds{}, slid: map[int]slid{}, changes: newChanges(g),
 		watched: slices.ContainsFunc(g.Models, func(m *Model) bool { return len(m.References) > 0 }),
 	}
 	lengths := window.TierLengths(g.Pane)
@@ -154,7 +155,9 @@ func (v *View) Step(frontier int64, emit func(end int64, results []*Result)) boo
 	}
 	clear(v.slid)
 	end := v.next + v.group.Pane
-	v.push(v.next, v.take(v.next))
+	pane := v.take(v.next)
+	v.changes.pass(v.next, pane, !v.losses.Overlap(v.next, end))
+	v.push(v.next, pane)
 	v.next = end
 	atEnd := frontier == window.EndOfTime && len(v.pending) == 0
 	switch {

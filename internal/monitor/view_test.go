@@ -27,6 +27,7 @@ func testGroup(windows ...time.Duration) *Group {
 	}
 	g.Models = []*Model{NewModel(ModelConfig{
 		Name: "m", Features: []int{0, 1}, Segmentations: []Segmentation{{Name: "country", Source: 0, Values: []string{"DE", "FR"}}},
+		Changes: []ChangeConfig{{Figure: "requests_per_second", Detectors: usualDetectors}, {Figure: "mean", Feature: "x", Detectors: usualDetectors}},
 	}, &schema)}
 	return g
 }

@@ -11,8 +11,9 @@ import (
 	"github.com/streammon/streammon/internal/window"
 )
 
-// viewVersion is the version of a view's binary form, its first byte. Version 1 had no held states, and no begin.
-const viewVersion = 2
+// viewVersion is the version of a view's binary form, its first byte. Version 1 had no held states, and no begin; version 2
+// had no detectors.
+const viewVersion = 3
 
 // Entry is a pane of a tier as it was pushed into the windows that slide by it, or what
 // was added to that pane later. It never changes.
@@ -48,6 +49,7 @@ func (v *View) Freeze() *FrozenView {
 	f := &FrozenView{
 		pane: v.group.Pane, begin: v.begin, first: v.first, next: v.next, last: v.last, filling: v.tiers.Filling(),
 		kept: map[int64]int64{}, pending: maps.Clone(v.pending), holds: maps.Clone(v.holds),
+		changes: v.changes.appendBinary(nil),
 	}
 	for start, slots := range f.pending {
 		f.pending[start] = slices.Clone(slots)
@@ -69,6 +71,7 @@ type FrozenView struct {
 	pending                        map[int64][]*Pane
 	kept                           map[int64]int64
 	holds                          holds
+	changes                        []byte // the detectors' binary form: they change with each pane
 }
 
 // record notes an entry, once for all windows with one slide.
@@ -134,7 +137,9 @@ func (v *FrozenView) AppendBinary(b []byte) []byte {
 			b = appendBlock(b, c)
 		}
 	}
-	return v.holds.appendBinary(binary.AppendVarint(b, v.begin))
+	b = v.holds.appendBinary(binary.AppendVarint(b, v.begin))
+	start := len(b)
+	return sketch.EndBlock(append(sketch.BeginBlock(b), v.changes...), start)
 }
 
 // appendBlock appends a pane as a block, an empty one if it is nil.
@@ -192,6 +197,11 @@ func (g *Group) ReadView(b []byte, lanes int, entries []Entry, lost func(model, 
 	}
 	if version > 1 {
 		v.begin, v.holds = d.Varint(), readHolds(d)
+	}
+	if version > 2 {
+		if block := d.Block(); d.Err() == nil {
+			d.Fail(v.changes.read(block))
+		}
 	}
 	if err := finish(d, "view"); err != nil {
 		return nil, err

@@ -17,7 +17,9 @@ func plainGroup() *monitor.Group {
 	schema := event.Schema{Models: []string{"m"}, Features: []event.Feature{{Name: "x"}}}
 	g := &monitor.Group{Schema: schema, Pane: int64(10 * time.Second), Lateness: int64(30 * time.Second), MaxFuture: int64(time.Minute),
 		Windows: []monitor.Window{{Name: "5m", Length: int64(5 * time.Minute)}}}
-	g.Models = []*monitor.Model{monitor.NewModel(monitor.ModelConfig{Name: "m", Features: []int{0}}, &schema)}
+	g.Models = []*monitor.Model{monitor.NewModel(monitor.ModelConfig{Name: "m", Features: []int{0}, Changes: []monitor.ChangeConfig{
+		{Figure: "error_ratio", Detectors: []string{"adwin", "ddm"}}, {Figure: "mean", Feature: "x", Detectors: []string{"adwin", "page_hinkley"}},
+	}}, &schema)}
 	return g
 }
 

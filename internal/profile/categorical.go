@@ -48,6 +48,23 @@ func (c *Categorical) AppendCounts(dst []uint64) []uint64 {
 	return append(dst, c.Unseen)
 }
 
+// CountOf returns the count of a category: exact if the reference has it, or if at most 64 that it does not have were seen; else
+// as good as Others. Segments know those of the reference only. It is not known where windows with another reference were merged in.
+func (c *Categorical) CountOf(category string) (n uint64, ok bool) {
+	if c.mixed {
+		return 0, false
+	}
+	if r := c.spec.Reference; r != nil {
+		if i, known := r.category[category]; known {
+			if c.counts == nil {
+				return 0, true
+			}
+			return c.counts[i], true
+		}
+	}
+	return c.Others.Count(category), c.detailed
+}
+
 func (c *Categorical) observe(v *event.Value) {
 	switch v.State {
 	case event.Missing:

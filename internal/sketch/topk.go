@@ -118,6 +118,14 @@ func (t *TopK) largest(i int) uint64 {
 	return counts[len(counts)-1-i]
 }
 
+// Count returns the count of a key, 0 if it is not among the frequent ones.
+func (t *TopK) Count(key string) uint64 {
+	if i, ok := t.index[key[:min(len(key), MaxKey)]]; ok {
+		return t.counters[i].n
+	}
+	return 0
+}
+
 // Items returns the keys by falling count, ties by bytes.
 func (t *TopK) Items() []Item {
 	items := make([]Item, 0, len(t.counters))
