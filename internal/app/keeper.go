@@ -97,18 +97,27 @@ func openKeeper(dir string, interval time.Duration, version string, l *slog.Logg
 	return k, nil
 }
 
-// load returns what was saved of the groups and of the results.
-func (k *keeper) load(models []*modelGroup) (map[string]*state.Loaded, error) {
+// load returns what was saved of the groups and of the results. If results are to be written and what was saved of them
+// is damaged, nothing is of use: what waited for other groups would be lost.
+func (k *keeper) load(models []*modelGroup, results bool) (map[string]*state.Loaded, error) {
 	for _, m := range models {
 		k.names, k.configs = append(k.names, m.predictions), append(k.configs, fingerprint(m.monitor))
 		k.models[m.predictions] = m.monitor.Models
 	}
 	names := append(slices.Clone(k.names), resultsName, lettersName)
 	loaded, errs, err := k.store.Load(names)
+	if err == nil && results {
+		err = errs[resultsName]
+	}
 	if errors.Is(err, state.ErrDamaged) {
-		aside, _, failed := k.store.SetAside()
+		aside, moved, failed := k.store.SetAside()
 		if failed != nil && k.store.Refused() == nil {
 			return nil, errors.Join(err, failed)
+		}
+		for i := 0; i < len(names) && !moved; i++ { // the disk refuses: the next save that succeeds replaces them
+			if failed := k.store.Reset(names[i]); failed != nil {
+				return nil, errors.Join(err, failed)
+			}
 		}
 		k.anewAtStart = true
 		k.logger.Error("the saved state is damaged, it was moved aside and the windows begin anew", "err", err, "moved_to", aside)
@@ -141,8 +150,7 @@ func (k *keeper) reset(name, reason string, cause error) error {
 	case lettersName:
 		k.logger.Error("the dead letters that waited to be written are damaged, and lost", "err", cause)
 	case resultsName:
-		k.anewAtStart = true
-		k.logger.Error("how far the results were is damaged: what waited for other groups is lost, and they begin anew", "err", cause)
+		k.logger.Error("how far the results were is damaged, and forgotten, since none are written now", "err", cause)
 	default:
 		k.anewAtStart = true
 		for _, m := range k.models[name] {

@@ -30,6 +30,11 @@ type kept struct {
 
 func newKept(t *testing.T, dir, text string) *kept {
 	t.Helper()
+	return newKeptLanes(t, dir, text, 2)
+}
+
+func newKeptLanes(t *testing.T, dir, text string, lanes int) *kept {
+	t.Helper()
 	k := &kept{t: t}
 	models, err := buildGroups(parseConfig(t, text))
 	if err != nil {
@@ -45,7 +50,7 @@ func newKept(t *testing.T, dir, text string) *kept {
 		t.Fatal(err)
 	}
 	for _, g := range k.groups {
-		g.Grow(2)
+		g.Grow(lanes)
 	}
 	return k
 }

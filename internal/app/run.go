@@ -130,7 +130,7 @@ func (r *runner) begin(models []*modelGroup) error {
 	var loaded map[string]*state.Loaded
 	if k != nil {
 		var err error
-		if loaded, err = k.load(models); err != nil {
+		if loaded, err = k.load(models, r.results != nil); err != nil {
 			return err
 		}
 		k.sink, k.results, k.letters = r.sink, r.results, r.deadLetters
