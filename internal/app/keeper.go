@@ -277,13 +277,13 @@ func (k *keeper) save() time.Duration {
 		return 0
 	}
 	state.Step("begin")
-	var written int64
+	var results written
 	var letters []consumer.DeadLetter
 	ended := false
 	cut := pipeline.TakeCut(k.groups, k.sink, k.anew, func() {
 		ended = k.ended.Load()
 		if k.results != nil {
-			written = k.results.length
+			results = k.results.position()
 		}
 		if k.letters != nil {
 			letters = k.letters.snapshot()
@@ -298,7 +298,7 @@ func (k *keeper) save() time.Duration {
 		cut.Follow(k.unsaved)
 	}
 	k.unsaved, k.anew = cut, false
-	size, err := k.store1(cut, written, letters)
+	size, err := k.store1(cut, results, letters)
 	took := time.Since(began)
 	if err != nil {
 		k.failed(err)
@@ -322,7 +322,7 @@ func (k *keeper) save() time.Duration {
 }
 
 // store1 writes the cut, after the results that it counts on are on the disk.
-func (k *keeper) store1(cut *pipeline.Cut, written int64, letters []consumer.DeadLetter) (size int, err error) {
+func (k *keeper) store1(cut *pipeline.Cut, results written, letters []consumer.DeadLetter) (size int, err error) {
 	groups, waiting := cut.Snapshots()
 	var snapshots []state.Snapshot
 	for i, g := range groups {
@@ -343,7 +343,7 @@ func (k *keeper) store1(cut *pipeline.Cut, written int64, letters []consumer.Dea
 			return 0, err
 		}
 		state.Step("results")
-		snapshots = append(snapshots, state.Snapshot{Group: resultsName, State: appendResults(k.results.name(), written, waiting)})
+		snapshots = append(snapshots, state.Snapshot{Group: resultsName, State: appendResults(results, waiting)})
 	}
 	if k.letters != nil {
 		snapshots = append(snapshots, state.Snapshot{Group: lettersName, State: appendLetters(letters)})
@@ -393,22 +393,27 @@ func (k *keeper) snapshot() *monitor.StateStatus {
 	return &s
 }
 
-// resultsVersion is the version of the form of appendResults, its first byte.
-const resultsVersion = 1
+// resultsVersion is the version of the form of appendResults, its first byte. Version 1 does not say what the
+// results end with.
+const resultsVersion = 2
 
-// appendResults is how far the results are: the file, its length, and what waits.
-func appendResults(name string, length int64, waiting []byte) []byte {
-	b := sketch.AppendText([]byte{resultsVersion}, name)
-	return append(binary.AppendVarint(b, length), waiting...)
+// appendResults is how far the results are, and what waits.
+func appendResults(p written, waiting []byte) []byte {
+	b := sketch.AppendText([]byte{resultsVersion}, p.name)
+	b = binary.AppendUvarint(binary.AppendVarint(b, p.length), uint64(p.tail))
+	return append(binary.AppendUvarint(b, uint64(p.sum)), waiting...)
 }
 
-func readResults(b []byte) (name string, length int64, waiting []byte, err error) {
+func readResults(b []byte) (p written, waiting []byte, err error) {
 	d := sketch.NewDecoder(b)
-	d.Begin(resultsVersion)
-	name, length = d.Text(), d.Varint()
-	waiting, err = d.End("results")
-	if err == nil && length < 0 {
-		err = fmt.Errorf("read results: a length of %d", length)
+	version := d.BeginUpTo(resultsVersion)
+	p.name, p.length = d.Text(), d.Varint()
+	if version > 1 {
+		p.tail, p.sum = int(d.Uvarint()), uint32(d.Uvarint())
 	}
-	return name, length, waiting, err
+	waiting, err = d.End("results")
+	if err == nil && (p.length < 0 || p.tail < 0 || p.tail > tailBytes) {
+		err = fmt.Errorf("read results: a length of %d, %d of them known", p.length, p.tail)
+	}
+	return p, waiting, err
 }

@@ -30,10 +30,11 @@ type kept struct {
 
 func newKept(t *testing.T, dir, text string) *kept {
 	t.Helper()
-	return newKeptLanes(t, dir, text, 2)
+	return newKeptLanes(t, dir, text, 2, nil)
 }
 
-func newKeptLanes(t *testing.T, dir, text string, lanes int) *kept {
+// newKeptLanes writes results to a file, or if it is nil to k.out.
+func newKeptLanes(t *testing.T, dir, text string, lanes int, file ResultsFile) *kept {
 	t.Helper()
 	k := &kept{t: t}
 	models, err := buildGroups(parseConfig(t, text))
@@ -42,6 +43,9 @@ func newKeptLanes(t *testing.T, dir, text string, lanes int) *kept {
 	}
 	k.runner = &runner{logger: testLogger(t), live: true, models: models, memory: newMemoryGuard(testLogger(t)), topics: map[string]*topic{}, partitions: map[partitionKey]*partition{}, known: map[string]int{}}
 	k.results = &resultWriter{w: &k.out}
+	if file != nil {
+		k.results.w = file
+	}
 	k.sink = pipeline.NewSequencer(len(models), k.results.result)
 	if k.keeper, err = openKeeper(dir, time.Hour, "test", k.logger); err != nil {
 		t.Fatal(err)
@@ -135,7 +139,7 @@ func TestGoldenState(t *testing.T) {
 			k.feed(0, 450, 600)
 			k.feed(1, 430, 600)
 			got, want := k.says(), fresh.says()
-			if dir != current { // the first format had no held states
+			if strings.HasSuffix(dir, "format-1") { // the first format had no held states
 				got, want = heldStates.ReplaceAllString(got, ""), heldStates.ReplaceAllString(want, "")
 			}
 			if !strings.HasSuffix(want, got) || k.out.Len() == 0 || k.out.Len() == fresh.out.Len() {
