@@ -166,9 +166,16 @@ func (p *partition) resume(ctx context.Context, saved Position) error {
 	return p.beyondEnd(ctx, last)
 }
 
-// recheck asks once whether the topic is still the one that is being read.
+// recheck asks once whether the topic is still the one that is being read. A job does not wait for a partition that
+// is gone: what it has not read of it is a gap.
 func (p *partition) recheck(ctx context.Context) {
 	if _, err := p.compare(ctx); err != nil && ctx.Err() == nil {
+		if p.target >= 0 && p.cluster.gone(ctx, p.topic, p.id, p.topicID) {
+			p.log.Warn("the topic was made anew with fewer partitions; this one is gone and counts as ended", "position", p.next, "end", p.target)
+			p.batch.Gap += max(p.target-p.next, 0)
+			p.next, p.doubt = max(p.next, p.target), false
+			return
+		}
 		p.trouble(err)
 		p.retry.wait(ctx)
 	}
