@@ -112,6 +112,29 @@ func (o *output) Resume(length int64) (int64, error) {
 	return o.size, nil
 }
 
+// Tail returns the last bytes, up to so many, of the first length bytes of a file; nil if it is shorter, or no file.
+func (o *output) Tail(length int64, most int) ([]byte, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.w == nil {
+		if err := o.open(0); err != nil {
+			return nil, err
+		}
+	}
+	if o.file == nil {
+		return nil, nil
+	}
+	info, err := o.file.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() < length {
+		return nil, err
+	}
+	tail := make([]byte, min(int64(most), length))
+	if _, err := o.file.ReadAt(tail, length-int64(len(tail))); err != nil {
+		return nil, fmt.Errorf("resume output: %w", err)
+	}
+	return tail, nil
+}
+
 // Aside renames the file, if there is anything in it.
 func (o *output) Aside() (string, error) {
 	o.mu.Lock()

@@ -36,6 +36,7 @@ type deadLetters struct {
 	count   map[partitionKey]uint64
 	lost    map[partitionKey]uint64
 	failing bool      // the last write failed
+	cause   string    // why it did
 	since   time.Time // when the write under way began; zero if there is none
 	ended   bool
 }
@@ -120,6 +121,22 @@ func (d *deadLetters) wait(stop func() bool) {
 	for d.full() && (d.Block || !d.stuck()) && !d.ended && !stop() && d.owner() {
 		d.room.Wait()
 	}
+}
+
+// blocks says why reading waits, if it does so for letters that are not written.
+func (d *deadLetters) blocks() string {
+	if d == nil || !d.Block || !d.owner() {
+		return ""
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case !d.full() || !d.stuck():
+		return ""
+	case d.failing:
+		return "reading waits for dead letters that cannot be written: " + d.cause
+	}
+	return "reading waits for dead letters: a write takes longer than " + slowWrite.String()
 }
 
 // full reports whether so much waits that reading is to wait, or letters are to be dropped.
@@ -258,6 +275,9 @@ func (d *deadLetters) done(letters []consumer.DeadLetter, err error) bool {
 	fenced := errors.Is(err, consumer.ErrFenced) // another member writes them
 	if err != nil && !d.failing && !fenced {
 		d.logger.Error("cannot write dead letters, retrying", "error", err, "reading_waits", d.Block)
+	}
+	if err != nil {
+		d.cause = err.Error()
 	}
 	d.failing, d.since = err != nil && !fenced, time.Time{}
 	d.room.Broadcast()

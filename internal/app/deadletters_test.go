@@ -242,8 +242,17 @@ func TestLettersBlock(t *testing.T) {
 		t.Fatal("reading goes on")
 	case <-time.After(slowWrite + 500*time.Millisecond):
 	}
+	k := newKept(t, t.TempDir(), keptConfig(""))
+	k.ready, k.deadLetters = true, d
+	var s monitor.Snapshot
+	if k.readiness(&s); s.NotReady != "reading waits for dead letters that cannot be written: broken" {
+		t.Errorf("it is not ready because of %q", s.NotReady)
+	}
 	w.set(false)
 	<-passed
+	if k.readiness(&s); s.NotReady != "" {
+		t.Errorf("it is still not ready because of %q", s.NotReady)
+	}
 	awaitTrue(t, "all letters", func() bool { return w.written() == maxWaitingLetters })
 	for i, l := range w.letters {
 		if l.Offset != int64(i) || len(l.Key)+len(l.Payload) > 0 || l.Size != len("secret payload") {

@@ -97,18 +97,27 @@ func openKeeper(dir string, interval time.Duration, version string, l *slog.Logg
 	return k, nil
 }
 
-// load returns what was saved of the groups and of the results.
-func (k *keeper) load(models []*modelGroup) (map[string]*state.Loaded, error) {
+// load returns what was saved of the groups and of the results. If results are to be written and what was saved of them
+// is damaged, nothing is of use: what waited for other groups would be lost.
+func (k *keeper) load(models []*modelGroup, results bool) (map[string]*state.Loaded, error) {
 	for _, m := range models {
 		k.names, k.configs = append(k.names, m.predictions), append(k.configs, fingerprint(m.monitor))
 		k.models[m.predictions] = m.monitor.Models
 	}
 	names := append(slices.Clone(k.names), resultsName, lettersName)
 	loaded, errs, err := k.store.Load(names)
+	if err == nil && results {
+		err = errs[resultsName]
+	}
 	if errors.Is(err, state.ErrDamaged) {
-		aside, _, failed := k.store.SetAside()
+		aside, moved, failed := k.store.SetAside()
 		if failed != nil && k.store.Refused() == nil {
 			return nil, errors.Join(err, failed)
+		}
+		for i := 0; i < len(names) && !moved; i++ { // the disk refuses: the next save that succeeds replaces them
+			if failed := k.store.Reset(names[i]); failed != nil {
+				return nil, errors.Join(err, failed)
+			}
 		}
 		k.anewAtStart = true
 		k.logger.Error("the saved state is damaged, it was moved aside and the windows begin anew", "err", err, "moved_to", aside)
@@ -141,8 +150,7 @@ func (k *keeper) reset(name, reason string, cause error) error {
 	case lettersName:
 		k.logger.Error("the dead letters that waited to be written are damaged, and lost", "err", cause)
 	case resultsName:
-		k.anewAtStart = true
-		k.logger.Error("how far the results were is damaged: what waited for other groups is lost, and they begin anew", "err", cause)
+		k.logger.Error("how far the results were is damaged, and forgotten, since none are written now", "err", cause)
 	default:
 		k.anewAtStart = true
 		for _, m := range k.models[name] {
@@ -269,13 +277,13 @@ func (k *keeper) save() time.Duration {
 		return 0
 	}
 	state.Step("begin")
-	var written int64
+	var results written
 	var letters []consumer.DeadLetter
 	ended := false
 	cut := pipeline.TakeCut(k.groups, k.sink, k.anew, func() {
 		ended = k.ended.Load()
 		if k.results != nil {
-			written = k.results.length
+			results = k.results.position()
 		}
 		if k.letters != nil {
 			letters = k.letters.snapshot()
@@ -290,7 +298,7 @@ func (k *keeper) save() time.Duration {
 		cut.Follow(k.unsaved)
 	}
 	k.unsaved, k.anew = cut, false
-	size, err := k.store1(cut, written, letters)
+	size, err := k.store1(cut, results, letters)
 	took := time.Since(began)
 	if err != nil {
 		k.failed(err)
@@ -314,7 +322,7 @@ func (k *keeper) save() time.Duration {
 }
 
 // store1 writes the cut, after the results that it counts on are on the disk.
-func (k *keeper) store1(cut *pipeline.Cut, written int64, letters []consumer.DeadLetter) (size int, err error) {
+func (k *keeper) store1(cut *pipeline.Cut, results written, letters []consumer.DeadLetter) (size int, err error) {
 	groups, waiting := cut.Snapshots()
 	var snapshots []state.Snapshot
 	for i, g := range groups {
@@ -335,7 +343,7 @@ func (k *keeper) store1(cut *pipeline.Cut, written int64, letters []consumer.Dea
 			return 0, err
 		}
 		state.Step("results")
-		snapshots = append(snapshots, state.Snapshot{Group: resultsName, State: appendResults(k.results.name(), written, waiting)})
+		snapshots = append(snapshots, state.Snapshot{Group: resultsName, State: appendResults(results, waiting)})
 	}
 	if k.letters != nil {
 		snapshots = append(snapshots, state.Snapshot{Group: lettersName, State: appendLetters(letters)})
@@ -385,22 +393,27 @@ func (k *keeper) snapshot() *monitor.StateStatus {
 	return &s
 }
 
-// resultsVersion is the version of the form of appendResults, its first byte.
-const resultsVersion = 1
+// resultsVersion is the version of the form of appendResults, its first byte. Version 1 does not say what the
+// results end with.
+const resultsVersion = 2
 
-// appendResults is how far the results are: the file, its length, and what waits.
-func appendResults(name string, length int64, waiting []byte) []byte {
-	b := sketch.AppendText([]byte{resultsVersion}, name)
-	return append(binary.AppendVarint(b, length), waiting...)
+// appendResults is how far the results are, and what waits.
+func appendResults(p written, waiting []byte) []byte {
+	b := sketch.AppendText([]byte{resultsVersion}, p.name)
+	b = binary.AppendUvarint(binary.AppendVarint(b, p.length), uint64(p.tail))
+	return append(binary.AppendUvarint(b, uint64(p.sum)), waiting...)
 }
 
-func readResults(b []byte) (name string, length int64, waiting []byte, err error) {
+func readResults(b []byte) (p written, waiting []byte, err error) {
 	d := sketch.NewDecoder(b)
-	d.Begin(resultsVersion)
-	name, length = d.Text(), d.Varint()
-	waiting, err = d.End("results")
-	if err == nil && length < 0 {
-		err = fmt.Errorf("read results: a length of %d", length)
+	version := d.BeginUpTo(resultsVersion)
+	p.name, p.length = d.Text(), d.Varint()
+	if version > 1 {
+		p.tail, p.sum = int(d.Uvarint()), uint32(d.Uvarint())
 	}
-	return name, length, waiting, err
+	waiting, err = d.End("results")
+	if err == nil && (p.length < 0 || p.tail < 0 || p.tail > tailBytes) {
+		err = fmt.Errorf("read results: a length of %d, %d of them known", p.length, p.tail)
+	}
+	return p, waiting, err
 }

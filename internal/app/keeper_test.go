@@ -30,6 +30,12 @@ type kept struct {
 
 func newKept(t *testing.T, dir, text string) *kept {
 	t.Helper()
+	return newKeptLanes(t, dir, text, 2, nil)
+}
+
+// newKeptLanes writes results to a file, or if it is nil to k.out.
+func newKeptLanes(t *testing.T, dir, text string, lanes int, file ResultsFile) *kept {
+	t.Helper()
 	k := &kept{t: t}
 	models, err := buildGroups(parseConfig(t, text))
 	if err != nil {
@@ -37,6 +43,9 @@ func newKept(t *testing.T, dir, text string) *kept {
 	}
 	k.runner = &runner{logger: testLogger(t), live: true, models: models, memory: newMemoryGuard(testLogger(t)), topics: map[string]*topic{}, partitions: map[partitionKey]*partition{}, known: map[string]int{}}
 	k.results = &resultWriter{w: &k.out}
+	if file != nil {
+		k.results.w = file
+	}
 	k.sink = pipeline.NewSequencer(len(models), k.results.result)
 	if k.keeper, err = openKeeper(dir, time.Hour, "test", k.logger); err != nil {
 		t.Fatal(err)
@@ -45,7 +54,7 @@ func newKept(t *testing.T, dir, text string) *kept {
 		t.Fatal(err)
 	}
 	for _, g := range k.groups {
-		g.Grow(2)
+		g.Grow(lanes)
 	}
 	return k
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"hash/crc32"
 	"io"
 
 	"github.com/streammon/streammon/internal/event"
@@ -17,6 +18,9 @@ type ResultsFile interface {
 	// Resume begins to write after the first length bytes of what is there, and removes the
 	// rest. It returns how many there are, which may be fewer.
 	Resume(length int64) (int64, error)
+	// Tail returns the last bytes, up to so many, of the first length bytes of what is there; nil if there are fewer
+	// than length, or it cannot be told.
+	Tail(length int64, most int) ([]byte, error)
 	// Aside gives what is there another name, which it returns; empty if nothing is there.
 	Aside() (string, error)
 	// Sync returns when all that was written is on the disk.
@@ -28,8 +32,27 @@ type ResultsFile interface {
 type resultWriter struct {
 	w      io.Writer
 	line   []byte
-	length int64 // bytes written
+	length int64  // bytes written
+	tail   []byte // the last of them, up to tailBytes; fewer if they are not known
 }
+
+// tailBytes is how many of the last bytes tell whether a file of results is ours.
+const tailBytes = 4 << 10
+
+// written is how far results were written.
+type written struct {
+	name   string
+	length int64
+	tail   int    // how many of the last bytes sum is of; 0: it is not known
+	sum    uint32 // a CRC-32C
+}
+
+// position returns how far the results are.
+func (w *resultWriter) position() written {
+	return written{w.name(), w.length, len(w.tail), crc32.Checksum(w.tail, castagnoli)}
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func (w *resultWriter) result(r *monitor.Result, line []byte) error {
 	if line == nil {
@@ -49,6 +72,8 @@ func (w *resultWriter) ledger(l *event.Ledger) error {
 func (w *resultWriter) write() error {
 	n, err := w.w.Write(w.line)
 	w.length += int64(n)
+	w.tail = append(w.tail, w.line[:n]...)
+	w.tail = append(w.tail[:0], w.tail[max(len(w.tail)-tailBytes, 0):]...)
 	if err != nil {
 		return fmt.Errorf("write results: %w", err)
 	}
@@ -78,10 +103,24 @@ func (w *resultWriter) aside() (string, error) {
 	return "", nil
 }
 
+// foreign reports whether what is there is not what was written so far. What is shorter cannot be told.
+func (w *resultWriter) foreign(p written) (bool, error) {
+	f, ok := w.w.(ResultsFile)
+	if !ok || p.tail == 0 {
+		return false, nil
+	}
+	tail, err := f.Tail(p.length, p.tail)
+	return len(tail) == p.tail && crc32.Checksum(tail, castagnoli) != p.sum, err
+}
+
 // resume goes on after length bytes of the file.
 func (w *resultWriter) resume(length int64) (err error) {
-	if f, ok := w.w.(ResultsFile); ok {
-		w.length, err = f.Resume(length)
+	f, ok := w.w.(ResultsFile)
+	if !ok {
+		return nil
+	}
+	if w.length, err = f.Resume(length); err == nil {
+		w.tail, err = f.Tail(w.length, tailBytes)
 	}
 	return err
 }

@@ -130,7 +130,7 @@ func (r *runner) begin(models []*modelGroup) error {
 	var loaded map[string]*state.Loaded
 	if k != nil {
 		var err error
-		if loaded, err = k.load(models); err != nil {
+		if loaded, err = k.load(models, r.results != nil); err != nil {
 			return err
 		}
 		k.sink, k.results, k.letters = r.sink, r.results, r.deadLetters
@@ -188,7 +188,7 @@ func (r *runner) resume(saved *state.Loaded) error {
 	if saved == nil {
 		return r.resultsAnew("as windows do")
 	}
-	name, length, waiting, err := readResults(saved.State)
+	p, waiting, err := readResults(saved.State)
 	if err == nil { // what is read again gives the same results again
 		err = r.sink.RestoreResults(waiting, r.keeper.forgotten(), func(model string) bool { return !r.keeper.begunAnew[model] })
 	}
@@ -198,13 +198,20 @@ func (r *runner) resume(saved *state.Loaded) error {
 	if r.keeper.forgotten() {
 		return r.resultsAnew("as windows do")
 	}
-	if name != r.results.name() {
-		return r.resultsAnew("the state is that of the results in " + name)
+	if p.name != r.results.name() {
+		return r.resultsAnew("the state is that of the results in " + p.name)
 	}
-	if err := r.results.resume(length); err != nil {
+	foreign, err := r.results.foreign(p)
+	if err != nil {
 		return err
 	}
-	if missing := length - r.results.length; missing > 0 {
+	if foreign {
+		return r.resultsAnew("the file was replaced: it is not what was written before")
+	}
+	if err := r.results.resume(p.length); err != nil {
+		return err
+	}
+	if missing := p.length - r.results.length; missing > 0 {
 		r.logger.Warn("the file of results is shorter than it was; what is missing is not written again", "bytes", missing)
 	}
 	return nil

@@ -349,10 +349,20 @@ func (r *runner) publish(now time.Time) {
 	r.memory.setBudget(budget.Budget)
 	s.Memory = r.memory.status(budget.Budget)
 	s.State = r.keeper.snapshot()
+	r.readiness(s)
+	r.board.Publish(s)
+	if r.published != nil {
+		r.published(s)
+	}
+}
+
+// readiness says in the snapshot what readiness waits for, if anything, and how the results are.
+func (r *runner) readiness(s *monitor.Snapshot) {
 	s.NotReady = r.notReady()
 	if s.State != nil && s.State.Error != "" && s.NotReady == "" {
 		s.NotReady = "the state is not saved: " + s.State.Error
 	}
+	s.NotReady = cmp.Or(s.NotReady, r.deadLetters.blocks())
 	if r.results != nil {
 		r.mu.Lock()
 		results := r.resultsStatus
@@ -360,10 +370,6 @@ func (r *runner) publish(now time.Time) {
 		if s.Final = &results; results.Error != "" && s.NotReady == "" {
 			s.NotReady = "results are not written: " + results.Error
 		}
-	}
-	r.board.Publish(s)
-	if r.published != nil {
-		r.published(s)
 	}
 }
 

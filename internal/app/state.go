@@ -44,8 +44,8 @@ func showGroup(w io.Writer, g *state.GroupReport) error {
 	fmt.Fprintf(w, "  %d bytes of state, %d sealed panes and ids (%d bytes)\n", newest.Bytes, newest.Entries, g.Bytes)
 	switch g.Name {
 	case resultsName:
-		name, length, _, err := readResults(g.Newest.State)
-		fmt.Fprintf(w, "  %d bytes of %s\n", length, name)
+		p, _, err := readResults(g.Newest.State)
+		fmt.Fprintf(w, "  %d bytes of %s\n", p.length, p.name)
 		return err
 	case lettersName:
 		letters, err := readLetterState(g.Newest.State)
@@ -136,7 +136,7 @@ func verifyGroup(g *state.GroupReport) error {
 	}
 	switch g.Name {
 	case resultsName:
-		_, _, _, err := readResults(g.Newest.State)
+		_, _, err := readResults(g.Newest.State)
 		return err
 	case lettersName:
 		_, err := readLetterState(g.Newest.State)

@@ -37,6 +37,7 @@ func (r *reader) document(data []byte) (root *node) {
 	if !r.characters(data) {
 		return nil
 	}
+	r.secrets = findSecrets(string(data))
 	tokens := joinColons(lexer.Tokenize(string(data)))
 	if len(tokens) > maxTokens {
 		r.add(position{}, "", "the file has more than %d words and signs", maxTokens)
@@ -95,6 +96,8 @@ func (r *reader) syntax(err error) {
 	if strings.Contains(message, "\t") {
 		message = "a tab where only spaces may be"
 	}
+	// What the library quotes is of the file, and may be a secret: where it is says enough.
+	message = strings.TrimSuffix(quotedText.ReplaceAllString(message, hidden), ": "+hidden)
 	r.add(at(e.GetToken()), "", "not valid YAML: %s", strings.ReplaceAll(message, "\n", " "))
 }
 

@@ -141,6 +141,53 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// TestSecretsInAnyForm: whatever the form and however it is broken, what follows the key of a secret
+// is in no message.
+func TestSecretsInAnyForm(t *testing.T) {
+	const secret = "hunter2"
+	for _, text := range []string{
+		"password: |hunter2", "password: >hunter2", "password: |2hunter2", "password: |hunter2\n      x", "password: >-\n      hunter2\n     hunter2x: 1",
+		"password: |\nhunter2", "password: |\n  hunter2: 1", "password:\n    hunter2", "password:\n    hunter2: hunter2", "password:\n    - hunter2: 1",
+		"password:hunter2", "password=hunter2", "password = hunter2", "password : hunter2 : hunter2", "\"password\":hunter2", "'password' : {hunter2: hunter2}",
+		"password: \"hunter2", "password: \"hunter2\nhunter2\"x: hunter2", "password: 'x\nhunter2: 1'", "password: \"\\qhunter2\"", "password: \"\\hunter2\"",
+		"password: &hunter2 x", "password: *hunter2", "password: !hunter2 x", "password: !!hunter2 x", "password: @hunter2", "password: `hunter2", "password: %hunter2",
+		"? password\n    : hunter2", "password: a, hunter2", "password: a\n      hunter2: 1", "password: x\n      - hunter2", "password: [hunter2, {hunter2: 1}",
+		"{password: a, hunter2}", "{password: a,hunter2: 1}", "{password: a, hunter2, b: 1", "{password\n      : a, hunter2}", "{password: [a, hunter2]}", "{password: a,\n      hunter2: 1}",
+		"pasword: hunter2: 1", "passwd: {hunter2: 1, [}", "passphrase: |hunter2", "Password: |hunter2", "PASSWORD: >hunter2", "secret: |hunter2",
+		"mechanism: PLAIN\n      password = hunter2", "username: me\n      password: hunter2", "password: 7, 1234567: 8", "password:\t|hunter2", "password: |\r\n hunter2: hunter2\r\n",
+		"password: x # hunter2\n      hunter2: 1", "password: - hunter2", "password: --- hunter2", "password: ? hunter2", "password: |-hunter2", "password: |hunter2 # x",
+	} {
+		for _, frame := range []string{"kafka:\n  brokers: [\"a:1\"]\n  sasl:\n    %s\n    username: me\n", "kafka: {brokers: [\"a:1\"], sasl: {%s, username: me}}\n"} {
+			file := fmt.Sprintf(frame, text) + "models: [{name: m, topics: {predictions: p}}]\n"
+			_, err := Parse("f.yaml", []byte(file))
+			if err != nil && (strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), "1234567")) {
+				t.Errorf("%q: %v", text, err)
+			}
+		}
+	}
+}
+
+// TestManySecrets: a hostile file takes no time that grows with its square.
+func TestManySecrets(t *testing.T) {
+	for _, line := range []string{"pass: ", "pass: \"", "pass:'\n ", "pass:\n", "secret= |\n\n  x\n"} {
+		begin := time.Now()
+		text := strings.Repeat(line, maxFileBytes/len(line)/8) + strings.Repeat("\n x", maxFileBytes/24)
+		if n := len(findSecrets(text)); n == 0 || time.Since(begin) > 10*time.Second {
+			t.Errorf("%q: %d in %s", line, n, time.Since(begin))
+		}
+	}
+}
+
+// TestBesideSecrets: what is not of a secret is shown, also near one.
+func TestBesideSecrets(t *testing.T) {
+	_, err := Parse("f.yaml", []byte("kafka:\n  sasl:\n    password: x\n    usrname: me\n    mechanism: PLAN\n  brokers: [\"a\"]\nmodels: [{name: m, topics: {predictions: p}}]\n"))
+	for _, want := range []string{"f.yaml:4:5: kafka.sasl.usrname: unknown key", `did you mean "username"?`, `"PLAN" is not one of`, `"a" where a broker`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
 func BenchmarkParse(b *testing.B) {
 	var text strings.Builder
 	text.WriteString("kafka: {brokers: [\"a:1\"]}\nmodels:\n")

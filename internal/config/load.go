@@ -50,7 +50,7 @@ func Parse(name string, data []byte) (*Config, error) {
 }
 
 func parse(r *reader, data []byte) (*Config, error) {
-	r.dir = filepath.Dir(r.file)
+	r.dir, r.keys = filepath.Dir(r.file), map[string]bool{}
 	c := defaults()
 	if root := r.document(data); root != nil {
 		object(value{r: r, n: root}, topKeys, c)

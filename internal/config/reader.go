@@ -17,6 +17,9 @@ type reader struct {
 	// withoutReferences: the files of references need not be there.
 	withoutReferences bool
 
+	secrets secrets         // where they may be
+	keys    map[string]bool // that were asked for
+
 	places     map[string]position // of the keys that were given, by path
 	violations Violations
 	warnings   []string
@@ -28,9 +31,13 @@ func (r *reader) add(p position, path, format string, args ...any) {
 	if r.hopeless() {
 		return
 	}
-	r.violations = append(r.violations, Violation{
-		File: r.file, Line: p.line, Column: p.column, Path: path, Message: fmt.Sprintf(format, args...),
-	})
+	r.violations = append(r.violations, r.violation(p, path, fmt.Sprintf(format, args...)))
+}
+
+// violation is one that shows no secret.
+func (r *reader) violation(p position, path, message string) Violation {
+	path, message = r.hide(p, path, message)
+	return Violation{File: r.file, Line: p.line, Column: p.column, Path: path, Message: message}
 }
 
 // hopeless reports whether there are too many violations to go on.
@@ -64,9 +71,7 @@ func (r *reader) given(path string) bool {
 // warn records a warning about the key at path.
 func (r *reader) warn(path, format string, args ...any) {
 	p := r.place(path)
-	r.warnings = append(r.warnings, Violation{
-		File: r.file, Line: p.line, Column: p.column, Path: path, Message: fmt.Sprintf(format, args...),
-	}.Error())
+	r.warnings = append(r.warnings, r.violation(p, path, fmt.Sprintf(format, args...)).Error())
 }
 
 // note warns once of what a key does not do yet.

@@ -34,6 +34,7 @@ func object[T any](v value, fields []field[T], to *T) {
 	keys := make([]string, len(fields))
 	for i, f := range fields {
 		keys[i] = f.key
+		v.r.keys[f.key] = true
 	}
 	v.entries("a mapping of "+strings.Join(keys, ", "), func(key string, at position, child value) {
 		for _, f := range fields {

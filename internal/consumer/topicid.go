@@ -249,6 +249,14 @@ func (c *cluster) topicID(ctx context.Context, topic string, partition int) (top
 	return t.id, nil
 }
 
+// gone reports whether the topic was made anew, and has no such partition any more: the leader of another says so. Where brokers
+// tell no ids nobody knows.
+func (c *cluster) gone(ctx context.Context, topic string, partition int, id topicID) bool {
+	told, err := c.identities(ctx, []string{topic}, 0)
+	now := told[topic]
+	return err == nil && now.code == 0 && now.partitions > 0 && now.partitions <= partition && differ(id, now.id)
+}
+
 // sightings are the ids that discovery saw last. Any broker may have told them, even one
 // that lags behind, so that they are a reason to ask the leader and no more.
 type sightings struct {

@@ -307,6 +307,46 @@ func TestUntilEndBeyondTheEnd(t *testing.T) {
 	})
 }
 
+// gate holds batches of a partition back from its first one on.
+type gate struct {
+	*history
+	partition int
+	reached   chan struct{} // closed when the first one is there
+	open      chan struct{} // closed to let them pass
+	once      sync.Once
+}
+
+func (g *gate) HandleBatch(ctx context.Context, b *Batch) error {
+	if b.Partition == g.partition && len(b.Records) > 0 {
+		g.once.Do(func() { close(g.reached) })
+		<-g.open
+	}
+	return g.history.HandleBatch(ctx, b)
+}
+
+// A job whose topic is made anew with fewer partitions while it reads ends: what it has not read of those that are
+// gone is a gap.
+func TestUntilEndWithFewerPartitions(t *testing.T) {
+	_, b := testkafka.Fake(t)
+	topic := b.CreateTopic(t, 2, nil)
+	for i := range 5 { // a batch each
+		produceNew(t, b, append(numbered(topic, 0, i, 1), numbered(topic, 1, i, 1)...)...)
+	}
+	cfg := quick(b, topic)
+	cfg.UntilEnd, cfg.MaxBytes = true, 1
+	g := &gate{history: remembered(), partition: 1, reached: make(chan struct{}), open: make(chan struct{})}
+	r := startWith(t, cfg, g.collector, g)
+	<-g.reached
+	deleteTopic(t, b, topic)
+	recreate(t, b, topic, 1)
+	close(g.open)
+	r.join(t)
+	last := g.last[partitionKey{topic, 1}]
+	if read := g.count(topic, 1); !last.Done || last.Next != 5 || read >= 5 || last.Gap != int64(5-read) {
+		t.Errorf("%d records, and at last %+v", read, last)
+	}
+}
+
 // A job that ends where it was saved has nothing to do, even if a transaction is open.
 func TestUntilEndAtTheEnd(t *testing.T) {
 	testkafka.Each(t, func(t *testing.T, b testkafka.Broker) {

@@ -207,3 +207,34 @@ func TestHostileNames(t *testing.T) {
 		text(t, exporterOf(s, 0))
 	})
 }
+
+// TestBudgetOfPartitions: series of partitions are within the budget, too. Those of models are left out first, then the least
+// important of the partitions; the program's own are always there.
+func TestBudgetOfPartitions(t *testing.T) {
+	s := &monitor.Snapshot{Exporting: true, Models: []monitor.ModelStatus{{Model: "m"}}, Results: []*monitor.Result{result("m", "", amount())}}
+	for topic := range 3 {
+		for i := range 50 {
+			s.Partitions = append(s.Partitions, monitor.PartitionStatus{Topic: fmt.Sprint("t", topic), Partition: i, Lag: 1, Watermark: 1})
+		}
+	}
+	_, _, all := split(t, exporterOf(s, 1_000_000))
+	for _, limit := range []int{1, 30, 60, 200, 500, all - 1} {
+		e := exporterOf(s, limit)
+		_, models, n := split(t, e)
+		if n > max(limit, 30) || n < min(limit, all)-1 {
+			t.Errorf("%d series of %d", n, limit)
+		}
+		if dropped := int(value(t, e, "streammon_series_dropped_total")); dropped != all-n {
+			t.Errorf("of %d series %d are there and %d were dropped", all, n, dropped)
+		}
+		for _, name := range []string{"streammon_build_info", "streammon_series_limit", "streammon_memory_in_use_bytes"} {
+			if value(t, e, name) == 0 && name == "streammon_build_info" {
+				t.Errorf("with %d there is no %s", limit, name)
+			}
+		}
+		lag, ids := value(t, e, "streammon_consumer_lag_messages"), len(models)
+		if limit == 200 && (lag == 0 || ids > 0) {
+			t.Errorf("with %d: %g of lag, %d models", limit, lag, ids)
+		}
+	}
+}

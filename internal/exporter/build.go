@@ -30,7 +30,20 @@ type sample struct {
 const (
 	reasonModel = "model_share" // over the model's share of the budget
 	reasonTotal = "total"       // no budget is left for models at all
+	reasonOwn   = "partitions"  // nor for all of the models' accounts, topics and partitions
 )
+
+var dropReasons = [...]string{reasonModel, reasonTotal, reasonOwn}
+
+// The tiers of importance of the monitor's own series; those of the program are tier 0 and always there.
+const (
+	tierAccount = iota + 1 // of models
+	tierTopic
+	tierPartition // and above, by metric
+)
+
+// partitionTiers are the metrics of partitions, the most important first.
+var partitionTiers = []string{"consumer_lag_messages", "consumed_messages_total", "offset_gap_messages_total", "watermark_timestamp_seconds", "skipped_batches_total", "forgotten_ids_total"}
 
 // The tiers of importance of a model's series.
 const (
@@ -46,10 +59,11 @@ func (e *Exporter) build(s *monitor.Snapshot) []prometheus.Metric {
 	if s.Exporting {
 		byModel = e.models(s.Results)
 	}
-	// Besides these there are the two drop counters, the number of series, and what Collect adds.
-	left := e.options.MaxSeries - len(own) - 3 - len(refusedReasons)
-	own = append(own, e.share(byModel, left)...)
-	for _, reason := range []string{reasonModel, reasonTotal} {
+	// Besides these there are the drop counters, the number of series, and what Collect adds.
+	left := e.options.MaxSeries - len(dropReasons) - 1 - len(refusedReasons)
+	own = e.within(own, left)
+	own = append(own, e.share(byModel, left-len(own))...)
+	for _, reason := range dropReasons {
 		own = append(own, e.sample("series_dropped_total", e.dropped[reason], reason))
 	}
 	series := e.sample("series", float64(len(own)+1+len(refusedReasons)))
@@ -70,6 +84,21 @@ func (m *metric) make(value float64, labels []string) prometheus.Metric {
 		return prometheus.NewInvalidMetric(m.desc, err)
 	}
 	return c
+}
+
+// within leaves out the least important of the monitor's own series, but none of the program's, and counts them.
+func (e *Exporter) within(own []sample, most int) []sample {
+	if len(own) <= most {
+		return own
+	}
+	slices.SortStableFunc(own, func(a, b sample) int { return cmp.Compare(a.tier, b.tier) })
+	always := slices.IndexFunc(own, func(s sample) bool { return s.tier > 0 })
+	if always < 0 {
+		return own
+	}
+	most = max(most, always)
+	e.dropped[reasonOwn] += float64(len(own) - most)
+	return own[:most]
 }
 
 // share gives each model its fair part of the budget: none is cut that wants no more
@@ -98,10 +127,13 @@ func (e *Exporter) sample(name string, value float64, labels ...string) sample {
 	return sample{metric: e.metrics[name], value: value, labels: labels}
 }
 
-// own are the series of the monitor itself, which are never dropped.
+// own are the series of the monitor itself.
 func (e *Exporter) own(s *monitor.Snapshot) (out []sample) {
+	tier := 0
 	add := func(name string, value float64, labels ...string) {
-		out = append(out, e.sample(name, value, labels...))
+		x := e.sample(name, value, labels...)
+		x.tier = tier
+		out = append(out, x)
 	}
 	o := &e.options
 	add("build_info", 1, o.Version, o.Revision, o.GoVersion)
@@ -115,6 +147,10 @@ func (e *Exporter) own(s *monitor.Snapshot) (out []sample) {
 	add("memory_limit_bytes", float64(s.Memory.Limit))
 	add("memory_in_use_bytes", float64(s.Memory.InUse))
 	add("memory_paused_seconds_total", s.Memory.Paused.Seconds())
+	if s.Final != nil {
+		add("results_write_failures_total", float64(s.Final.Failures))
+	}
+	tier = tierAccount
 	for i := range s.Models {
 		m := &s.Models[i]
 		model := label(m.Model)
@@ -130,9 +166,6 @@ func (e *Exporter) own(s *monitor.Snapshot) (out []sample) {
 		for _, r := range m.References {
 			add("reference_info", 1, model, label(r.Version), r.Fingerprint)
 		}
-	}
-	if s.Final != nil {
-		add("results_write_failures_total", float64(s.Final.Failures))
 	}
 	out = append(out, e.partitions(s.Partitions)...)
 	return append(out, e.state(s.State)...)
@@ -164,7 +197,11 @@ func (e *Exporter) state(s *monitor.StateStatus) (out []sample) {
 
 func (e *Exporter) partitions(ps []monitor.PartitionStatus) (out []sample) {
 	add := func(name string, value float64, labels ...string) {
-		out = append(out, e.sample(name, value, labels...))
+		x := e.sample(name, value, labels...)
+		if x.tier = tierTopic; slices.Contains(partitionTiers, name) {
+			x.tier = tierPartition + slices.Index(partitionTiers, name)
+		}
+		out = append(out, x)
 	}
 	type account struct {
 		rejected      [event.Reasons]uint64

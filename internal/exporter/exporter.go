@@ -54,7 +54,7 @@ func New(board *monitor.Board, o Options) *Exporter {
 	}
 	e := &Exporter{
 		board: board, options: o, metrics: catalogue(), registry: prometheus.NewRegistry(),
-		dropped: map[string]float64{reasonModel: 0, reasonTotal: 0}, renderings: make([]rendering, len(formats)),
+		dropped: map[string]float64{}, renderings: make([]rendering, len(formats)),
 	}
 	e.registry.MustRegister(e, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return e

@@ -5,6 +5,7 @@
 // A row that is broken becomes a message that is no JSON: it is counted as such and
 // ends nothing. A file that is broken (a truncated archive, a damaged Parquet file)
 // is an error, after all rows before it were delivered. Memory is bounded by the
-// longest allowed line of JSON, the longest row of CSV, and a page of each column of
-// Parquet.
+// longest allowed line of JSON, the longest row of CSV, and for Parquet by
+// Options.MaxMemory: its footer and pages are measured before the library decodes them, since it
+// makes room for whatever they declare.
 package input

@@ -2,7 +2,6 @@ package input
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -23,8 +22,10 @@ const parquetBatch = 128
 // NaN and infinities become texts, which no numeric feature takes. Timestamps and
 // dates become RFC 3339.
 type parquetRows struct {
+	pages    *pageSource
 	groups   []parquet.RowGroup
-	rows     parquet.Rows
+	chunks   [][]chunk // of the groups
+	rows     parquet.RowReadSeekCloser
 	batch    []parquet.Row
 	pending  []parquet.Row
 	leaves   []leaf
@@ -33,72 +34,69 @@ type parquetRows struct {
 	row      int64
 	total    int64
 	size     int64
+	longest  int // text of a row, in bytes, beyond which it is cut
 	progress func(read, total int64)
 }
 
 // leaf is a column: its path, and how a value is written.
 type leaf struct {
-	path     []string
-	repeated bool
-	write    func(b []byte, v parquet.Value) []byte
+	path                   []string
+	repetition, definition int // greatest levels
+	width                  int // of a value, in bytes; 0 for texts
+	write                  func(b []byte, v parquet.Value) []byte
 }
 
-func newParquet(r io.ReaderAt, size int64, progress func(read, total int64)) (p *parquetRows, err error) {
+// newParquet opens a file. Of the options it takes the greatest memory and length of a row; progress, if
+// set, is called with about what was read.
+func newParquet(r io.ReaderAt, size int64, o Options, progress func(read, total int64)) (p *parquetRows, err error) {
 	defer recoverParquet(&err)
-	if err := checkFooter(r, size); err != nil {
-		return nil, err
-	}
-	f, err := parquet.OpenFile(r, size)
+	f, chunks, err := openParquet(r, size, o.MaxMemory)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkCodecs(f.Metadata()); err != nil {
-		return nil, err
+	p = &parquetRows{
+		pages:  &pageSource{r: r, limit: o.MaxMemory, rowValues: maxRowValues},
+		groups: f.RowGroups(), chunks: chunks, total: f.NumRows(), size: size, longest: o.MaxLine, progress: progress,
+		batch: make([]parquet.Row, parquetBatch),
 	}
-	p = &parquetRows{groups: f.RowGroups(), total: f.NumRows(), size: size, progress: progress, batch: make([]parquet.Row, parquetBatch)}
 	schema := f.Schema()
+	repeated := 0
 	for _, path := range schema.Columns() {
 		column, ok := schema.Lookup(path...)
 		if !ok {
 			return nil, fmt.Errorf("column %s is not in the schema", strings.Join(path, "."))
 		}
-		p.leaves = append(p.leaves, leaf{path, column.MaxRepetitionLevel > 0, writerOf(column.Node.Type())})
+		if column.MaxRepetitionLevel > 0 {
+			repeated++
+		}
+		p.leaves = append(p.leaves, leaf{
+			path: path, repetition: column.MaxRepetitionLevel, definition: column.MaxDefinitionLevel, width: max(widthOf(column.Node.Type()), 0),
+			write: writerOf(column.Node.Type()),
+		})
+	}
+	if repeated > 0 { // such rows have any number of values
+		p.batch = p.batch[:1]
+		p.pages.rowValues = max(maxRowValues/repeated, 1024)
 	}
 	p.values = make([][]parquet.Value, len(p.leaves))
 	return p, nil
 }
 
-// checkFooter looks at the footer's length, for which the library makes room before it
-// compares it with the file's.
-func checkFooter(r io.ReaderAt, size int64) error {
-	const magic, frame = "PAR1", 8 // of the footer: its length and the magic bytes
-	var end [frame]byte
-	if size < int64(len(magic)+frame) {
-		return errors.New("no Parquet file: it is too short")
+// widthOf returns how many bytes a value takes, 0 for texts.
+func widthOf(t parquet.Type) int {
+	switch t.Kind() {
+	case parquet.Boolean:
+		return 1
+	case parquet.Int32, parquet.Float:
+		return 4
+	case parquet.Int64, parquet.Double:
+		return 8
+	case parquet.Int96:
+		return 12
+	case parquet.FixedLenByteArray:
+		return t.Length()
 	}
-	if _, err := r.ReadAt(end[:], size-frame); err != nil {
-		return err
-	}
-	if string(end[4:]) != magic {
-		return errors.New("no Parquet file, or a truncated one: the magic bytes at its end are missing")
-	}
-	if n := int64(binary.LittleEndian.Uint32(end[:])); n > size-int64(len(magic)+frame) {
-		return fmt.Errorf("damaged Parquet file: a footer of %d bytes in a file of %d", n, size)
-	}
-	return nil
-}
-
-// checkCodecs refuses LZ4: up to v0.32.0 the library may keep the buffer that it did not
-// decompress into (its bug 608), and read rubbish.
-func checkCodecs(m *format.FileMetaData) error {
-	for _, g := range m.RowGroups {
-		for _, c := range g.Columns {
-			if c.MetaData.Codec == format.Lz4Raw {
-				return errors.New("it is compressed by LZ4, which cannot be read safely: write it with zstd, snappy, gzip or brotli")
-			}
-		}
-	}
-	return nil
+	return 0
 }
 
 // recoverParquet makes an error of the library's panics on damaged files.
@@ -139,7 +137,7 @@ func (p *parquetRows) next() (record Record, err error) {
 	}
 	b, _ := p.object(append(p.buffer[:0], '{'), 0, 0)
 	p.buffer = append(b, '}')
-	return Record{Value: p.buffer, Line: p.row}, nil
+	return Record{Value: p.buffer[:min(len(p.buffer), p.longest)], Line: p.row}, nil
 }
 
 func (p *parquetRows) fill() error {
@@ -147,7 +145,8 @@ func (p *parquetRows) fill() error {
 		if len(p.groups) == 0 {
 			return io.EOF
 		}
-		p.rows, p.groups = p.groups[0].Rows(), p.groups[1:]
+		p.rows = p.open(p.groups[0], p.chunks[0])
+		p.groups, p.chunks = p.groups[1:], p.chunks[1:]
 	}
 	n, err := p.rows.ReadRows(p.batch)
 	p.pending = p.batch[:n]
@@ -162,12 +161,29 @@ func (p *parquetRows) fill() error {
 	return closed
 }
 
+// open returns the rows of a group.
+func (p *parquetRows) open(group parquet.RowGroup, chunks []chunk) parquet.RowReadSeekCloser {
+	p.pages.held = 0
+	columns := group.ColumnChunks()
+	for i, c := range columns {
+		l := &p.leaves[i]
+		columns[i] = &limited{c.(*parquet.FileColumnChunk), &pageStream{
+			pageSource: p.pages, chunk: chunks[i], name: strings.Join(l.path, "."), kind: c.Type().Kind(), width: l.width,
+			repetition: l.repetition, definition: l.definition,
+		}}
+	}
+	return parquet.NewColumnChunkRowReader(columns)
+}
+
 // object writes the members of the group that leaf i is in at the given depth, and
-// returns the first leaf behind it.
+// returns the first leaf behind it. It ends early if the row is too long.
 func (p *parquetRows) object(b []byte, i, depth int) ([]byte, int) {
 	prefix := p.leaves[i].path[:depth]
 	first := true
 	for i < len(p.leaves) && hasPrefix(p.leaves[i].path, prefix) {
+		if len(b) > p.longest {
+			return b, len(p.leaves)
+		}
 		l := &p.leaves[i]
 		mark := len(b)
 		if !first {
@@ -176,7 +192,7 @@ func (p *parquetRows) object(b []byte, i, depth int) ([]byte, int) {
 		b = append(appendString(b, l.path[depth]), ':')
 		if len(l.path) == depth+1 {
 			wrote := len(p.values[i]) > 0
-			b = l.append(b, p.values[i])
+			b = l.append(b, p.values[i], p.longest)
 			i++
 			if !wrote {
 				b = b[:mark]
@@ -203,21 +219,35 @@ func hasPrefix(path, prefix []string) bool {
 	return true
 }
 
-func (l *leaf) append(b []byte, values []parquet.Value) []byte {
-	if !l.repeated {
+// append writes the column's values in a row, and no more once b is longer than so many bytes.
+func (l *leaf) append(b []byte, values []parquet.Value, longest int) []byte {
+	if l.repetition == 0 {
 		if len(values) > 0 {
-			b = l.write(b, values[0])
+			b = l.short(b, values[0], longest)
 		}
 		return b
 	}
 	b = append(b, '[')
 	for i, v := range values {
+		if len(b) > longest {
+			return b
+		}
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = l.write(b, v)
+		b = l.short(b, v, longest)
 	}
 	return append(b, ']')
+}
+
+// short writes a value; of bytes that are too long for a row, as much as makes it too long.
+func (l *leaf) short(b []byte, v parquet.Value, longest int) []byte {
+	if k := v.Kind(); k == parquet.ByteArray || k == parquet.FixedLenByteArray {
+		if raw, room := v.ByteArray(), max(longest-len(b), 0); len(raw) > room {
+			return appendString(b, raw[:room])
+		}
+	}
+	return l.write(b, v)
 }
 
 // writerOf returns how values of a type are written as JSON.
@@ -294,7 +324,7 @@ func appendPhysical(b []byte, v parquet.Value) []byte {
 	case parquet.Double:
 		return appendReal(b, v.Double(), 64)
 	}
-	return appendString(b, string(v.ByteArray()))
+	return appendString(b, v.ByteArray())
 }
 
 func appendReal(b []byte, x float64, size int) []byte {
@@ -323,7 +353,11 @@ func appendDecimal(b []byte, v parquet.Value, scale int) []byte {
 	case parquet.Int64:
 		n.SetInt64(v.Int64())
 	default: // two's complement, big end first
+		const longest = 64 // bytes; none of the forms has more, and it takes time
 		raw := v.ByteArray()
+		if len(raw) > longest {
+			return appendString(b, "NaN")
+		}
 		n.SetBytes(raw)
 		if len(raw) > 0 && raw[0]&0x80 != 0 {
 			n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(raw))))

@@ -46,6 +46,9 @@ type Options struct {
 	// MaxLine is the length of a line beyond which the rest is skipped; the default
 	// is one byte over a MiB, so that the decoder sees it is too large.
 	MaxLine int
+	// MaxMemory is how many bytes the pages of a Parquet file may take, and one that is compressed as a
+	// whole or comes from standard input; a single page a fourth. The default is 256 MiB.
+	MaxMemory int64
 	// Stdin is read for the name "-"; the default is os.Stdin.
 	Stdin io.Reader
 }
@@ -86,6 +89,9 @@ func open(name string, o Options) (*Reader, error) {
 	if o.MaxLine == 0 {
 		o.MaxLine = 1<<20 + 1
 	}
+	if o.MaxMemory == 0 {
+		o.MaxMemory = 256 << 20
+	}
 	r := &Reader{name: name}
 	format, err := formatOf(name, o.Format)
 	if err != nil {
@@ -121,7 +127,7 @@ func open(name string, o Options) (*Reader, error) {
 
 func (r *Reader) start(format Format, source io.Reader, total int64, o Options) (err error) {
 	if f, ok := source.(*os.File); ok && format == Parquet && !compressed(r.name) && r.name != "-" {
-		r.rows, err = newParquet(f, total, o.Progress)
+		r.rows, err = newParquet(f, total, o, o.Progress)
 		return err
 	}
 	if o.Progress != nil {
@@ -136,11 +142,14 @@ func (r *Reader) start(format Format, source io.Reader, total int64, o Options) 
 	}
 	switch format {
 	case Parquet:
-		data, err := io.ReadAll(plain)
+		data, err := io.ReadAll(io.LimitReader(plain, o.MaxMemory+1))
 		if err != nil {
 			return err
 		}
-		r.rows, err = newParquet(bytes.NewReader(data), int64(len(data)), nil)
+		if int64(len(data)) > o.MaxMemory {
+			return fmt.Errorf("a Parquet file that is compressed as a whole, or comes from standard input, is held in memory: the limit is %d bytes unpacked; give it as a plain file", o.MaxMemory)
+		}
+		r.rows, err = newParquet(bytes.NewReader(data), int64(len(data)), o, nil)
 		return err
 	}
 	skipMark(plain)
