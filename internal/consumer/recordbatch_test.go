@@ -242,12 +242,14 @@ func FuzzZstdBound(f *testing.F) {
 	f.Add(pack(f, compress.Zstd, bytes.Repeat([]byte("some bytes"), 100)))
 	f.Add(zstdRLE(8, 3))
 	f.Add(slices.Concat([]byte("\x50\x2a\x4d\x18\x02\x00\x00\x00ab"), zstdRLE(8, 3), zstdRLE(0, 1)))
-	d, err := newZstd()
+	f.Add(zstdRLE(17, 3))
+	d, err := newZstd(1 << 20)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Cleanup(d.Close)
 	f.Fuzz(func(t *testing.T, b []byte) {
+		b = slices.Clone(b) // the window may change
 		most, err := zstdBound(b, 1<<20)
 		if err != nil && !errors.Is(err, errTooLarge) {
 			if out, err := d.DecodeAll(b, nil); err == nil && len(out) > 0 {

@@ -25,7 +25,7 @@ type unpacker struct {
 const eagerBytes = 1 << 20
 
 func newUnpacker(limit int) (*unpacker, error) {
-	d, err := newZstd()
+	d, err := newZstd(limit)
 	if err != nil {
 		return nil, err
 	}
