@@ -179,7 +179,7 @@ func TestZstdSmallBlocks(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			var a arena
-			got, err := u.unpack(&a, int8(compress.Zstd), packed)
+			got, err := u.unpack(&a, int8(compress.Zstd), packed, nil)
 			runtime.ReadMemStats(&after)
 			switch {
 			case c.size > limit && !errors.Is(err, errTooLarge):
@@ -202,7 +202,7 @@ func TestSnappyLie(t *testing.T) {
 		var a arena
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := u.unpack(&a, int8(compress.Snappy), packed)
+		_, err := u.unpack(&a, int8(compress.Snappy), packed, nil)
 		runtime.ReadMemStats(&after)
 		if n := after.TotalAlloc - before.TotalAlloc; err == nil || n > 1<<20 {
 			t.Errorf("%v, %d bytes allocated", err, n)

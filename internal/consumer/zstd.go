@@ -30,12 +30,15 @@ func newZstd(limit int) (*zstd.Decoder, error) {
 
 // unzstd appends the unpacked src to dst. The decoder doubles its output as it goes; so it gets room for
 // what src can unpack to, or for the limit and the block that is beyond it.
-func (u *unpacker) unzstd(dst, src []byte) ([]byte, error) {
+func (u *unpacker) unzstd(dst, src []byte, room func(int) error) ([]byte, error) {
 	most, err := zstdBound(src, u.limit)
 	if err != nil {
 		return dst, err
 	}
 	if most > eagerBytes && most > cap(dst)-len(dst) {
+		if err := room(most); err != nil {
+			return dst, err
+		}
 		dst = append(make([]byte, 0, len(dst)+most), dst...)
 	}
 	dst, err = u.zstd.DecodeAll(src, dst)
