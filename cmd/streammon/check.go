@@ -56,6 +56,9 @@ do not fail it.`,
 				return err
 			}
 			fmt.Fprintf(out, "  memory: %s\n", memory)
+			if w := memory.Warning(); w != "" {
+				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w)
+			}
 			return nil
 		},
 	}

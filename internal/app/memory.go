@@ -15,12 +15,13 @@ import (
 	"time"
 
 	"github.com/streammon/streammon/internal/config"
+	"github.com/streammon/streammon/internal/consumer"
 	"github.com/streammon/streammon/internal/monitor"
 	"github.com/streammon/streammon/internal/pipeline"
 )
 
 const (
-	// baseMemory is what the program takes without any model, and partMemory the buffers of a
+	// baseMemory is what the program takes without any model, and partMemory the usual buffers of a
 	// partition.
 	baseMemory = 64 << 20
 	partMemory = 4 << 20
@@ -47,23 +48,35 @@ func MemoryOf(c *config.Config, partitions int, results bool) (Memory, error) {
 	}
 	m := Memory{Partitions: partitions}
 	for _, g := range groups {
-		m.add(g.monitor, partitions, results, c.State.Dir != "")
+		m.add(g, partitions, results, c.State.Dir != "")
 	}
 	m.addWaiting(len(groups), results)
 	m.Usual += baseMemory
-	m.Budget += baseMemory
+	m.Budget += baseMemory + sharedMemory()
 	return m, nil
 }
 
-func (m *Memory) add(g *monitor.Group, lanes int, results, saved bool) {
+// sharedMemory is what large batches take at most, of all partitions together.
+func sharedMemory() int64 {
+	shared, _ := consumer.Config{}.Memory()
+	return shared
+}
+
+// add adds a group that is read in so many lanes: each is a partition of its topics.
+func (m *Memory) add(g *modelGroup, lanes int, results, saved bool) {
 	views := 1
 	if results {
 		views = 2
 	}
-	usual, most := g.Memory(lanes, views, saved)
-	buffers := int64(lanes) * partMemory
-	m.Usual += usual + buffers
-	m.Budget += most + buffers
+	usual, most := g.monitor.Memory(lanes, views, saved)
+	partitions := int64(lanes)
+	if g.labels != "" && g.labels != g.predictions {
+		partitions *= 2
+	}
+	_, buffers := consumer.Config{}.Memory()
+	table, texts := g.decode.Limits.Memory()
+	m.Usual += usual + partitions*(partMemory+table)
+	m.Budget += most + partitions*(buffers+table+texts)
 }
 
 // addWaiting adds the results of several groups that wait for each other, and what a save copies of them.
@@ -76,6 +89,36 @@ func (m *Memory) addWaiting(groups int, results bool) {
 // String says it in a line.
 func (m Memory) String() string {
 	return fmt.Sprintf("about %s with one version a model, at most %s (%d partitions a topic)", inBytes(m.Usual), inBytes(m.Budget), m.Partitions)
+}
+
+// Warning says that there is less memory than the most that the config takes; it is empty if there is enough.
+func (m Memory) Warning() string { return m.warning("/") }
+
+// warning is Warning; root is that of the file system.
+func (m Memory) warning(root string) string {
+	limit, whose := containerLimit(root), "the container is limited to"
+	if ram := machineMemory(root); ram > 0 && (limit == 0 || ram < limit) {
+		limit, whose = ram, "the machine has"
+	}
+	if limit == 0 || m.Budget <= limit {
+		return ""
+	}
+	return fmt.Sprintf("the config takes up to %s of memory, and %s %s: reading may pause, or the system may end the process, when traffic needs it", inBytes(m.Budget), whose, inBytes(limit))
+}
+
+// machineMemory returns the memory of the machine, 0 if that is not known; root is that of the file system.
+func machineMemory(root string) int64 {
+	data, err := os.ReadFile(filepath.Join(root, "proc/meminfo"))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == "MemTotal:" && f[2] == "kB" {
+			n, _ := strconv.ParseInt(f[1], 10, 64)
+			return n << 10
+		}
+	}
+	return 0
 }
 
 func inBytes(n int64) string {

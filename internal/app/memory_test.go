@@ -1,12 +1,16 @@
 package app
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/streammon/streammon/internal/config"
 )
 
 // TestContainerLimit reads the limits of both versions of control groups.
@@ -84,5 +88,65 @@ func TestMemoryGuard(t *testing.T) {
 	}
 	if g.paused.Load() < int64(longestPause) {
 		t.Error("the pause is not counted")
+	}
+}
+
+// TestMemoryOfFields: the places for the keys of a message are in the budget, for each partition of each topic.
+func TestMemoryOfFields(t *testing.T) {
+	of := func(labels string, fields int) Memory {
+		c, err := config.Parse("c.yaml", fmt.Appendf(nil, `
+kafka: {brokers: [localhost:9092]}
+limits: {fields: %d}
+models:
+  - name: m
+    topics: {predictions: p%s}
+`, fields, labels))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := MemoryOf(c, 3, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	const table = 2 << 20 * 48 // of a decoder: a power of two above twice the fields
+	small, large, both := of("", 1024), of("", 1_000_000), of(", labels: l", 1_000_000)
+	if more := large.Budget - small.Budget; more < 3*table*9/10 {
+		t.Errorf("a million fields are %d bytes more, three tables take %d", more, 3*table)
+	}
+	if more := both.Budget - large.Budget; more < 3*table {
+		t.Errorf("a topic of labels is %d bytes more, three tables take %d", more, 3*table)
+	}
+}
+
+// TestMemoryWarning: a budget that the machine, or the container, cannot give is worth a warning.
+func TestMemoryWarning(t *testing.T) {
+	root := t.TempDir()
+	write := func(name, content string) {
+		file := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := Memory{Budget: 3 << 30}
+	if w := m.warning(root); w != "" {
+		t.Errorf("nothing is known: %q", w)
+	}
+	write("proc/meminfo", "MemTotal:        8000000 kB\nMemFree: 1 kB\n")
+	if w := m.warning(root); w != "" {
+		t.Errorf("there is enough: %q", w)
+	}
+	write("proc/meminfo", "MemTotal:        2097152 kB\nMemFree: 1 kB\n")
+	if w := m.warning(root); !strings.Contains(w, "3072 MiB") || !strings.Contains(w, "2048 MiB") {
+		t.Errorf("the machine has less: %q", w)
+	}
+	write("proc/self/cgroup", "0::/app\n")
+	write("sys/fs/cgroup/app/memory.max", "1073741824\n")
+	if w := m.warning(root); !strings.Contains(w, "1024 MiB") {
+		t.Errorf("the container has less: %q", w)
 	}
 }

@@ -94,7 +94,7 @@ func newRunner(ctx context.Context, c *config.Config, models []*modelGroup, o Ru
 		}
 	}
 	cc.UntilEnd, cc.Logger, cc.OnPartitions, cc.Positions = o.UntilEnd, o.Logger, r.onPartitions, r.position
-	cc.Partitions, cc.OnFewer = r.knownPartitions, r.onFewer
+	cc.Partitions, cc.OnFewer, cc.Wait = r.knownPartitions, r.onFewer, r.memory.wait
 	if r.consumer, err = consumer.New(cc, r); err != nil {
 		return nil, err
 	}
@@ -283,6 +283,9 @@ func (r *runner) run(ctx context.Context, o RunOptions) error {
 	}
 	budget := r.budget()
 	r.memory.setBudget(budget.Budget)
+	if w := budget.Warning(); w != "" {
+		o.Logger.Warn(w)
+	}
 	o.Logger.Info("serving", "address", o.Listener.Addr().String(), "memory_budget", inBytes(budget.Budget), "memory_limit", inBytes(r.memory.limit.Load()))
 	if err := g.Wait(); err != nil {
 		return err

@@ -206,7 +206,6 @@ func (r *runner) position(topic string, index int) (consumer.Position, bool) {
 
 // HandleBatch takes in what was read of one partition.
 func (r *runner) HandleBatch(ctx context.Context, b *consumer.Batch) error {
-	r.memory.wait()
 	p, err := r.partition(b.Topic, b.Partition)
 	if err != nil {
 		return err
@@ -219,6 +218,8 @@ func (r *runner) HandleBatch(ctx context.Context, b *consumer.Batch) error {
 	}
 	p.intake.Arrive(pipeline.Arrival{Log: b.TopicID, First: b.First, Gap: b.Gap, Lost: lost, Restart: b.Restarted})
 	p.take(b, func() { r.deadLetters.wait(func() bool { return ctx.Err() != nil }) })
+	records := len(b.Records)
+	b.Free() // others may need the memory while this lane waits for them
 	if b.Done {
 		r.keeper.end()
 		p.intake.Finish()
@@ -227,7 +228,7 @@ func (r *runner) HandleBatch(ctx context.Context, b *consumer.Batch) error {
 	if !p.topic.delivers {
 		return nil
 	}
-	progress := pipeline.Progress{Records: len(b.Records), CaughtUp: b.CaughtUp, Done: b.Done, Now: time.Now()}
+	progress := pipeline.Progress{Records: records, CaughtUp: b.CaughtUp, Done: b.Done, Now: time.Now()}
 	if r.keeper != nil { // else nobody makes it final later
 		progress.Stop = func() bool { return ctx.Err() != nil }
 	}
@@ -288,6 +289,8 @@ func (p *partition) take(b *consumer.Batch, wait func()) {
 		p.intake.Take(p.messages, p.offset+int64(len(p.messages)))
 		wait()
 	}
+	clear(p.messages[:cap(p.messages)])
+	p.records = nil
 	p.intake.Take(nil, b.Next) // what follows the last message is not for us
 }
 
@@ -375,9 +378,9 @@ func (r *runner) readiness(s *monitor.Snapshot) {
 
 // budget reckons the memory with the partitions that there are.
 func (r *runner) budget() Memory {
-	m := Memory{Budget: baseMemory}
+	m := Memory{Budget: baseMemory + sharedMemory()}
 	for i, g := range r.models {
-		m.add(g.monitor, max(r.groups[i].Lanes(), usualLanes), r.results != nil, r.keeper != nil)
+		m.add(g, max(r.groups[i].Lanes(), usualLanes), r.results != nil, r.keeper != nil)
 	}
 	m.addWaiting(len(r.models), r.results != nil)
 	return m

@@ -41,6 +41,16 @@ type Batch struct {
 	// Done: the declared end was reached; only with UntilEnd, and the last call for
 	// the partition.
 	Done bool
+
+	free func()
+}
+
+// Free gives the records and their memory back before HandleBatch returns. A handler that has taken them
+// and then waits for what is read of other partitions must call it: those may need the memory.
+func (b *Batch) Free() {
+	if b.free != nil {
+		b.free()
+	}
 }
 
 // Handler takes what was read.

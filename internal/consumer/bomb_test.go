@@ -3,6 +3,7 @@ package consumer
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
 	"github.com/segmentio/kafka-go/compress"
 )
 
@@ -64,6 +66,7 @@ func bombs(t *testing.T) map[string]rawBatch {
 		"zstd blocks":  bomb(compress.Zstd, zstdRLE(13, 1<<18)),
 		"zstd window":  bomb(compress.Zstd, zstdRLE(17, 1<<18)),
 		"zstd frames":  bomb(compress.Zstd, repeat(compress.Zstd, 64)),
+		"zstd flushed": bomb(compress.Zstd, flushed(t, bytes.Repeat([]byte("some bytes"), 10<<20), 100_000, zstd.WithWindowSize(64<<20))),
 		"snappy claim": bomb(compress.Snappy, claim),
 		"snappy":       bomb(compress.Snappy, snappy.Encode(nil, zeros)),
 		"xerial claim": bomb(compress.Snappy, xerial(slices.Repeat([][]byte{claim}, 20)...)),
@@ -144,6 +147,53 @@ func TestDecompressionBombs(t *testing.T) {
 	}
 }
 
+// flushed packs as a producer does whose blocks are small: each holds so many bytes.
+func flushed(t *testing.T, p []byte, block int, options ...zstd.EOption) []byte {
+	var out bytes.Buffer
+	w, err := zstd.NewWriter(&out, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for part := range slices.Chunk(p, block) {
+		_, err := w.Write(part)
+		if err = errors.Join(err, w.Flush()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// A batch of zstd that is within the limit is read however small its blocks and however large its window
+// are, and one that is not takes no more memory than the limit.
+func TestZstdSmallBlocks(t *testing.T) {
+	const limit = 32 << 20
+	u := testUnpacker(t, limit)
+	value := []byte("a value that compresses, ")
+	for _, window := range []int{1 << 10, 8 << 20, 128 << 20} {
+		for _, c := range []struct{ size, block int }{{23 << 20, 60_000}, {limit - limit%1000, 1000}, {limit, 1 << 20}, {limit + 1, 60_000}, {limit + 1, 1 << 20}, {3 * limit, 100_000}} {
+			want := bytes.Repeat(value, c.size/len(value)+1)[:c.size]
+			packed := flushed(t, want, c.block, zstd.WithWindowSize(window), zstd.WithEncoderConcurrency(1))
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			var a arena
+			got, err := u.unpack(&a, int8(compress.Zstd), packed, nil)
+			runtime.ReadMemStats(&after)
+			switch {
+			case c.size > limit && !errors.Is(err, errTooLarge):
+				t.Errorf("window %d, %d bytes in blocks of %d: %v", window, c.size, c.block, err)
+			case c.size <= limit && (err != nil || !bytes.Equal(got, want)):
+				t.Errorf("window %d, %d bytes in blocks of %d: %d bytes, %v", window, c.size, c.block, len(got), err)
+			}
+			if n := after.TotalAlloc - before.TotalAlloc; n > limit+8<<20 {
+				t.Errorf("window %d, %d bytes in blocks of %d: %d MiB allocated", window, c.size, c.block, n>>20)
+			}
+		}
+	}
+}
+
 // A few bytes of snappy that claim to be as many as the limit allows are not believed.
 func TestSnappyLie(t *testing.T) {
 	u := testUnpacker(t, 32<<20)
@@ -152,7 +202,7 @@ func TestSnappyLie(t *testing.T) {
 		var a arena
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := u.unpack(&a, int8(compress.Snappy), packed)
+		_, err := u.unpack(&a, int8(compress.Snappy), packed, nil)
 		runtime.ReadMemStats(&after)
 		if n := after.TotalAlloc - before.TotalAlloc; err == nil || n > 1<<20 {
 			t.Errorf("%v, %d bytes allocated", err, n)

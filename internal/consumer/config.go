@@ -67,10 +67,14 @@ type Config struct {
 	MaxBytes int // of a fetch of one partition; default 1 MiB. A larger batch is delivered whole
 	// MaxBatchBytes caps one record batch, both packed and unpacked; a larger one is
 	// skipped and counted. It takes that much memory, and up to half as much for its
-	// records. Default 32 MiB.
+	// records, once for all partitions: see Memory. Default 32 MiB.
 	MaxBatchBytes int
 
 	Logger *slog.Logger // default: discard
+
+	// Wait is called by the goroutine of a partition before it unpacks what is handed on next, and may block: it
+	// waits for memory. It must return in the end, whatever is read of other partitions. May be nil.
+	Wait func()
 
 	// Positions gives the saved position to go on from, if there is one. It is called
 	// by any goroutine. May be nil.

@@ -76,7 +76,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	defer brokers.close()
 
 	leave := c.membership.start(ctx, brokers)
-	err = c.read(ctx, &shared{cfg: &c.cfg, cluster: brokers, unpacker: u, handler: foresight{c.handler, c.membership}})
+	err = c.read(ctx, &shared{cfg: &c.cfg, cluster: brokers, unpacker: u, room: newRoom(&c.cfg), handler: foresight{c.handler, c.membership}})
 	leave()
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		return nil

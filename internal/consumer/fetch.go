@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -23,7 +24,6 @@ type fetchRequest struct {
 	fetch.Request // for the routing
 	clientID      string
 	keep          int // bytes of the response to keep at most
-	shrink        int // a larger buffer is given up when it is no longer needed
 
 	version int16
 	out, in []byte
@@ -36,8 +36,7 @@ func newFetchRequest(cfg *Config, topic string, partition int) *fetchRequest {
 	}
 	return &fetchRequest{
 		clientID: cfg.ClientID,
-		keep:     max(cfg.MaxBytes, cfg.MaxBatchBytes) + 1<<16,
-		shrink:   4 * cfg.MaxBytes,
+		keep:     usualPacked*cfg.MaxBytes + answerHead,
 		Request: fetch.Request{
 			MaxWaitTime: int32(cfg.MaxWait.Milliseconds()), MinBytes: 1, MaxBytes: int32(cfg.MaxBytes), IsolationLevel: isolation,
 			Topics: []fetch.RequestTopic{{
@@ -118,7 +117,7 @@ func (r *fetchRequest) receive(rd io.Reader) (truncated bool, err error) {
 		return false, fmt.Errorf("response of %d bytes", size)
 	}
 	n := min(size, r.keep)
-	if cap(r.in) < n || cap(r.in) > r.shrink && n <= r.shrink/4 {
+	if cap(r.in) < n {
 		r.in = make([]byte, n)
 	}
 	r.in = r.in[:n]
@@ -127,6 +126,41 @@ func (r *fetchRequest) receive(rd io.Reader) (truncated bool, err error) {
 	}
 	_, err = io.CopyN(io.Discard, rd, int64(size-n))
 	return size > n, err
+}
+
+// answerHead is above what precedes the records in an answer.
+const answerHead = 1 << 16
+
+// fetchLarge fetches the batch of n bytes at the position, once there is room for it. It returns nothing if there is
+// trouble, or if there is another one now.
+func (p *partition) fetchLarge(ctx context.Context, n int) fetched {
+	if err := p.claim.pack(ctx); err != nil {
+		return fetched{}
+	}
+	req := newFetchRequest(p.cfg, p.topic, p.id)
+	req.keep = n + answerHead
+	req.seek(p.next)
+	res, err := p.cluster.fetch(ctx, req)
+	if err != nil || res.code != 0 || res.empty || res.lacks(p.cfg.MaxBatchBytes) > 0 {
+		p.free()
+		p.overcome(ctx, fetched{nil, res, err})
+		return fetched{}
+	}
+	res.records = res.records[:min(len(res.records), n)] // what follows would be held as well
+	return fetched{nil, res, nil}
+}
+
+// lacks returns the size of the first batch of records, if its end is missing because it is larger than what is
+// kept of an answer, and not larger than most; else 0.
+func (f *fetchResponse) lacks(most int) int {
+	if !f.truncated || len(f.records) < batchPrefix {
+		return 0
+	}
+	n := batchPrefix + int(int32(binary.BigEndian.Uint32(f.records[8:])))
+	if n <= len(f.records) || n > most+batchHeader {
+		return 0
+	}
+	return n
 }
 
 // fetchResponse is the answer for the one partition that was asked for.

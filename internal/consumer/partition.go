@@ -17,10 +17,10 @@ const (
 	// response does not take many times its size.
 	flushBytes = 1 << 20
 	// flushRecords are handed on at once, for the same reason.
-	flushRecords = 1 << 15
+	flushRecords = 1 << 14
 	// keepBytes of unpacked data and keepRecords are what it may hold on to between batches.
-	keepBytes   = 16 << 20
-	keepRecords = 1 << 18
+	keepBytes   = 2 << 20
+	keepRecords = 2 * flushRecords
 	// minRecordShare bytes of MaxBatchBytes must be there for each record of a batch:
 	// a record takes more memory here than the 7 bytes of an empty one.
 	minRecordShare = 128
@@ -34,6 +34,7 @@ type shared struct {
 	cfg      *Config
 	cluster  *cluster
 	unpacker *unpacker
+	room     *room // nil: without end
 	handler  Handler
 	seen     sightings
 }
@@ -61,6 +62,7 @@ type partition struct {
 	scanned []recordBatch
 	filter  abortFilter
 	arena   arena
+	claim   claim
 	batch   Batch
 	told    time.Time // of the last call of the handler
 
@@ -69,16 +71,19 @@ type partition struct {
 }
 
 func newPartition(s *shared, t Topic, id int) *partition {
-	return &partition{
-		shared: s, topic: t.Name, id: id, start: t.Start, target: -1, end: -1,
+	p := &partition{
+		shared: s, topic: t.Name, id: id, start: t.Start, target: -1, end: -1, claim: claim{room: s.room},
 		log:    s.cfg.Logger.With("topic", t.Name, "partition", id),
 		batch:  Batch{Topic: t.Name, Partition: id},
 		status: PartitionStatus{Topic: t.Name, Partition: id, Next: -1, End: -1, Lag: -1},
 	}
+	p.batch.free = p.free
+	return p
 }
 
 // run reads until ctx ends, the declared end is reached or the handler fails.
 func (p *partition) run(ctx context.Context) error {
+	defer p.free()
 	if !p.locate(ctx) {
 		return nil
 	}
@@ -108,7 +113,7 @@ func (p *partition) finish(ctx context.Context) error {
 
 // fetched is the outcome of one fetch.
 type fetched struct {
-	req *fetchRequest
+	req *fetchRequest // to be used again; nil if it is not
 	res *fetchResponse
 	err error
 }
@@ -144,6 +149,11 @@ func (p *partition) stream(ctx context.Context) error {
 			return nil // and read it again if nothing changed
 		}
 		p.recovered()
+		if n := got.res.lacks(p.cfg.MaxBatchBytes); n > 0 {
+			if got = p.fetchLarge(ctx, n); got.res == nil {
+				return nil
+			}
+		}
 		following := p.scan(got)
 		if following == p.next && p.next < p.end {
 			pause(ctx, backoffMin) // no batch, though there are some: do not spin
@@ -152,10 +162,14 @@ func (p *partition) stream(ctx context.Context) error {
 		if !last {
 			pending = p.ask(ctx, following)
 		}
-		if err := p.deliver(ctx, got.res, following); err != nil {
+		req, res := got.req, got.res
+		got = fetched{} // what is large must not be held while the handler waits
+		if err := p.deliver(ctx, res, following); err != nil {
 			return err
 		}
-		p.spare = append(p.spare, got.req)
+		if req != nil {
+			p.spare = append(p.spare, req)
+		}
 		if last {
 			return nil
 		}
@@ -202,9 +216,17 @@ func (p *partition) deliver(ctx context.Context, res *fetchResponse, following i
 	position := p.next
 	for i := range p.scanned {
 		b := &p.scanned[i]
-		p.add(b, position, following)
+		if position >= following {
+			break // what is behind the declared end
+		}
+		if p.cfg.Wait != nil && len(p.batch.Records) == 0 {
+			p.cfg.Wait()
+		}
+		if err := p.add(ctx, b, position, following); err != nil {
+			return err
+		}
 		position = min(max(position, b.last+1), following)
-		if (p.arena.used >= flushBytes || len(p.batch.Records) >= flushRecords) && position < following {
+		if (p.arena.used >= flushBytes || p.claim.unpacked > 0 || len(p.batch.Records) >= flushRecords) && position < following {
 			p.next = position
 			if err := p.flush(ctx); err != nil {
 				return err
@@ -216,27 +238,36 @@ func (p *partition) deliver(ctx context.Context, res *fetchResponse, following i
 	return p.flush(ctx)
 }
 
-// add takes the batch's records that lie in [from, to) and are for us.
-func (p *partition) add(b *recordBatch, from, to int64) {
+// add takes the batch's records that lie in [from, to) and are for us. The error is that of ctx.
+func (p *partition) add(ctx context.Context, b *recordBatch, from, to int64) error {
 	var body []byte
+	records := recordBytes * min(max(int(b.count), 0), mostRecords(p.cfg))
+	room := func(n int) error { return p.claim.unpack(ctx, n+records) }
 	err := b.err
 	if err == nil {
-		body, err = p.unpacker.unpack(&p.arena, b.codec(), b.packed)
+		body, err = p.unpacker.unpack(&p.arena, b.codec(), b.packed, room)
 	}
 	if err == nil && p.skip(b, body) {
-		return
+		return nil
 	}
-	if err == nil && int(b.count) > p.cfg.MaxBatchBytes/minRecordShare && int(b.count) <= len(body)/recordSize {
+	if err == nil && int(b.count) > mostRecords(p.cfg) && int(b.count) <= len(body)/recordSize {
 		err = errTooLarge
+	}
+	if err == nil && int(b.count) > flushRecords && int(b.count) <= len(body)/recordSize {
+		err = room(0)
 	}
 	if err == nil {
 		p.batch.Records, err = b.appendRecords(p.batch.Records, body, from, to)
+	}
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err() // perhaps there was no room before the end
 	}
 	if err != nil {
 		reason := skipReason(err)
 		p.batch.SkippedBatches[reason]++
 		p.log.Warn("record batch cannot be read and is skipped", "offset", b.base, "until", b.last, "reason", reason, "err", err)
 	}
+	return nil
 }
 
 // skip reports whether the batch holds markers or an aborted transaction.
@@ -248,14 +279,21 @@ func (p *partition) skip(b *recordBatch, body []byte) bool {
 }
 
 // begin starts a new batch at the position.
-func (p *partition) begin() {
+func (p *partition) begin() { p.batch.First = p.next }
+
+// free gives back the records of the batch, and what is large of its memory. A large packed batch is the only one of
+// its answer.
+func (p *partition) free() {
 	p.arena.reset(keepBytes)
 	clear(p.batch.Records)
 	p.batch.Records = p.batch.Records[:0]
 	if cap(p.batch.Records) > keepRecords {
 		p.batch.Records = nil
 	}
-	p.batch.First = p.next
+	if p.claim.packed {
+		clear(p.scanned)
+	}
+	p.claim.release()
 }
 
 // flush completes the batch and hands it on if it says anything new.
@@ -269,10 +307,12 @@ func (p *partition) flush(ctx context.Context) error {
 	now := time.Now()
 	news := b.Next > b.First || b.Gap > 0 || b.Restarted || b.Done || b.CaughtUp != caughtUp
 	if !news && now.Sub(p.told) < heartbeatEvery {
+		p.free()
 		return nil
 	}
 	p.told = now
 	err := p.handler.HandleBatch(ctx, b)
+	p.free()
 	b.Gap, b.SkippedBatches, b.Restarted = 0, [SkipReasons]int64{}, false
 	return err
 }

@@ -56,7 +56,7 @@ func TestUnpackRoundTrip(t *testing.T) {
 		for range rapid.IntRange(1, 5).Draw(rt, "batches") {
 			p := bytes.Repeat(rapid.SliceOfN(rapid.Byte(), 1, 50).Draw(rt, "bytes"), rapid.IntRange(0, 3000).Draw(rt, "repeat"))
 			codec := rapid.SampledFrom(codecs).Draw(rt, "codec")
-			out, err := u.unpack(&a, int8(codec), pack(t, codec, p))
+			out, err := u.unpack(&a, int8(codec), pack(t, codec, p), nil)
 			if err != nil {
 				rt.Fatalf("%v: %v", codec, err)
 			}
@@ -73,7 +73,7 @@ func TestUnpackRoundTrip(t *testing.T) {
 func TestUnpackBareSnappy(t *testing.T) {
 	var a arena
 	want := bytes.Repeat([]byte("bare block "), 100)
-	got, err := testUnpacker(t, 1<<20).unpack(&a, int8(compress.Snappy), snappy.Encode(nil, want))
+	got, err := testUnpacker(t, 1<<20).unpack(&a, int8(compress.Snappy), snappy.Encode(nil, want), nil)
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
@@ -89,7 +89,7 @@ func TestUnpackLimit(t *testing.T) {
 			ok   bool
 		}{{limit, true}, {limit + 1, false}, {50 * limit, false}} {
 			var a arena
-			_, err := u.unpack(&a, int8(codec), pack(t, codec, make([]byte, c.size)))
+			_, err := u.unpack(&a, int8(codec), pack(t, codec, make([]byte, c.size)), nil)
 			if (err == nil) != c.ok {
 				t.Errorf("%v, %d bytes: %v", codec, c.size, err)
 			}
@@ -231,7 +231,7 @@ func FuzzUnpack(f *testing.F) {
 	u := testUnpacker(f, 1<<16)
 	f.Fuzz(func(t *testing.T, codec int8, b []byte) {
 		var a arena
-		if out, err := u.unpack(&a, codec, b); err == nil && codec != 0 && len(out) > 1<<16 {
+		if out, err := u.unpack(&a, codec, b, nil); err == nil && codec != 0 && len(out) > 1<<16 {
 			t.Fatalf("%d bytes", len(out))
 		}
 	})
@@ -242,12 +242,14 @@ func FuzzZstdBound(f *testing.F) {
 	f.Add(pack(f, compress.Zstd, bytes.Repeat([]byte("some bytes"), 100)))
 	f.Add(zstdRLE(8, 3))
 	f.Add(slices.Concat([]byte("\x50\x2a\x4d\x18\x02\x00\x00\x00ab"), zstdRLE(8, 3), zstdRLE(0, 1)))
-	d, err := newZstd()
+	f.Add(zstdRLE(17, 3))
+	d, err := newZstd(1 << 20)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Cleanup(d.Close)
 	f.Fuzz(func(t *testing.T, b []byte) {
+		b = slices.Clone(b) // the window may change
 		most, err := zstdBound(b, 1<<20)
 		if err != nil && !errors.Is(err, errTooLarge) {
 			if out, err := d.DecodeAll(b, nil); err == nil && len(out) > 0 {

@@ -30,9 +30,12 @@ type scriptedBatch struct {
 	bytes []byte
 }
 
-func newScript(t *testing.T) *script {
+func newScript(t *testing.T) *script { return newScripts(t, 1) }
+
+// newScripts is a script of several partitions that are all the same.
+func newScripts(t *testing.T, partitions int) *script {
 	c, b := testkafka.Fake(t)
-	s := &script{cluster: c, broker: b, topic: b.CreateTopic(t, 1, nil)}
+	s := &script{cluster: c, broker: b, topic: b.CreateTopic(t, partitions, nil)}
 	c.ControlKey(int16(kmsg.Fetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
 		return s.respond(req.(*kmsg.FetchRequest)), nil, true
@@ -56,6 +59,7 @@ func (s *script) respond(req *kmsg.FetchRequest) *kmsg.FetchResponse {
 	defer s.mu.Unlock()
 	asked := req.Topics[0].Partitions[0]
 	p := kmsg.NewFetchResponseTopicPartition()
+	p.Partition = asked.Partition
 	p.HighWatermark, p.LastStableOffset, p.AbortedTransactions = s.end, s.end, s.aborted
 	for _, b := range s.batches {
 		if b.last < asked.FetchOffset {
@@ -75,4 +79,14 @@ func (s *script) respond(req *kmsg.FetchRequest) *kmsg.FetchResponse {
 	}
 	s.fetches++
 	return res
+}
+
+// bytes returns how many bytes all batches have.
+func (s *script) bytes() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.batches {
+		n += len(b.bytes)
+	}
+	return n
 }

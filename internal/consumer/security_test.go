@@ -20,6 +20,7 @@ import (
 	"github.com/streammon/streammon/internal/testkafka"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	kgoplain "github.com/twmb/franz-go/pkg/sasl/plain"
 )
 
@@ -55,6 +56,60 @@ func TestSASL(t *testing.T) {
 	}
 	if _, err := SASLMechanism("GSSAPI", "", ""); err == nil || !strings.Contains(err.Error(), "PLAIN") {
 		t.Errorf("unknown mechanism: %v", err)
+	}
+}
+
+// A broker that asks for more iterations than any has is told so before they are computed: it would keep a
+// core busy for an hour at each connection, which nothing ends.
+func TestSCRAMIterations(t *testing.T) {
+	for _, c := range []struct {
+		ask, want string
+	}{
+		{"2000000000", "2000000000 iterations"}, {"1000001", "1000001 iterations"}, {"+2000000000", "iterations"}, {"99999999999999999999", "iterations"},
+		{"16384", ""}, {"1", "too few"},
+	} {
+		for _, name := range []string{"SCRAM-SHA-256", "SCRAM-SHA-512"} {
+			session, first, err := mechanism(t, name, testkafka.Password).Start(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, nonce, _ := strings.Cut(string(first), "r=")
+			failed := make(chan error, 1)
+			go func() {
+				_, _, err := session.Next(t.Context(), []byte("r="+nonce+"server,s=QSXCR+Q6sek8bf92,i="+c.ask))
+				failed <- err
+			}()
+			select {
+			case err = <-failed:
+			case <-time.After(patient):
+				t.Fatalf("%s: %s iterations are computed", name, c.ask)
+			}
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("%s: %s iterations: %v, want %q", name, c.ask, err, c.want)
+			}
+		}
+	}
+}
+
+// Run ends at once though the broker asks for two milliards of iterations, and says what is wrong.
+func TestSCRAMFlood(t *testing.T) {
+	_, b, m := testkafka.Meddled(t, kfake.EnableSASL(), kfake.SeedTopics(1, "t"), kfake.Superuser("SCRAM-SHA-256", testkafka.User, testkafka.Password))
+	m.Set(func(a *testkafka.Answer) {
+		if a.Key() == kmsg.SASLAuthenticate {
+			a.Change(func(res kmsg.Response) {
+				r := res.(*kmsg.SASLAuthenticateResponse)
+				if before, _, ok := strings.Cut(string(r.SASLAuthBytes), ",i="); ok {
+					r.SASLAuthBytes = []byte(before + ",i=2000000000")
+				}
+			})
+		}
+	})
+	cfg := quick(b, "t")
+	cfg.SASL = mechanism(t, "SCRAM-SHA-256", testkafka.Password)
+	r := start(t, cfg, newCollector())
+	eventually(t, "the true cause is shown", func() bool { return strings.Contains(r.Status().Error, "2000000000 iterations") })
+	if took := r.stop(t); took > 10*time.Second {
+		t.Errorf("the end took %v", took)
 	}
 }
 

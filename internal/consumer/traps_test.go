@@ -110,7 +110,7 @@ func TestBatchesThatCannotBeRead(t *testing.T) {
 		"zstd bomb":        {rawBatch{base: 1, lastDelta: 1, attributes: 4, count: 2, body: zstdBomb(t, 64<<20)}.bytes(), SkipTooLarge},
 		"zstd claim":       {packed(4, "\x28\xb5\x2f\xfd\xa0\x00\x00\x00\x70\x01\x00\x00"), SkipTooLarge},
 		"zstd lie":         {packed(4, "\x28\xb5\x2f\xfd\xa0\x00\x00\x08\x00\x01\x00\x00"), SkipCorrupt},
-		"zstd window":      {packed(4, "\x28\xb5\x2f\xfd\x00\x98\x01\x00\x00"), SkipTooLarge},
+		"zstd window":      {packed(4, "\x28\xb5\x2f\xfd\x00\x98\x01\x00\x00"), SkipCorrupt},
 		"beyond packed":    {rawBatch{base: 1, lastDelta: 1, count: 1, body: rawRecord(0, 0, nil, make([]byte, 3<<20))}.bytes(), SkipTooLarge},
 		"just beyond":      {rawBatch{base: 1, lastDelta: 1, count: 1, body: rawRecord(0, 0, nil, make([]byte, 1<<20))}.bytes(), SkipTooLarge},
 		"snappy claim":     {packed(2, string(binary.AppendUvarint(nil, 1<<31))), SkipTooLarge},

@@ -25,15 +25,19 @@ type unpacker struct {
 const eagerBytes = 1 << 20
 
 func newUnpacker(limit int) (*unpacker, error) {
-	d, err := newZstd()
+	d, err := newZstd(limit)
 	if err != nil {
 		return nil, err
 	}
 	return &unpacker{limit: limit, zstd: d}, nil
 }
 
-// unpack returns the records of a batch, in src itself or in the arena.
-func (u *unpacker) unpack(a *arena, codec int8, src []byte) (out []byte, err error) {
+// unpack returns the records of a batch, in src itself or in the arena. Before it takes more than eagerBytes it asks
+// for the room, which may fail; room may be nil.
+func (u *unpacker) unpack(a *arena, codec int8, src []byte, room func(int) error) (out []byte, err error) {
+	if room == nil {
+		room = func(int) error { return nil }
+	}
 	// A decoder that panics on foreign bytes must not take the process down.
 	defer func() {
 		if p := recover(); p != nil {
@@ -50,11 +54,11 @@ func (u *unpacker) unpack(a *arena, codec int8, src []byte) (out []byte, err err
 	case compress.None:
 		return src, nil
 	case compress.Zstd:
-		out, err = u.unzstd(a.free, src)
+		out, err = u.unzstd(a.free, src, room)
 	case compress.Snappy:
-		out, err = u.snappy(a.free, src)
+		out, err = u.snappy(a.free, src, room)
 	case compress.Gzip, compress.Lz4:
-		out, err = u.stream(a.free, c.Codec(), src)
+		out, err = u.stream(a.free, c.Codec(), src, room)
 	default:
 		return nil, errFormat
 	}
@@ -67,10 +71,13 @@ func (u *unpacker) unpack(a *arena, codec int8, src []byte) (out []byte, err err
 	return a.keep(out), nil
 }
 
-func (u *unpacker) stream(dst []byte, codec compress.Codec, src []byte) ([]byte, error) {
+func (u *unpacker) stream(dst []byte, codec compress.Codec, src []byte, room func(int) error) ([]byte, error) {
 	dst, size, err := u.measure(dst, codec, src)
 	if err != nil || size == len(dst) {
 		return dst, err
+	}
+	if err := room(size); err != nil {
+		return nil, err
 	}
 	r := codec.NewReader(bytes.NewReader(src))
 	defer r.Close()
@@ -128,7 +135,7 @@ const snappyRatio = 22
 var errSnappy = errors.New("snappy: malformed block")
 
 // snappy appends the unpacked src to dst, which grows once, to what the blocks claim.
-func (u *unpacker) snappy(dst, src []byte) ([]byte, error) {
+func (u *unpacker) snappy(dst, src []byte, room func(int) error) ([]byte, error) {
 	framed := len(src) >= xerialHeader && string(src[:len(xerialMagic)]) == xerialMagic
 	if framed {
 		src = src[xerialHeader:]
@@ -138,6 +145,11 @@ func (u *unpacker) snappy(dst, src []byte) ([]byte, error) {
 		return dst, err
 	}
 	if cap(dst)-len(dst) < size {
+		if size > eagerBytes {
+			if err := room(size); err != nil {
+				return dst, err
+			}
+		}
 		dst = append(make([]byte, 0, len(dst)+size), dst...)
 	}
 	for len(src) > 0 {

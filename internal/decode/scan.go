@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"hash/maphash"
+	"unsafe"
 
 	"github.com/streammon/streammon/internal/event"
 )
@@ -69,11 +70,22 @@ type member struct {
 	key     []byte
 }
 
-func newScanner(l Limits) scanner {
+// slots returns how many keys there is a place for: twice as many as a message may have.
+func (l Limits) slots() int {
 	size := 64
 	for size < 2*l.Fields {
 		size *= 2
 	}
+	return size
+}
+
+// Memory returns how many bytes a decoder takes: from the beginning, and beyond that at most for the texts of a message.
+func (l Limits) Memory() (table, texts int64) {
+	return int64(l.slots()) * int64(unsafe.Sizeof(member{})), int64(l.MessageBytes)
+}
+
+func newScanner(l Limits) scanner {
+	size := l.slots()
 	return scanner{limits: l, unknown: make([]member, size), mask: uint64(size - 1)}
 }
 
