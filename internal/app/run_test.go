@@ -40,6 +40,7 @@ models:
     topics: {predictions: ` + topic + `}
     task: binary
     positive: fraud
+    changes: [error_ratio, positive_ratio, {figure: mean, feature: amount}, {figure: missing_ratio, feature: device_score, detectors: [adwin, ddm, hddm_a, hddm_w]}]
     features:
 ` + demo.Features()
 }
@@ -177,7 +178,11 @@ func TestLiveGaugesEqualTheBatch(t *testing.T) {
 		service := demo.NewService(9)
 		base := time.Now().Add(-time.Hour).Truncate(time.Minute)
 		for i := range 2400 { // ten a second; the last pane that is sealed ends at 3m50s
-			value, _ := service.Append(nil, base.Add(time.Duration(i)*100*time.Millisecond), demo.Effects{})
+			e := demo.Effects{}
+			if i >= 1200 { // a change that detectors find
+				e.MissingDevice = 0.6
+			}
+			value, _ := service.Append(nil, base.Add(time.Duration(i)*100*time.Millisecond), e)
 			records = append(records, &kgo.Record{Topic: topic, Value: value})
 			lines = append(append(lines, value...), '\n')
 		}
@@ -197,6 +202,8 @@ func TestLiveGaugesEqualTheBatch(t *testing.T) {
 		for _, got := range s.Results {
 			if g, w := string(got.AppendJSON(nil)), want[fmt.Sprint(got.End, got.Version)]; g != w {
 				t.Errorf("shown\n%s\nreplayed\n%s", g, w)
+			} else if !strings.Contains(g, `"found":`) {
+				t.Errorf("no change is found: %s", g)
 			}
 		}
 	})

@@ -68,6 +68,7 @@ models:
     positive: fraud
     features:
 ` + Features() + `    segments: [{name: country, values: [DE, FR, US, NL, IT]}]
+    changes: [error_ratio, positive_ratio, {figure: mean, feature: prediction.score}]
 `
 }
 

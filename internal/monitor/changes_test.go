@@ -497,6 +497,22 @@ func TestOldViewsAreRead(t *testing.T) {
 	}
 }
 
+// TestPanesTakeNoMemory: once its detectors are there, a pane takes none, and an event never does.
+func TestPanesTakeNoMemory(t *testing.T) {
+	g := changesGroup([]ChangeConfig{{Figure: "error_ratio", Detectors: allDetectors()}, {Figure: "mean", Feature: "x", Detectors: usualDetectors}}, time.Minute)
+	c, p, at := newChanges(g), makePane(g, made{version: "1", events: 1000, failed: 20, mean: 1}), base
+	pass := func() {
+		c.pass(at, p, true)
+		at += g.Pane
+	}
+	for range 5000 { // ADWIN's buckets grow with the logarithm
+		pass()
+	}
+	if n := testing.AllocsPerRun(1000, pass); n > 0 {
+		t.Errorf("%g allocations a pane", n)
+	}
+}
+
 // BenchmarkChanges is what a sealed pane costs: one version, four figures, with the usual detectors and with all.
 func BenchmarkChanges(b *testing.B) {
 	for name, detectors := range map[string][]string{"usual": usualDetectors, "all": allDetectors()} {
