@@ -14,8 +14,9 @@ import (
 // Versions of the binary forms, their first bytes.
 const (
 	paneVersion = 1
-	// Version 1 of a shard had neither watermarks, but the largest times only, nor holes, nor what is new.
-	shardVersion = 2
+	// Version 1 of a shard had neither watermarks, but the largest times only, nor holes, nor what is new. Version 2
+	// had no record times.
+	shardVersion = 3
 )
 
 // AppendBinary appends the binary form of the pane, which need not be sealed: all by
@@ -162,6 +163,7 @@ func (s *Shard) AppendBinary(b []byte) []byte {
 	b = binary.AppendVarint(b, s.group.Deduplicate)
 	for i := range s.watermarks {
 		b = binary.AppendVarint(binary.AppendVarint(b, s.watermarks[i].Largest()), s.watermarks[i].Time())
+		b = binary.AppendVarint(b, s.recorded[i])
 	}
 	b = appendHoles(b, s.holes)
 	b = binary.AppendVarint(binary.AppendUvarint(b, s.anew), s.anewAt)
@@ -248,6 +250,9 @@ func (g *Group) ReadShard(b []byte, lost func(model, feature string)) (*Shard, e
 		s.watermarks[i].Observe(d.Varint())
 		if version > 1 {
 			s.watermarks[i].Reach(d.Varint())
+		}
+		if version > 2 {
+			s.recorded[i] = d.Varint()
 		}
 	}
 	if version > 1 {

@@ -23,6 +23,7 @@ type Shard struct {
 	group      *Group
 	work       *profile.Workspace
 	watermarks [2]window.Watermark // by event.Kind
+	recorded   [2]int64            // the largest record time of an event that was not rejected, by event.Kind; 0: none had one
 	open       window.Open[Pane]
 	versions   []versions // by model
 	recent     [2]recent
@@ -61,6 +62,7 @@ func (s *Shard) Apply(ev *event.Event) (Outcome, event.Reason) {
 	if reason := s.judge(ev, w); reason != event.Accepted {
 		return OutcomeRejected, reason
 	}
+	s.recorded[ev.Kind] = max(s.recorded[ev.Kind], ev.RecordTime)
 	if w.Sealed(ev.Time, s.group.Pane) {
 		m.Late++
 		return OutcomeLate, event.Accepted
@@ -227,6 +229,10 @@ func (s *Shard) CopyOpen(before int64) []SealedPane {
 	}
 	return copies
 }
+
+// Recorded returns the largest record time that an event of the given kind had that was not rejected, 0 if none
+// had one: an event without one is measured against it.
+func (s *Shard) Recorded(k event.Kind) int64 { return s.recorded[k] }
 
 // Watermark returns the lane's watermark of the given kind, or window.NoTime.
 func (s *Shard) Watermark(k event.Kind) int64 { return s.watermarks[k].Time() }

@@ -18,6 +18,8 @@ type lane struct {
 	// largest is the largest accepted event time of each kind; math.MinInt64
 	// before the first.
 	largest map[event.Kind]int64
+	// recorded is the largest record time of an event of each kind that was not rejected.
+	recorded map[event.Kind]int64
 	// live has, for each model, the largest accepted event time of each live
 	// version.
 	live []map[string]int64
@@ -28,7 +30,7 @@ type lane struct {
 }
 
 func newLane(setup Setup) *lane {
-	l := &lane{setup: setup, ids: map[string][]int64{}, largest: map[event.Kind]int64{event.Prediction: math.MinInt64, event.Label: math.MinInt64}}
+	l := &lane{setup: setup, ids: map[string][]int64{}, recorded: map[event.Kind]int64{}, largest: map[event.Kind]int64{event.Prediction: math.MinInt64, event.Label: math.MinInt64}}
 	for range setup.Models {
 		l.live = append(l.live, map[string]int64{})
 	}
@@ -39,7 +41,13 @@ func (l *lane) take(m Message) {
 	l.ledger.Consumed++
 	e, reason := read(l.setup, m.Value)
 	if reason == event.Accepted {
-		reason = l.judgeTime(e.time, m.RecordTime)
+		recorded := m.RecordTime
+		if recorded <= 0 {
+			recorded = l.recorded[e.kind]
+		}
+		if reason = l.judgeTime(e.time, recorded); reason == event.Accepted {
+			l.recorded[e.kind] = max(l.recorded[e.kind], recorded)
+		}
 	}
 	switch {
 	case reason != event.Accepted:

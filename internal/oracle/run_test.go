@@ -178,9 +178,10 @@ func TestLateFutureAndAncient(t *testing.T) {
 		{`{` + at(61) + `}`, 1, "accepted"},   // watermark 31
 		{`{` + at(29.999) + `}`, 0, "late"},
 		{`{` + at(30) + `}`, 0, "accepted"},
-		{`{` + at(69.999) + `}`, 0, "accepted"}, // watermark 39.999
+		{`{` + at(69.999) + `}`, 10, "accepted"}, // watermark 39.999
 		{`{` + at(39) + `}`, 0, "accepted"},
-		{`{` + at(70) + `}`, 0, "accepted"}, // watermark 40
+		{`{` + at(70.001) + `}`, 0, "future"}, // of the last record that had a time
+		{`{` + at(70) + `}`, 0, "accepted"},   // watermark 40
 		{`{` + at(39.999) + `}`, 0, "late"},
 		{`{` + at(2) + `,"type":"label","id":1,"label":0}`, 0, "accepted"}, // labels have their own
 		{`{` + at(500) + `,"type":"label","id":1,"label":0}`, 0, "accepted"},
@@ -190,7 +191,8 @@ func TestLateFutureAndAncient(t *testing.T) {
 		{`{"time":"2000-01-01T00:00:00Z"}`, 0, "late"},
 		{`{` + at(90) + `,`, 0, "syntax"},
 		{`{` + at(1e6) + `}`, -1, "future"},
-		{`{` + at(1e6) + `}`, 0, "accepted"},
+		{`{` + at(1e6) + `}`, 0, "future"},
+		{`{` + at(1e6) + `,"type":"label","id":1,"label":0}`, 0, "accepted"}, // no label's record had a time
 	} {
 		before := l.ledger
 		var recorded int64
@@ -202,7 +204,7 @@ func TestLateFutureAndAncient(t *testing.T) {
 			t.Errorf("%d: %s is %s, want %s", i, c.text, got, c.want)
 		}
 	}
-	if !l.ledger.Balanced() || l.ledger.Consumed != 18 || len(l.accepted) != 8 {
+	if !l.ledger.Balanced() || l.ledger.Consumed != 20 || len(l.accepted) != 7 {
 		t.Errorf("%d predictions are accepted, the ledger is %+v", len(l.accepted), l.ledger)
 	}
 }

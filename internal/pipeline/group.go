@@ -234,7 +234,7 @@ func (l *Lane) deliver(p Progress) bool {
 		l.lastRecord = p.Now
 	}
 	if g.shown != nil {
-		g.shown.Deliver(l.index, sealed)
+		g.shown.Deliver(l.index, g.believed(sealed, p.Now))
 		if g.shown.Pending() > g.limit()/2 {
 			g.advanceShown(p.Now)
 			g.merged.Broadcast()
@@ -245,6 +245,18 @@ func (l *Lane) deliver(p Progress) bool {
 	}
 	g.final.Deliver(l.index, sealed)
 	return true
+}
+
+// latest is the end of what may be shown: an event further ahead of the clock has a wrong one of its own.
+func (g *Group) latest(now time.Time) int64 { return now.UnixNano() + g.monitor.MaxFuture }
+
+// believed leaves out the panes that could only be shown once the clock is there, where too many wait already.
+func (g *Group) believed(sealed []monitor.SealedPane, now time.Time) []monitor.SealedPane {
+	if g.shown.Pending() <= g.limit() {
+		return sealed
+	}
+	latest := g.latest(now)
+	return slices.DeleteFunc(slices.Clone(sealed), func(p monitor.SealedPane) bool { return p.Start >= latest })
 }
 
 // lose notes the holes of a lane, and forgets those that no window has any more.
@@ -461,13 +473,16 @@ func (g *Group) advanceShown(now time.Time) {
 
 func (g *Group) target(now time.Time) int64 {
 	slowest, fastest, all := int64(window.EndOfTime), int64(window.NoTime), true
+	latest := g.latest(now) // what is beyond must not move what is shown of the others, nor make them lag
 	g.noteCaughtUp()
 	g.held = false
 	if g.began.IsZero() {
 		g.began = now
 	}
 	for _, l := range g.lanes {
-		fastest = max(fastest, l.watermark)
+		if l.watermark <= latest {
+			fastest = max(fastest, l.watermark)
+		}
 		if l.idle(now) {
 			continue
 		}
@@ -485,6 +500,7 @@ func (g *Group) target(now time.Time) int64 {
 	if slowest == window.EndOfTime {
 		return g.frontier // there is no lane to go by
 	}
+	slowest = min(slowest, latest)
 	if hold := fastest - lagSlides*g.monitor.Pane; g.caughtUp && fastest != window.NoTime && slowest < hold {
 		g.held = true
 		return hold

@@ -32,7 +32,7 @@ type clockGroup struct {
 }
 
 func newClockGroup(t *testing.T, lanes int) *clockGroup {
-	c := &clockGroup{Group: NewGroup(plainGroup(), decode.Options{}, nil, 0, true), t: t, now: noon}
+	c := &clockGroup{Group: NewGroup(plainGroup(), decode.Options{}, nil, 0, true), t: t, now: noon.Add(10 * time.Minute)}
 	c.Grow(lanes)
 	for i := range lanes {
 		in, err := NewIntake([]*Lane{c.Lane(i)}, event.Prediction, nil)
@@ -255,5 +255,93 @@ func TestSeveralGroupsInOneFile(t *testing.T) {
 	}
 	if a, b := lanes[0].shard.Models()[0].Accepted, lanes[1].shard.Models()[1].Accepted; a != 1 || b != 1 {
 		t.Errorf("accepted %d and %d", a, b)
+	}
+}
+
+// TestFutureWithoutRecordTime: an event whose record has no timestamp is measured against the largest that its
+// lane has seen, also after a restart; one lane's wrong clock moves neither it nor what is shown.
+func TestFutureWithoutRecordTime(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		c := newClockGroup(t, 2)
+		message := func(at, recorded time.Time) Message {
+			m := Message{Value: fmt.Appendf(nil, `{"time":%q,"features":{"x":1}}`, at.Format(time.RFC3339))}
+			if !recorded.IsZero() {
+				m.RecordTime = recorded.UnixNano()
+			}
+			return m
+		}
+		far := time.Date(2199, 12, 31, 0, 0, 0, 0, time.UTC)
+		c.intakes[0].Arrive(Arrival{First: 0})
+		c.intakes[0].Take([]Message{
+			message(far, far.Add(-2*time.Minute)), // rejected: its record says nothing of the others
+			message(noon, noon), message(noon.Add(time.Second), time.Time{}), message(noon, noon.Add(-time.Minute)),
+		}, 4)
+		if restart {
+			c.Read(Part{Topic: "t", Index: 0, Intake: c.intakes[0]})
+			saved, _ := TakeCut([]*Group{c.Group}, nil, true, func() {}).Snapshots()
+			c = newClockGroup(t, 0)
+			parts, err := c.Restore(saved[0].State, saved[0].Entries, func(string, string) {})
+			if err != nil || len(parts) != 1 {
+				t.Fatal(len(parts), err)
+			}
+			for i := range 2 {
+				in, err := NewIntake([]*Lane{c.Lane(i)}, event.Prediction, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.intakes = append(c.intakes, in)
+			}
+			if err := c.intakes[0].Restore(parts[0]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.intakes[0].Take([]Message{message(far, time.Time{}), message(noon.Add(61*time.Second), time.Time{}), message(noon.Add(60*time.Second), time.Time{})}, 7)
+		l := c.intakes[0].Ledger()
+		if l.Rejected[event.Future] != 3 || l.Accepted != 4 || !l.Balanced() {
+			t.Errorf("restart %v: %+v", restart, l)
+		}
+		if w := c.Lane(0).KindWatermark(event.Prediction); w != noon.Add(30*time.Second).UnixNano() {
+			t.Errorf("restart %v: the watermark is %s", restart, time.Unix(0, w).UTC())
+		}
+	}
+}
+
+// TestLaneWithWrongClock: what is shown is never further ahead of the clock than events may be, and a lane that is
+// does not make the others lag.
+func TestLaneWithWrongClock(t *testing.T) {
+	century := 100 * 365 * 24 * 3600
+	c := newClockGroup(t, 3)
+	c.now = noon.Add(130 * time.Second)
+	for lane := range 3 {
+		c.take(lane, true, -400, 0, 100, 130)
+	}
+	c.want("all lanes", "100s 3 true")
+	c.take(2, true, century)
+	c.want("lane 2 is ahead by a century", "100s 3 true")
+	c.now = c.now.Add(10 * time.Second)
+	c.take(0, true, 140)
+	c.take(1, true, 140)
+	c.want("the others go on", "110s 6 true")
+	c.take(0, true, century)
+	c.take(1, true, century)
+	c.want("nobody is right", "200s 11 true")
+	c.now = c.now.Add(10 * time.Minute)
+	for lane := range 3 {
+		c.take(lane, true)
+	}
+	if got, most := c.frontier, c.now.Add(time.Minute).UnixNano(); got > most {
+		t.Errorf("the shown frontier is %s, the clock %s", time.Unix(0, got).UTC(), c.now)
+	}
+}
+
+// TestManyPanesAheadOfTheClock: those of a lane whose clock is wrong do not pile up.
+func TestManyPanesAheadOfTheClock(t *testing.T) {
+	c := newClockGroup(t, 2)
+	c.take(0, true, 0)
+	for i := range 3 * c.limit() {
+		c.take(1, true, 1_000_000+100*i)
+	}
+	if n := c.Group.shown.Pending(); n > c.limit()+2 {
+		t.Errorf("%d panes wait, at most %d may", n, c.limit())
 	}
 }

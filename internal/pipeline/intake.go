@@ -176,6 +176,9 @@ func (in *Intake) message(i int, m *Message) {
 	in.ledger.Consumed++
 	r, reason := in.decode(m)
 	if reason == event.Accepted {
+		if in.event.RecordTime <= 0 { // nobody knows when it was written, but it was after those before
+			in.event.RecordTime = r.lane.shard.Recorded(in.event.Kind)
+		}
 		reason = in.apply(r.lane, &in.event)
 	}
 	if reason != event.Accepted {

@@ -193,7 +193,7 @@ func TestCompleteWindowsHaveNoHole(t *testing.T) {
 // complete, neither final nor shown, until they begin after it.
 func TestWindowsWithinAHole(t *testing.T) {
 	m := lossGroup()
-	m.Lateness, m.Windows = 0, m.Windows[:1]
+	m.Lateness, m.Windows, m.MaxFuture = 0, m.Windows[:1], int64(time.Hour)
 	k := &kept{t: t}
 	k.start(m, 2, true)
 	k.take(0, flow("m", 0, 400), 0, false)
