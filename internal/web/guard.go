@@ -32,6 +32,7 @@ func newGuard(next http.Handler, lim limits, refuse func(string)) *guard {
 	}
 }
 
+// ServeHTTP passes requests that only read, and refuses others.
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
@@ -44,6 +45,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// pass lets a request through, once its password may be checked.
 func (g *guard) pass(w http.ResponseWriter, r *http.Request) {
 	done, ok := g.logins.enter(r)
 	if !ok {
@@ -108,6 +110,7 @@ func (p *paced) turn() (time.Duration, bool) {
 	return p.guard.large.takeWithin(answerCost+float64(n), p.guard.wait)
 }
 
+// drop answers that there is too much to do instead.
 func (p *paced) drop() {
 	p.dropped = true
 	clear(p.Header())
@@ -115,6 +118,7 @@ func (p *paced) drop() {
 	p.guard.reject(p.ResponseWriter, refusedBusy, http.StatusServiceUnavailable)
 }
 
+// Write writes a part of the answer; of one that was replaced it writes nothing, and says it did.
 func (p *paced) Write(b []byte) (int, error) {
 	p.WriteHeader(http.StatusOK)
 	if p.dropped {

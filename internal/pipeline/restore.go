@@ -1,0 +1,263 @@
+package pipeline
+
+import (
+	"container/heap"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/sketch"
+	"github.com/streammon/streammon/internal/window"
+)
+
+// PartState is a partition as a snapshot has it.
+type PartState struct {
+	Topic string
+	Index int
+	Offsets
+	Ledger event.Ledger
+	labels []byte // that wait
+}
+
+// ReadParts returns the partitions that a snapshot has.
+func ReadParts(state []byte) ([]PartState, error) {
+	d := sketch.NewDecoder(state)
+	d.BeginUpTo(groupVersion)
+	var parts []PartState
+	for range d.Length(4) {
+		in := sketch.NewDecoder(d.Block())
+		parts = append(parts, readParts(in)...)
+		d.Fail(in.Err())
+	}
+	_, err := d.End("group")
+	return parts, err
+}
+
+// readParts reads the partitions of a lane.
+func readParts(d *sketch.Decoder) (parts []PartState) {
+	for range d.Length(6) {
+		p := PartState{Topic: d.Text(), Index: int(d.Count())}
+		in := sketch.NewDecoder(d.Block())
+		p.read(in)
+		d.Fail(in.Err())
+		parts = append(parts, p)
+	}
+	return parts
+}
+
+// read reads what Intake.appendBinary wrote, but for the labels.
+func (p *PartState) read(d *sketch.Decoder) {
+	d.Begin(intakeVersion)
+	copy(p.Log[:], d.Bytes(len(p.Log)))
+	p.First, p.Next = d.Varint(), d.Varint()
+	l := &p.Ledger
+	for _, n := range [...]*uint64{&p.Messages, &p.Skipped, &p.Gap, &p.Restarts, &l.Consumed, &l.Accepted, &l.Late, &l.Duplicate} {
+		*n = d.Count()
+	}
+	for i := range d.Length(1) {
+		if n := d.Count(); i < len(l.Rejected) {
+			l.Rejected[i] = n
+		} else {
+			d.Fail(errors.New("an unknown reason"))
+		}
+	}
+	rest, err := d.End("partition")
+	if err == nil && p.Next < 0 {
+		d.Fail(errors.New("a partition without an offset"))
+	}
+	p.labels = rest
+}
+
+// RestoreResults makes a sequencer that has taken nothing have the results that waited in a
+// cut, of the models that keep says. With anew, which goes with groups that begin anew, it does not go on behind those that
+// were handed on before the cut.
+func (s *Sequencer) RestoreResults(results []byte, anew bool, keep func(model string) bool) error {
+	if len(results) == 0 {
+		return nil
+	}
+	return s.restore(results, anew, keep)
+}
+
+// Restore makes the group what it was at a snapshot: state is its binary form, and entries
+// are all that are left of it and of the snapshots before it, ordered by kind and
+// start, else as they were taken. It returns the partitions to go on with, for
+// NewIntake and Intake.Restore. lost is called for what is forgotten because the reference of a
+// feature has other bins. The group must be new; if it fails, or panes have another
+// length (monitor.ErrShape), the group is of no use.
+func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature string)) ([]PartState, error) {
+	d := sketch.NewDecoder(state)
+	version := d.BeginUpTo(groupVersion)
+	n := d.Length(4)
+	g.Grow(n)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var parts []PartState
+	for i := range n {
+		own, err := g.lanes[i].restore(d.Block(), lost)
+		if d.Err() != nil || err != nil {
+			return nil, fmt.Errorf("restore lane %d: %w", i, errors.Join(d.Err(), err))
+		}
+		parts = append(parts, own...)
+	}
+	g.frontier = d.Varint()
+	var reading errgroup.Group
+	var mu sync.Mutex
+	tell := func(model, feature string) {
+		mu.Lock()
+		defer mu.Unlock()
+		lost(model, feature)
+	}
+	for kind, v := range g.views() {
+		block := d.Block()
+		if v != nil && len(block) == 0 {
+			v.Begin(g.newest((*monitor.Shard).Frontier))
+			if kind == viewFinal {
+				g.anew.Results = g.newest((*monitor.Shard).Frontier)
+			}
+		} else if v != nil && d.Err() == nil {
+			reading.Go(func() error { return g.restoreView(v, uint8(kind), block, entries, tell) })
+		}
+	}
+	if err := reading.Wait(); err != nil {
+		return nil, fmt.Errorf("restore: %w", err)
+	}
+	if version > 1 {
+		d.Fail(g.losses.Read(sketch.NewDecoder(d.Block())))
+		d.Fail(g.since.Read(sketch.NewDecoder(d.Block())))
+		g.renew()
+	}
+	rest, err := d.End("group")
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("restore: %d bytes follow", len(rest))
+	}
+	return parts, errors.Join(err, g.restoreIDs(entries))
+}
+
+// Anew is what of a restored group begins anew, and when.
+type Anew struct {
+	// Results is the time of the first final window that is complete; window.NoTime if results were made before.
+	Results int64
+	// Names are those of models, features and segments that were not saved; their windows that begin before From are not
+	// complete, nor are those that begin before the next events.
+	Names []string
+	From  int64
+}
+
+// Anew returns what of the group begins anew.
+func (g *Group) Anew() Anew { return g.anew }
+
+// renew makes what the config has and the state has not begin behind all that was read.
+func (g *Group) renew() {
+	at := g.newest((*monitor.Shard).Newest)
+	names, generation := g.since.Begin(at)
+	if at == window.NoTime || len(names) == 0 {
+		return
+	}
+	g.anew.Names, g.anew.From = names, at
+	for _, l := range g.lanes {
+		l.shard.Renew(generation)
+	}
+}
+
+// newest returns the largest of the lanes' times.
+func (g *Group) newest(of func(*monitor.Shard) int64) int64 {
+	t := int64(window.NoTime)
+	for _, l := range g.lanes {
+		t = max(t, of(l.shard))
+	}
+	return t
+}
+
+func (g *Group) restoreView(v *monitor.View, kind uint8, block []byte, entries []Entry, lost func(model, feature string)) error {
+	var own []monitor.Entry
+	for _, e := range entries {
+		if e.View != kind {
+			continue
+		}
+		p, err := g.monitor.ReadPane(e.Content, lost)
+		if err != nil {
+			return err
+		}
+		own = append(own, monitor.Entry{Length: e.Length, Start: e.Start, Content: p})
+	}
+	restored, err := g.monitor.ReadView(block, len(g.lanes), own, lost)
+	if err != nil {
+		return err
+	}
+	*v = *restored
+	v.Heed(g.losses, g.since)
+	if g.journal {
+		v.Journal()
+	}
+	return nil
+}
+
+func (g *Group) restoreIDs(entries []Entry) error {
+	for i := range entries {
+		e := &entries[i]
+		if e.View != entryIDs {
+			continue
+		}
+		ids, err := readIDs(e)
+		if err != nil {
+			return fmt.Errorf("restore: %w", err)
+		}
+		if lane := int(e.Length / 2); lane < len(g.lanes) {
+			g.lanes[lane].shard.RememberIDs(event.Kind(e.Length%2), ids)
+		}
+	}
+	return nil
+}
+
+func (l *Lane) restore(b []byte, lost func(model, feature string)) ([]PartState, error) {
+	d := sketch.NewDecoder(b)
+	parts := readParts(d)
+	for range d.Length(5) {
+		start := d.Varint()
+		p, err := l.group.monitor.ReadPane(d.Block(), lost)
+		d.Fail(err)
+		l.sealed = append(l.sealed, monitor.SealedPane{Start: start, Content: p})
+	}
+	rest, err := d.End("lane")
+	if err != nil {
+		return nil, err
+	}
+	if l.shard, err = l.group.monitor.ReadShard(rest, lost); err != nil {
+		return nil, err
+	}
+	if l.group.journal {
+		l.shard.Journal()
+	}
+	l.base = slices.Clone(l.shard.Models())
+	l.sealed = append(l.sealed, l.shard.TakeSealed()...)
+	l.frontier, l.watermark = l.shard.Frontier(), l.shard.Watermark(event.Prediction)
+	if len(l.sealed) > 0 {
+		l.frontier = window.NoTime // until these are delivered
+	}
+	return parts, nil
+}
+
+// Restore makes an intake that has taken nothing what it was at a snapshot.
+func (in *Intake) Restore(p PartState) error {
+	in.lock()
+	defer in.unlock()
+	in.offsets, in.ledger = p.Offsets, p.Ledger
+	d := sketch.NewDecoder(p.labels)
+	in.labels.count = d.Count()
+	lane := in.routes[0].lane
+	for range d.Length(4) {
+		w := &waitingLabel{lane: lane, event: event.Event{Kind: event.Label, Time: d.Varint()}, order: d.Count()}
+		w.event.ID = []byte(d.Text())
+		if w.event.Model = lane.group.monitor.Find(d.Text()); w.event.Model >= 0 {
+			in.labels.items = append(in.labels.items, w)
+		}
+	}
+	heap.Init(&in.labels) // some may have been left out
+	_, err := d.End("partition")
+	return err
+}
