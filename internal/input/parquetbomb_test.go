@@ -25,7 +25,6 @@ type forged struct {
 	width      int32
 	codec      format.CompressionCodec
 	pages      [][]byte
-	groups     int // without columns
 	footer     []byte
 }
 

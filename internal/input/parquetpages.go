@@ -23,6 +23,8 @@ const (
 	// maxPageHeader is how long the header of a page may be: it may hold the least and the
 	// greatest value.
 	maxPageHeader = 1 << 20
+	// plainDictionary is what old writers call a dictionary's page, and the pages that refer to it.
+	plainDictionary format.Encoding = 2
 	// maxRowValues is how many values of repeated columns a row may hold.
 	maxRowValues = 1 << 20
 )
@@ -255,7 +257,7 @@ func (s *pageStream) measure(header *format.PageHeader, body []byte) error {
 	switch header.Type {
 	case format.DictionaryPage:
 		h := &header.DictionaryPageHeader
-		if !h.Valid || h.V.NumValues < 0 || h.V.Encoding != format.Plain && h.V.Encoding != format.PlainDictionary {
+		if !h.Valid || h.V.NumValues < 0 || h.V.Encoding != format.Plain && h.V.Encoding != plainDictionary {
 			return errors.New("damaged Parquet file: a dictionary page that is none")
 		}
 		return s.hold(&s.dictionary, int64(len(body))+int64(h.V.NumValues)*int64(max(s.width, 8)))
@@ -342,7 +344,7 @@ func (s *pageStream) decoded(values int, encoding format.Encoding, body []byte) 
 		return offsets, nil
 	case format.ByteStreamSplit:
 		return int64(values) * int64(s.width), nil
-	case format.PlainDictionary, format.RLEDictionary:
+	case plainDictionary, format.RLEDictionary:
 		if len(body) == 0 {
 			return 0, nil
 		}
