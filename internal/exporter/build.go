@@ -293,10 +293,11 @@ func (a *adder) feature(f *monitor.FeatureResult) {
 	a.add(tierQuality, "feature_missing_ratio", monitor.Figure(float64(f.Missing)/all), name)
 	a.add(tierQuality, "feature_invalid_ratio", monitor.Figure(float64(f.Invalid)/all), name)
 	if f.HasReference {
+		compared := float64(f.Count - f.Unmatched)
 		if f.Type == event.Numeric.String() {
-			a.add(tierQuality, "feature_out_of_range_ratio", monitor.Figure(float64(f.OutOfRange)/float64(f.Count)), name)
+			a.add(tierQuality, "feature_out_of_range_ratio", monitor.Figure(float64(f.OutOfRange)/compared), name)
 		} else {
-			a.add(tierQuality, "feature_unseen_ratio", monitor.Figure(float64(f.Unseen)/float64(f.Count)), name)
+			a.add(tierQuality, "feature_unseen_ratio", monitor.Figure(float64(f.Unseen)/compared), name)
 		}
 	}
 	for i := range f.Drift {

@@ -19,7 +19,8 @@ const (
 )
 
 // Group is a set of models that share topics, and what all lanes of it have in
-// common. It never changes. Times and lengths are in nanoseconds.
+// common. It never changes: other references make another group, which succeeds it. Times and
+// lengths are in nanoseconds.
 type Group struct {
 	Models  []*Model
 	Schema  event.Schema
@@ -37,6 +38,12 @@ type Group struct {
 	// MaxIDs is how many ids a lane remembers for certain, of a kind of events and a bucket of event time as long as
 	// Deduplicate: the newest. It remembers twice as many at most; 0 means 1.
 	MaxIDs int
+
+	// order counts the groups that this one succeeds. Its references are in force for panes that start at or
+	// after since; those before are of the group before.
+	order  int
+	since  int64
+	before *Group
 }
 
 // Window is one of a group's window lengths.
@@ -118,8 +125,11 @@ type Model struct {
 	Segmentations []Segmentation
 	References    []ReferenceStatus
 
+	config   ModelConfig
+	before   *Model   // as it was in the group before; nil if there is none
 	hash     uint64   // of the name
 	segments []string // of a series: [0] is "", then each segmentation's values and Other
+	from     []int64  // of a series: when the group began that has it; NoTime is always
 	lookup   []map[string]int
 	offsets  []int // of a segmentation's first series
 	common   layouts
@@ -145,7 +155,7 @@ func (g *Group) Slides() (slides []int64) {
 
 // NewModel returns a model of a group with the given schema.
 func NewModel(c ModelConfig, schema *event.Schema) *Model {
-	m := &Model{Name: c.Name, hash: sketch.HashText([]byte(c.Name)), Verdicts: c.Verdicts, Segmentations: c.Segmentations, segments: []string{""}, versions: map[string]layouts{}}
+	m := &Model{Name: c.Name, config: c, hash: sketch.HashText([]byte(c.Name)), Verdicts: c.Verdicts, Segmentations: c.Segmentations, segments: []string{""}, versions: map[string]layouts{}}
 	for _, s := range c.Segmentations {
 		m.offsets = append(m.offsets, len(m.segments))
 		lookup := map[string]int{}
@@ -160,6 +170,7 @@ func NewModel(c ModelConfig, schema *event.Schema) *Model {
 		lookup[event.Other] = len(m.segments)
 		m.segments = append(m.segments, s.Name+"="+event.Other)
 	}
+	m.from = slices.Repeat([]int64{window.NoTime}, len(m.segments))
 	m.common = newLayouts(c, schema, c.Reference)
 	if c.Reference != nil {
 		m.References = append(m.References, ReferenceStatus{Fingerprint: c.Reference.Fingerprint})
@@ -184,7 +195,11 @@ func newLayouts(c ModelConfig, schema *event.Schema, r *profile.Reference) layou
 		}
 		return out
 	}
-	return layouts{profile.NewLayout(specs(), true), profile.NewLayout(specs(), false)}
+	l := layouts{profile.NewLayout(specs(), true), profile.NewLayout(specs(), false)}
+	if r != nil {
+		l.full.Fingerprint, l.compact.Fingerprint = r.Fingerprint, r.Fingerprint
+	}
+	return l
 }
 
 // layout of a series of the model.

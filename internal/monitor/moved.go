@@ -94,7 +94,7 @@ type VanishedCategory struct {
 
 // explain says in the results of a version what moved in the features that did, once all of them have their states, and
 // how much of the model that is.
-func (m *Model) explain(v version, results []*Result) {
+func (m *Model) explain(v version, results []*Result, verdicts *Verdicts) {
 	for _, r := range results {
 		s := v.series[slices.Index(m.segments, r.Segment)]
 		layout := s.features.Layout()
@@ -104,13 +104,13 @@ func (m *Model) explain(v version, results []*Result) {
 			if f.State == "" {
 				continue
 			}
-			importance := m.Verdicts.importance(f.Name)
+			importance := verdicts.importance(f.Name)
 			judged += importance
 			if f.State == StateDrift {
 				drifted += importance
 			}
 			if f.State != StateOK {
-				f.Moved = m.moved(spec, s, r.Length, layout.Detailed)
+				f.Moved = verdicts.moved(spec, s, r.Length, layout.Detailed)
 			}
 		}
 		r.DriftedImportance = Figure(drifted / judged)
@@ -118,24 +118,24 @@ func (m *Model) explain(v version, results []*Result) {
 }
 
 // moved compares a feature that has a state, and so a reference.
-func (m *Model) moved(spec *profile.FeatureSpec, s *series, length int64, detailed bool) *Moved {
+func (v *Verdicts) moved(spec *profile.FeatureSpec, s *series, length int64, detailed bool) *Moved {
 	ref := spec.Reference
 	then, now := ref.Sample(length), currentSample(spec, &s.features)
 	out := &Moved{MedianShift: Undefined, Absent: MovedShares{share(then), share(now)}}
 	if spec.Type == event.Numeric {
-		e := drift.Explain(then, now, ref.Bins.Edges(), m.Verdicts.options(spec.Name, final))
+		e := drift.Explain(then, now, ref.Bins.Edges(), v.options(spec.Name, final))
 		out.Statistic, out.Parts = e.Statistic, numericParts(e, ref)
 		out.MedianShift = Figure((now.Exp.Quantile(0.5) - ref.Median) / ref.StdDev)
 		return out
 	}
-	show := m.Verdicts.Features[spec.Name].Show
+	show := v.Features[spec.Name].Show
 	named := show == ShowAll || show != ShowNone && ref.OtherCategories == 0 && len(ref.Categories) <= profile.MaxSegmentDistinct
-	e := drift.Explain(then, now, nil, m.Verdicts.options(spec.Name, final))
+	e := drift.Explain(then, now, nil, v.options(spec.Name, final))
 	out.Statistic, out.Parts = e.Statistic, categoricalParts(e, ref, named)
 	out.Categories = &MovedCategories{}
 	known := now.Bins[:len(ref.Categories)]
 	c := s.features.Categorical(spec)
-	out.Categories.vanish(ref, c.Count, known, named)
+	out.Categories.vanish(ref, c.Compared(), known, named)
 	if detailed {
 		out.Categories.appear(c, known, show == ShowAll)
 	}

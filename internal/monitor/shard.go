@@ -107,7 +107,7 @@ func (s *Shard) fold(ev *event.Event) {
 	name := s.versions[ev.Model].admit(ev.Version, ev.Time, w.Largest(), s.group.Longest())
 	pane := s.open.Find(ev.Time)
 	if pane == nil {
-		pane = newPane(s.group)
+		pane = newPane(s.group.At(window.Floor(ev.Time, s.group.Pane)))
 		s.open.Add(ev.Time, pane)
 		if w.Largest() == ev.Time {
 			s.closeHole(ev.Time)

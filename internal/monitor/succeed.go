@@ -1,0 +1,116 @@
+package monitor
+
+import (
+	"slices"
+
+	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/profile"
+)
+
+// Succeed returns the group with what change makes of its models, whose names and features stay: in force for
+// panes that start at or after since. No lane may have opened such a pane yet.
+func (g *Group) Succeed(since int64, change func(*ModelConfig)) *Group {
+	next := *g
+	next.order, next.since, next.before = g.order+1, since, g
+	next.Models = slices.Clone(g.Models)
+	for i, m := range g.Models {
+		c := m.config
+		change(&c)
+		next.Models[i] = m.succeed(c, &g.Schema, next.order, since)
+	}
+	return &next
+}
+
+// succeed makes the model of another config. What has the same reference keeps its layouts, so that its panes
+// remain comparable, and a segment that means the same is as old as it was.
+func (m *Model) succeed(c ModelConfig, schema *event.Schema, order int, since int64) *Model {
+	next := NewModel(c, schema)
+	next.before = m
+	for i, segment := range next.segments {
+		if k := slices.Index(m.segments, segment); k < 0 || i > 0 && m.segmentKey(segment) != next.segmentKey(segment) {
+			next.from[i] = since
+		} else {
+			next.from[i] = m.from[k]
+		}
+	}
+	next.common.keep(m.common, order)
+	for v, l := range next.versions {
+		l.keep(m.of(v), order)
+		next.versions[v] = l
+	}
+	return next
+}
+
+// keep makes l what it was, if the reference is the same.
+func (l *layouts) keep(was layouts, order int) {
+	if l.full.Fingerprint == was.full.Fingerprint {
+		*l = was
+		return
+	}
+	l.full.Order, l.compact.Order = order, order
+}
+
+// of returns the layouts of a version.
+func (m *Model) of(version string) layouts {
+	if l, ok := m.versions[version]; ok {
+		return l
+	}
+	return m.common
+}
+
+// At returns the group that is in force for a pane.
+func (g *Group) At(start int64) *Group {
+	for g.before != nil && start < g.since {
+		g = g.before
+	}
+	return g
+}
+
+// older returns the layouts that a series of the model had, the newest first.
+func (m *Model) older(version string, series int) (older []*profile.Layout) {
+	segment := m.segments[series]
+	for m = m.before; m != nil; m = m.before {
+		if i := slices.Index(m.segments, segment); i >= 0 {
+			older = append(older, m.layout(version, i))
+		}
+	}
+	return older
+}
+
+// adopt makes the pane, which is nobody else's, one of a newer group: the series of a segment whose value has
+// none there belong to Other.
+func (p *Pane) adopt(g *Group, m merger) {
+	if g.order <= p.group.order {
+		return
+	}
+	for i, versions := range p.models {
+		was, now := p.group.Models[i], g.Models[i]
+		if slices.Equal(was.segments, now.segments) {
+			continue
+		}
+		for k := range versions {
+			had := versions[k].series
+			versions[k].series = make([]*series, len(now.segments))
+			for j, s := range had {
+				if s != nil {
+					p.add(&versions[k], now.place(was, j), s, m)
+				}
+			}
+		}
+	}
+	p.group = g
+}
+
+// place returns the series of the model for series i of the same model in another group.
+func (m *Model) place(of *Model, i int) int {
+	if k := slices.Index(m.segments, of.segments[i]); k >= 0 {
+		return k
+	}
+	last := 0
+	for k, first := range of.offsets {
+		if first <= i {
+			last = k
+		}
+	}
+	return m.lookup[last][event.Other]
+}
