@@ -130,7 +130,7 @@ func TestGoldenState(t *testing.T) {
 			k.feed(0, 450, 600)
 			k.feed(1, 430, 600)
 			got, want := k.says(), fresh.says()
-			if dir != current { // the first format had no held states
+			if filepath.Base(dir) == "format-1" { // the first format had no held states
 				got, want = heldStates.ReplaceAllString(got, ""), heldStates.ReplaceAllString(want, "")
 			}
 			if !strings.HasSuffix(want, got) || k.out.Len() == 0 || k.out.Len() == fresh.out.Len() {

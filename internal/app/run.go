@@ -171,6 +171,7 @@ func (r *runner) newGroup(i int, m *modelGroup) *pipeline.Group {
 	if r.live {
 		g.GaveUp = r.gaveUp(m.predictions)
 	}
+	g.Learned = r.learned
 	if r.keeper != nil {
 		g.Journal()
 	}

@@ -41,6 +41,7 @@ type runner struct {
 	ready      bool
 
 	resultsStatus monitor.ResultsStatus // guarded by mu
+	learning      map[string]bool       // models of which it was said that they learn; for publish only
 }
 
 // topic is a topic that is read, and what it holds.
@@ -218,7 +219,9 @@ func (r *runner) HandleBatch(ctx context.Context, b *consumer.Batch) error {
 			"topic", b.Topic, "partition", b.Partition, "offset", b.First, "retention_gap", b.Gap, "unreadable_batches", fmt.Sprint(b.SkippedBatches), "topic_made_anew", b.Restarted)
 	}
 	p.intake.Arrive(pipeline.Arrival{Log: b.TopicID, First: b.First, Gap: b.Gap, Lost: lost, Restart: b.Restarted})
-	p.take(b, func() { r.deadLetters.wait(func() bool { return ctx.Err() != nil }) })
+	if err := r.take(ctx, p, b); err != nil {
+		return err
+	}
 	if b.Done {
 		r.keeper.end()
 		p.intake.Finish()
@@ -227,11 +230,7 @@ func (r *runner) HandleBatch(ctx context.Context, b *consumer.Batch) error {
 	if !p.topic.delivers {
 		return nil
 	}
-	progress := pipeline.Progress{Records: len(b.Records), CaughtUp: b.CaughtUp, Done: b.Done, Now: time.Now()}
-	if r.keeper != nil { // else nobody makes it final later
-		progress.Stop = func() bool { return ctx.Err() != nil }
-	}
-	if err := r.delivered(p.lane.Deliver(progress)); err != nil {
+	if err := r.deliver(ctx, p, pipeline.Progress{Records: len(b.Records), CaughtUp: b.CaughtUp, Done: b.Done}); err != nil {
 		return err
 	}
 	p.lane.Wait(func() bool { return ctx.Err() != nil })
@@ -277,18 +276,47 @@ func (p *partition) account(b *consumer.Batch) {
 const takeChunk = 256
 
 // take hands the batch to the intake in runs of consecutive offsets, so that the
-// offset of a dead letter is known. It calls wait between them.
-func (p *partition) take(b *consumer.Batch, wait func()) {
+// offset of a dead letter is known. It fails only if the context ends while a message waits for a reference.
+func (r *runner) take(ctx context.Context, p *partition, b *consumer.Batch) error {
 	for i := 0; i < len(b.Records); {
 		p.messages, p.offset = p.messages[:0], b.Records[i].Offset
 		for ; i < len(b.Records) && b.Records[i].Offset == p.offset+int64(len(p.messages)) && len(p.messages) < takeChunk; i++ {
 			p.messages = append(p.messages, pipeline.Message{Value: b.Records[i].Value, RecordTime: recordTime(b.Records[i].Timestamp)})
 		}
 		p.records = b.Records[i-len(p.messages) : i]
-		p.intake.Take(p.messages, p.offset+int64(len(p.messages)))
-		wait()
+		for messages := p.messages; ; {
+			taken := p.intake.Take(messages, p.offset+int64(len(messages)))
+			r.deadLetters.wait(func() bool { return ctx.Err() != nil })
+			if taken == len(messages) {
+				break
+			}
+			messages, p.records, p.offset = messages[taken:], p.records[taken:], p.offset+int64(taken)
+			if err := r.hold(ctx, p, taken); err != nil {
+				return err
+			}
+		}
 	}
 	p.intake.Take(nil, b.Next) // what follows the last message is not for us
+	return nil
+}
+
+// hold waits until the next message of the partition may be taken. What was taken is delivered before, since other lanes
+// may wait for that.
+func (r *runner) hold(ctx context.Context, p *partition, taken int) error {
+	if err := r.deliver(ctx, p, pipeline.Progress{Records: taken}); err != nil {
+		return err
+	}
+	p.lane.Hold(time.Now, func() bool { return ctx.Err() != nil })
+	return ctx.Err()
+}
+
+// deliver hands on what a lane has taken in by now.
+func (r *runner) deliver(ctx context.Context, p *partition, progress pipeline.Progress) error {
+	progress.Now = time.Now()
+	if r.keeper != nil { // else nobody makes it final later
+		progress.Stop = func() bool { return ctx.Err() != nil }
+	}
+	return r.delivered(p.lane.Deliver(progress))
 }
 
 // recordTime returns a record's timestamp in nanoseconds; 0 if it has none, or one that no record
@@ -340,6 +368,7 @@ func (r *runner) publish(now time.Time) {
 		s.Results = append(s.Results, results...)
 		s.Models = append(s.Models, models...)
 	}
+	r.sayLearning(s.Models)
 	slices.SortStableFunc(s.Results, monitor.CompareSeries)
 	slices.SortFunc(s.Models, func(a, b monitor.ModelStatus) int { return cmp.Compare(a.Model, b.Model) })
 	for _, p := range r.sorted() {

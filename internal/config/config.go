@@ -148,7 +148,7 @@ type Reference struct {
 	File string
 	// Versions has the profile's file of a version.
 	Versions map[string]string
-	// Learn is 0 in this version.
+	// Learn is of how much event time the profile for all versions that Versions does not name is learned; 0: it is not.
 	Learn time.Duration
 }
 

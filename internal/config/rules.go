@@ -24,6 +24,7 @@ func (r *reader) check(c *Config) {
 	for i := range c.Models {
 		m := &modelRules{r, fmt.Sprintf("models[%d]", i), &c.Models[i]}
 		m.check()
+		m.checkLearning(c)
 	}
 	r.checkModels(c)
 }
@@ -174,4 +175,26 @@ func (m *modelRules) checkOutput(path string, f *Feature) {
 		m.fail(path+".path", "does not go here: give mapping.%s", strings.TrimPrefix(f.Name, "prediction."))
 	}
 	f.Type = want
+}
+
+// learnedWindows is how many windows of each length a reference should know.
+const learnedWindows = 20
+
+// checkLearning sees that a reference is a file or learned, and warns of one that will know little.
+func (m *modelRules) checkLearning(c *Config) {
+	learn, path := m.Reference.Learn, m.path+".reference.learn"
+	if learn == 0 {
+		return
+	}
+	if m.Reference.File != "" {
+		m.fail(path, "does not go with file: a reference is one or the other")
+	}
+	if c.State.Dir == "" {
+		m.warn(path, "what is learned is lost when the program ends: give state.dir")
+	}
+	for _, w := range c.Windows {
+		if learn < learnedWindows*w.Length {
+			m.warn(path, "%s are less than %d windows of %s: how much such windows vary will not be known well", FormatDuration(learn), learnedWindows, w.Name)
+		}
+	}
 }

@@ -134,8 +134,28 @@ func (e *Exporter) own(s *monitor.Snapshot) (out []sample) {
 	if s.Final != nil {
 		add("results_write_failures_total", float64(s.Final.Failures))
 	}
+	out = append(out, e.learning(s.Models)...)
 	out = append(out, e.partitions(s.Partitions)...)
 	return append(out, e.state(s.State)...)
+}
+
+// learning is nothing for models whose references are not learned.
+func (e *Exporter) learning(models []monitor.ModelStatus) (out []sample) {
+	for i := range models {
+		m := &models[i]
+		if m.Learning == nil {
+			continue
+		}
+		learning := 1.0
+		if m.Learning.Done {
+			learning = 0
+		}
+		out = append(out, e.sample("reference_learning", learning, label(m.Model)))
+		if m.Learning.Until != 0 {
+			out = append(out, e.sample("reference_learning_until_timestamp_seconds", seconds(m.Learning.Until), label(m.Model)))
+		}
+	}
+	return out
 }
 
 // state is nothing if no state is kept.

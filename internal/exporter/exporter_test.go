@@ -89,7 +89,7 @@ func picture() *monitor.Snapshot {
 		Results: []*monitor.Result{result("fraud", "", amount(), merchant(), country()), result("fraud", "DE", amount()), idle},
 		Models: []monitor.ModelStatus{
 			{Model: "fraud", Accepted: 100, Late: 6, Duplicate: 4, Folded: [monitor.Folds]uint64{1, 2, 3}, LastEvent: noon.UnixNano() - 5e8, References: []monitor.ReferenceStatus{{Fingerprint: "00ff"}}},
-			{Model: "idle"},
+			{Model: "idle", Learning: &monitor.LearningStatus{Until: noon.UnixNano() + 36e11, Since: noon.UnixNano() + 37e11, Events: 7}},
 		},
 		Partitions: []monitor.PartitionStatus{p, {Topic: "fraud.predictions", Partition: 4, Lag: -1}},
 		Exporting:  true,

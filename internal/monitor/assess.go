@@ -64,7 +64,7 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) [
 				r := &Result{
 					Model: m.Name, Version: version.name, Segment: m.segments[j], Window: w.Name, Length: w.Length,
 					Start: time.Unix(0, start).UTC(), End: time.Unix(0, end).UTC(),
-					Complete: whole && start >= max(v.counted.at(k, m, j), m.from[j]), Events: s.events,
+					Complete: whole && start >= max(v.counted.at(k, m, j), v.group.hasFrom(k, m.segments[j], end)), Events: s.events,
 				}
 				if l != passing {
 					r.Service = assessService(s, end-start)

@@ -218,7 +218,7 @@ func (s *Shard) Freeze() *Shard {
 	for i := range c.versions {
 		c.versions[i].live = slices.Clone(c.versions[i].live)
 	}
-	c.recent, c.sealed, c.work = [2]recent{}, nil, nil
+	c.recent, c.sealed, c.work, c.learners = [2]recent{}, nil, nil, nil
 	return &c
 }
 

@@ -44,6 +44,19 @@ type ModelStatus struct {
 	LastEvent int64
 	// References in force, one a version; Version is empty for all versions.
 	References []ReferenceStatus
+	// Learning is nil unless the model's reference is learned from its own events.
+	Learning *LearningStatus
+}
+
+// LearningStatus is what is known of a reference that is learned, or was.
+type LearningStatus struct {
+	// Done: it is learned.
+	Done bool
+	// Until is the end of the time it is learned from, and Since the start of the first pane for which it is in force, Unix
+	// nanoseconds; both are 0 before the first event.
+	Until, Since int64
+	// Events is the number of events in the time until now.
+	Events uint64
 }
 
 // Fold says why a value of an accepted prediction has no place of its own.

@@ -116,6 +116,9 @@ type ModelConfig struct {
 	// Versions are the references of single versions.
 	Versions map[string]*profile.Reference
 	Verdicts Verdicts
+	// Learn says how Reference is learned; it is nil until it is, and then Learned says when.
+	Learn   Learning
+	Learned *Learned
 }
 
 // Model is one model of a group.
@@ -131,7 +134,8 @@ type Model struct {
 	segments []string // of a series: [0] is "", then each segmentation's values and Other
 	from     []int64  // of a series: when the group began that has it; NoTime is always
 	lookup   []map[string]int
-	offsets  []int // of a segmentation's first series
+	offsets  []int            // of a segmentation's first series
+	columns  *profile.Columns // nil if nothing is learned
 	common   layouts
 	versions map[string]layouts
 }
@@ -171,6 +175,9 @@ func NewModel(c ModelConfig, schema *event.Schema) *Model {
 		m.segments = append(m.segments, s.Name+"="+event.Other)
 	}
 	m.from = slices.Repeat([]int64{window.NoTime}, len(m.segments))
+	if c.Learn.Length > 0 {
+		m.columns = newColumns(c, schema)
+	}
 	m.common = newLayouts(c, schema, c.Reference)
 	if c.Reference != nil {
 		m.References = append(m.References, ReferenceStatus{Fingerprint: c.Reference.Fingerprint})

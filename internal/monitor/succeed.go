@@ -5,6 +5,7 @@ import (
 
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/profile"
+	"github.com/streammon/streammon/internal/window"
 )
 
 // Succeed returns the group with what change makes of its models, whose names and features stay: in force for
@@ -64,6 +65,18 @@ func (g *Group) At(start int64) *Group {
 		g = g.before
 	}
 	return g
+}
+
+// hasFrom returns from when on what is in force just before a time has a segment of a model.
+func (g *Group) hasFrom(model int, segment string, before int64) int64 {
+	if g.before == nil {
+		return window.NoTime
+	}
+	m := g.At(before - 1).Models[model]
+	if i := slices.Index(m.segments, segment); i >= 0 {
+		return m.from[i]
+	}
+	return window.NoTime
 }
 
 // older returns the layouts that a series of the model had, the newest first.

@@ -19,7 +19,8 @@ import (
 
 // Versions of the binary forms, their first bytes.
 const (
-	groupVersion  = 2 // 1 had neither losses nor what is new
+	// 1 had neither losses nor what is new, 2 had no references that are learned.
+	groupVersion  = 3
 	intakeVersion = 1
 	// Ids after those of the entries before, and ids of a bucket that has forgotten those.
 	idsVersion     = 1
@@ -33,16 +34,17 @@ type Part struct {
 	Intake *Intake
 }
 
-// Kinds of entry: the panes in the windows that are shown and in the final ones, and
-// the ids that lanes remember.
+// Kinds of entry: the panes in the windows that are shown and in the final ones, the ids that lanes
+// remember, and the rows that references are learned from.
 const (
 	viewShown = iota
 	viewFinal
 	entryIDs
+	entryRows
 )
 
 // Kind tells entries apart that have horizons of their own. Length is that of the panes in
-// nanoseconds; of ids it is twice the number of the lane, plus the kind of event.
+// nanoseconds; of ids it is twice the number of the lane, plus the kind of event; of rows the number of the lane.
 type Kind struct {
 	View   uint8
 	Length int64
@@ -103,6 +105,7 @@ type Cut struct {
 // groupCut is a group at one moment, in parts that do not change any more.
 type groupCut struct {
 	group    *Group
+	monitor  *monitor.Group
 	lanes    []laneCut
 	frontier int64
 	views    [2]*monitor.FrozenView
@@ -116,6 +119,8 @@ type laneCut struct {
 	parts  []partCut
 	sealed []monitor.SealedPane
 	shard  *monitor.Shard
+	// learners are what it gathers to learn references from.
+	learners []learnerCut
 }
 
 type partCut struct {
@@ -228,10 +233,13 @@ func lockAll(locks []*sync.Mutex) (since time.Time) {
 }
 
 func (g *Group) cut(anew bool) *groupCut {
-	c := &groupCut{group: g, frontier: g.frontier, losses: g.losses.Clone(), since: g.since.Clone()}
+	c := &groupCut{group: g, monitor: g.monitor, frontier: g.frontier, losses: g.losses.Clone(), since: g.since.Clone()}
 	for _, l := range g.lanes {
-		c.lanes = append(c.lanes, l.cut())
+		lane := l.cut()
+		lane.learners = l.learners(anew)
+		c.lanes = append(c.lanes, lane)
 		c.addIDs(l, anew)
+		c.addRows(l, lane.learners)
 	}
 	for kind, v := range g.views() {
 		if v == nil {
@@ -336,7 +344,8 @@ func (c *Cut) Follow(lost *Cut) {
 func (c *groupCut) snapshot() Snapshot {
 	s := Snapshot{Horizons: c.horizons}
 	b := make([]byte, 0, c.group.stored+c.group.stored/8+1024)
-	b = binary.AppendUvarint(append(b, groupVersion), uint64(len(c.lanes)))
+	b = appendBlock(append(b, groupVersion), c.appendLearning)
+	b = binary.AppendUvarint(b, uint64(len(c.lanes)))
 	for i := range c.lanes {
 		b = appendBlock(b, c.lanes[i].appendBinary)
 	}
@@ -411,7 +420,7 @@ type PartState struct {
 // ReadParts returns the partitions that a snapshot has.
 func ReadParts(state []byte) ([]PartState, error) {
 	d := sketch.NewDecoder(state)
-	d.BeginUpTo(groupVersion)
+	beginGroup(d)
 	var parts []PartState
 	for range d.Length(4) {
 		in := sketch.NewDecoder(d.Block())
@@ -420,6 +429,14 @@ func ReadParts(state []byte) ([]PartState, error) {
 	}
 	_, err := d.End("group")
 	return parts, err
+}
+
+// beginGroup reads the version of a group's form, and what is known of references that are learned.
+func beginGroup(d *sketch.Decoder) (version byte, learning []byte) {
+	if version = d.BeginUpTo(groupVersion); version > 2 {
+		learning = d.Block()
+	}
+	return version, learning
 }
 
 // readParts reads the partitions of a lane.
@@ -475,11 +492,15 @@ func (s *Sequencer) RestoreResults(results []byte, anew bool, keep func(model st
 // length (monitor.ErrShape), the group is of no use.
 func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature string)) ([]PartState, error) {
 	d := sketch.NewDecoder(state)
-	version := d.BeginUpTo(groupVersion)
+	version, learning := beginGroup(d)
 	n := d.Length(4)
 	g.Grow(n)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	learners, err := g.restoreLearned(learning)
+	if err != nil {
+		return nil, err
+	}
 	var parts []PartState
 	for i := range n {
 		own, err := g.lanes[i].restore(d.Block(), lost)
@@ -487,6 +508,9 @@ func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature 
 			return nil, fmt.Errorf("restore lane %d: %w", i, errors.Join(d.Err(), err))
 		}
 		parts = append(parts, own...)
+		if i < len(learners) {
+			g.lanes[i].restoreLearners(learners[i], lost)
+		}
 	}
 	g.frontier = d.Varint()
 	var reading errgroup.Group
@@ -519,7 +543,7 @@ func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature 
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("restore: %d bytes follow", len(rest))
 	}
-	return parts, errors.Join(err, g.restoreIDs(entries))
+	return parts, errors.Join(err, g.restoreIDs(entries), g.restoreRows(entries))
 }
 
 // Anew is what of a restored group begins anew, and when.
@@ -614,6 +638,7 @@ func (l *Lane) restore(b []byte, lost func(model, feature string)) ([]PartState,
 	if l.shard, err = l.group.monitor.ReadShard(rest, lost); err != nil {
 		return nil, err
 	}
+	l.shard.Learn(l.index)
 	if l.group.journal {
 		l.shard.Journal()
 	}

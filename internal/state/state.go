@@ -27,8 +27,8 @@ import (
 )
 
 // Format is the version of the file's form, and of what is in it: a program that would not understand all of it
-// refuses the file. Version 2 has held states.
-const Format = 2
+// refuses the file. Version 2 has held states, 3 learned references and the fingerprints of those that panes were counted by.
+const Format = 3
 
 // file is the name of the store in its folder.
 const file = "streammon.state"

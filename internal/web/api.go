@@ -21,6 +21,26 @@ type modelJSON struct {
 	Duplicate uint64          `json:"duplicate_events"`
 	LastEvent string          `json:"last_event,omitempty"`
 	Reference []referenceJSON `json:"references"`
+	Learning  *learningJSON   `json:"learning,omitempty"`
+}
+
+// learningJSON is of a model whose reference is learned, or was.
+type learningJSON struct {
+	Done    bool   `json:"done"`
+	Until   string `json:"until,omitempty"`
+	InForce string `json:"in_force_from,omitempty"`
+	Events  uint64 `json:"events,omitempty"`
+}
+
+func learningOf(l *monitor.LearningStatus) *learningJSON {
+	if l == nil {
+		return nil
+	}
+	out := &learningJSON{Done: l.Done, Events: l.Events}
+	if l.Until != 0 {
+		out.Until, out.InForce = formatTime(l.Until), formatTime(l.Since)
+	}
+	return out
 }
 
 type referenceJSON struct {
@@ -40,6 +60,7 @@ func modelsOf(s *monitor.Snapshot) []modelJSON {
 		j := modelJSON{
 			Model: m.Model, Accepted: m.Accepted, Late: m.Late, Duplicate: m.Duplicate,
 			Versions: []string{}, Segments: []string{}, Windows: []string{}, Reference: []referenceJSON{},
+			Learning: learningOf(m.Learning),
 		}
 		if m.LastEvent != 0 {
 			j.LastEvent = formatTime(m.LastEvent)
