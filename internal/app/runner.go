@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/streammon/streammon/internal/config"
 	"github.com/streammon/streammon/internal/consumer"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/exporter"
@@ -27,7 +28,7 @@ type runner struct {
 	deadLetters *deadLetters
 	keeper      *keeper // nil: nothing is kept
 	memory      *memoryGuard
-	models      []*modelGroup
+	models      []*modelGroup // in force; guarded by mu
 	live        bool // not until the end
 	groups      []*pipeline.Group
 	sink        *pipeline.Sequencer
@@ -39,6 +40,11 @@ type runner struct {
 	partitions map[partitionKey]*partition
 	known      map[string]int // by topic: how many partitions were seen, or saved
 	ready      bool
+
+	reloading    sync.Mutex     // one at a time
+	config       *config.Config // in force; guarded by reloading
+	load         func() (*config.Config, error)
+	configStatus monitor.ConfigStatus // guarded by mu
 
 	resultsStatus monitor.ResultsStatus // guarded by mu
 	learning      map[string]bool       // models of which it was said that they learn; for publish only
@@ -84,9 +90,11 @@ func (r *runner) addTopics(m *modelGroup, g *pipeline.Group) {
 }
 
 // passedBy says that the results of other topics go on without a topic's.
-func (r *runner) passedBy(group int) {
-	r.logger.Warn("results go on without this topic, which has been silent for too long: they are in one order, and it has none for the time up to where the others are when it wakes up",
-		"topic", r.models[group].predictions)
+func (r *runner) passedBy(models []*modelGroup) func(group int) {
+	return func(group int) {
+		r.logger.Warn("results go on without this topic, which has been silent for too long: they are in one order, and it has none for the time up to where the others are when it wakes up",
+			"topic", models[group].predictions)
+	}
 }
 
 // gaveUp says that there are no more final results of a topic.
@@ -378,6 +386,7 @@ func (r *runner) publish(now time.Time) {
 	r.memory.setBudget(budget.Budget)
 	s.Memory = r.memory.status(budget.Budget)
 	s.State = r.keeper.snapshot()
+	s.Config = r.configuration()
 	s.NotReady = r.notReady()
 	if s.State != nil && s.State.Error != "" && s.NotReady == "" {
 		s.NotReady = "the state is not saved: " + s.State.Error
@@ -398,11 +407,14 @@ func (r *runner) publish(now time.Time) {
 
 // budget reckons the memory with the partitions that there are.
 func (r *runner) budget() Memory {
+	r.mu.Lock()
+	models := r.models
+	r.mu.Unlock()
 	m := Memory{Budget: baseMemory}
-	for i, g := range r.models {
+	for i, g := range models {
 		m.add(g.monitor, max(r.groups[i].Lanes(), usualLanes), r.results != nil, r.keeper != nil)
 	}
-	m.addWaiting(len(r.models), r.results != nil)
+	m.addWaiting(len(models), r.results != nil)
 	return m
 }
 

@@ -135,6 +135,14 @@ func (e *Exporter) own(s *monitor.Snapshot) (out []sample) {
 		add("results_write_failures_total", float64(s.Final.Failures))
 	}
 	out = append(out, e.learning(s.Models)...)
+	if c := s.Config; c != nil {
+		loaded := 0.0
+		if c.Error == "" {
+			loaded = 1
+		}
+		add("config_last_reload_successful", loaded)
+		add("config_last_reload_success_timestamp_seconds", seconds(c.Loaded.UnixNano()))
+	}
 	out = append(out, e.partitions(s.Partitions)...)
 	return append(out, e.state(s.State)...)
 }

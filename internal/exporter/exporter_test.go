@@ -94,6 +94,7 @@ func picture() *monitor.Snapshot {
 		Partitions: []monitor.PartitionStatus{p, {Topic: "fraud.predictions", Partition: 4, Lag: -1}},
 		Exporting:  true,
 		Final:      &monitor.ResultsStatus{Failures: 3},
+		Config:     &monitor.ConfigStatus{Error: "bad", Loaded: noon},
 		State: &monitor.StateStatus{
 			LastSave: noon, Interval: 30 * time.Second, Took: 250 * time.Millisecond, Held: 5 * time.Millisecond,
 			Bytes: 4096, Saves: 12, Failures: 1, Resets: map[string]uint64{"damaged": 1, "reference": 0},

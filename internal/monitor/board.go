@@ -27,6 +27,8 @@ type Snapshot struct {
 	State *StateStatus
 	// Final is nil if no final results are written.
 	Final *ResultsStatus
+	// Config is nil if none was loaded from a file.
+	Config *ConfigStatus
 	// Exporting is false while another member of the group exports the models'
 	// figures, or while this member's membership is in doubt.
 	Exporting bool
@@ -138,6 +140,14 @@ type ResultsStatus struct {
 	Failures uint64 // of writing
 	// Error is why the last one failed, empty if it did not.
 	Error string
+}
+
+// ConfigStatus is what is known of loading the config.
+type ConfigStatus struct {
+	// Error is why the last reload was refused, empty if it was not; the config before is in force then.
+	Error string
+	// Loaded is when the config in force was loaded.
+	Loaded time.Time
 }
 
 // SkippedBatches is how many batches were skipped for a reason.

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/streammon/streammon/internal/event"
@@ -210,4 +211,9 @@ func (s *Shard) Refer(g *Group) {
 }
 
 // Refer puts the references of a group in force that succeeds the view's.
-func (v *View) Refer(g *Group) { v.group = g }
+func (v *View) Refer(g *Group) { v.group, v.watched = g, v.watched || g.watched() }
+
+// watched reports whether something is judged.
+func (g *Group) watched() bool {
+	return slices.ContainsFunc(g.Models, func(m *Model) bool { return len(m.References) > 0 })
+}

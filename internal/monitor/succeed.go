@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"reflect"
 	"slices"
 
 	"github.com/streammon/streammon/internal/event"
@@ -20,6 +21,54 @@ func (g *Group) Succeed(since int64, change func(*ModelConfig)) *Group {
 		next.Models[i] = m.succeed(c, &g.Schema, next.order, since)
 	}
 	return &next
+}
+
+// Refer returns the group with the references and verdicts of models with the same names and features, as
+// Succeed does; what was learned remains. It is g itself if nothing changes. It changes which older groups are kept, so
+// that nobody may use any meanwhile.
+func (g *Group) Refer(models []*Model, since int64) *Group {
+	changed := false
+	next := g.Succeed(max(since, g.since), func(c *ModelConfig) {
+		for _, m := range models {
+			if m.Name == c.Name {
+				changed = c.refer(g.Models[g.Find(c.Name)].References, m) || changed
+			}
+		}
+	})
+	if !changed {
+		return g
+	}
+	next.forget()
+	return next
+}
+
+// refer takes over the references and verdicts of m, and returns whether they differ.
+func (c *ModelConfig) refer(had []ReferenceStatus, m *Model) bool {
+	verdicts, segments := c.Verdicts, c.Segmentations
+	c.Verdicts, c.Versions = m.config.Verdicts, m.config.Versions
+	references := m.References
+	if c.Learn.Length == 0 {
+		c.Reference, c.Segmentations = m.config.Reference, m.config.Segmentations
+	} else if c.Learned != nil {
+		references = append([]ReferenceStatus{{Fingerprint: c.Reference.Fingerprint}}, references...)
+	}
+	return !slices.Equal(had, references) || !reflect.DeepEqual(verdicts, c.Verdicts) || !reflect.DeepEqual(segments, c.Segmentations)
+}
+
+// keptGroups is how many groups before the one in force are kept, for lanes that are far behind.
+const keptGroups = 8
+
+// forget drops the oldest of the groups before.
+func (g *Group) forget() {
+	for range keptGroups {
+		if g = g.before; g == nil {
+			return
+		}
+	}
+	g.before = nil
+	for _, m := range g.Models {
+		m.before = nil
+	}
 }
 
 // succeed makes the model of another config. What has the same reference keeps its layouts, so that its panes

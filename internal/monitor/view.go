@@ -45,7 +45,7 @@ func NewView(g *Group, lanes int) *View {
 	v := &View{
 		group: g, lanes: lanes, merger: m, losses: &Losses{}, counted: NewSince(g), pending: map[int64][]*Pane{}, tiers: window.NewTiers[Pane](g.Pane, m),
 		begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, kept: map[int64]int64{}, holds: holds{},
-		watched: slices.ContainsFunc(g.Models, func(m *Model) bool { return len(m.References) > 0 }),
+		watched: g.watched(),
 	}
 	lengths := window.TierLengths(g.Pane)
 	for _, w := range g.Windows {

@@ -166,13 +166,39 @@ func (g *Group) learnModel(model int, lanes []reach) bool {
 	return true
 }
 
-// succeed puts the references of another group in force.
-func (g *Group) succeed(next *monitor.Group) {
-	g.monitor = next
+// Refer puts the references and verdicts of models with the same names and features in force, for panes that no lane
+// has opened. It returns whether anything changed.
+func (g *Group) Refer(models []*monitor.Model) (changed bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	since := int64(window.NoTime)
 	for _, l := range g.lanes {
 		l.mu.Lock()
+		defer l.mu.Unlock()
+		since = max(since, l.shard.Opened())
+	}
+	next := g.monitor.Refer(models, since)
+	if next == g.monitor {
+		return false
+	}
+	g.put(next)
+	return true
+}
+
+// succeed puts the references of another group in force.
+func (g *Group) succeed(next *monitor.Group) {
+	for _, l := range g.lanes {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+	}
+	g.put(next)
+}
+
+// put is succeed with the lanes locked.
+func (g *Group) put(next *monitor.Group) {
+	g.monitor = next
+	for _, l := range g.lanes {
 		l.shard.Refer(next)
-		l.mu.Unlock()
 	}
 	for _, v := range g.views() {
 		if v != nil {

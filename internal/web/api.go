@@ -127,7 +127,20 @@ type statusJSON struct {
 	Published  string          `json:"published,omitempty"`
 	Ledger     json.RawMessage `json:"ledger"`
 	State      *stateJSON      `json:"state,omitempty"`
+	Config     *configJSON     `json:"config,omitempty"`
 	Partitions []partitionJSON `json:"partitions"`
+}
+
+type configJSON struct {
+	Loaded string `json:"loaded"`
+	Error  string `json:"reload_error,omitempty"`
+}
+
+func configOf(c *monitor.ConfigStatus) *configJSON {
+	if c == nil {
+		return nil
+	}
+	return &configJSON{formatTime(c.Loaded.UnixNano()), c.Error}
 }
 
 // stateJSON is what is known of the state that is kept; the figures of the last save are
@@ -179,7 +192,7 @@ func (h *handler) status(w http.ResponseWriter, _ *http.Request) {
 func statusOf(s *monitor.Snapshot) *statusJSON {
 	out := &statusJSON{
 		Ready: s.NotReady == "", NotReady: s.NotReady, Exporting: s.Exporting,
-		Ledger: ledgerJSON(&s.Ledger), State: stateOf(s.State), Partitions: []partitionJSON{},
+		Ledger: ledgerJSON(&s.Ledger), State: stateOf(s.State), Config: configOf(s.Config), Partitions: []partitionJSON{},
 	}
 	if s.At != 0 {
 		out.Published = formatTime(s.At)
