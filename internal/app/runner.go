@@ -29,7 +29,7 @@ type runner struct {
 	keeper      *keeper // nil: nothing is kept
 	memory      *memoryGuard
 	models      []*modelGroup // in force; guarded by mu
-	live        bool // not until the end
+	live        bool          // not until the end
 	groups      []*pipeline.Group
 	sink        *pipeline.Sequencer
 	results     *resultWriter

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -194,7 +195,7 @@ type Drift struct {
 	// MinSamples is the number of values below which nothing is judged.
 	MinSamples  int
 	FalseAlarms FalseAlarms
-	// Against is "reference".
+	// Against is "reference", or "version" and a space and a version: that one's window of the same time.
 	Against string
 }
 
@@ -253,4 +254,13 @@ func (c *Config) Files() []string {
 		names = append(append(names, r.File), slices.Collect(maps.Values(r.Versions))...)
 	}
 	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
+}
+
+// AgainstVersion returns the version whose windows the others' are compared with; empty if it is the reference.
+func (d *Drift) AgainstVersion() string {
+	version, ok := strings.CutPrefix(d.Against, againstVersion)
+	if !ok {
+		return ""
+	}
+	return version
 }

@@ -43,7 +43,7 @@ models:
 		{"fraud.profile.json", "new.json", ""},
 		{`{versions: {"6": fraud.profile.json}}`, "new.json", ""},
 		{"floor: 0.2", "floor: 0.3, decide_by: ks, importance: 2", ""},
-		{"{min_samples: 100}", "{statistics: [psi, ks], decide_by: ks, false_alarms: 2 per 7d}", ""},
+		{"{min_samples: 100}", "{statistics: [psi, ks], decide_by: ks, false_alarms: 2 per 7d, against: version 6}", ""},
 		{`{versions: {"6": fraud.profile.json}}`, "{learn: 24h}", "models[0].reference.learn"},
 		{"localhost:9092", "localhost:9093", "kafka"},
 		{"[5m, 1h]", "[5m]\npane: 5s\nallowed_lateness: 1m\nmax_series: 5\nstate: {dir: x}", "state windows pane allowed_lateness max_series"},

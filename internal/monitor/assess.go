@@ -56,7 +56,7 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) [
 		level := v.level(verdicts, w)
 		for _, version := range v.shown(m, p.models[k]) {
 			var all family
-			first := len(dst)
+			first, against := len(dst), verdicts.against(version.name, p.models[k])
 			for j, s := range version.series {
 				if s == nil || s.events == 0 {
 					continue
@@ -69,13 +69,13 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) [
 				if l != passing {
 					r.Service = assessService(s, end-start)
 				}
-				v.assessFeatures(r, verdicts, s, l, &all, k)
+				v.assessFeatures(r, verdicts, s, against.of(j), l, &all, k)
 				dst = append(dst, r)
 			}
 			all.judge(level)
 			v.hold(all, i, end, l)
 			if l != passing {
-				m.explain(version, dst[first:], verdicts)
+				m.explain(version, dst[first:], verdicts, against)
 			}
 		}
 	}
@@ -148,7 +148,7 @@ func assessService(s *series, length int64) Service {
 
 func formatQuantile(q float64) string { return strconv.FormatFloat(q, 'g', -1, 64) }
 
-func (v *View) assessFeatures(r *Result, verdicts *Verdicts, s *series, l look, all *family, model int) {
+func (v *View) assessFeatures(r *Result, verdicts *Verdicts, s *series, against side, l look, all *family, model int) {
 	layout := s.features.Layout()
 	r.Features = make([]FeatureResult, 0, len(layout.Features))
 	for i := range layout.Features {
@@ -165,10 +165,10 @@ func (v *View) assessFeatures(r *Result, verdicts *Verdicts, s *series, l look, 
 				f = assessCategorical(spec, c, layout.Detailed)
 			}
 		}
-		if comparable {
-			a := drift.Assess(spec.Reference.Sample(r.Length), currentSample(spec, &s.features), verdicts.options(spec.Name, l))
+		if then, ok := against.sample(spec, i, r.Length); ok && comparable {
+			a := drift.Assess(then, currentSample(spec, &s.features), verdicts.options(spec.Name, l))
 			f.Calibration = a.Caveat()
-			*all = append(*all, member{r, i, a, model, spec})
+			*all = append(*all, member{r, i, a, model, spec, then})
 		}
 		r.Features = append(r.Features, f)
 	}

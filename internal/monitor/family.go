@@ -18,6 +18,7 @@ type member struct {
 	assessment *drift.Assessment
 	model      int
 	spec       *profile.FeatureSpec
+	then       drift.Sample // what it is compared with
 }
 
 // level returns the level of significance of each look at a model's windows of one length.
@@ -92,7 +93,7 @@ func (v *View) began(i int, end int64, m member) int64 {
 			}
 		}
 	})
-	if at := drift.Began(presentAndAbsent(m.spec.Reference.Sample(m.result.Length)), panes); at >= 0 {
+	if at := drift.Began(presentAndAbsent(m.then), panes); at >= 0 {
 		return starts[at]
 	}
 	return window.NoTime

@@ -80,6 +80,9 @@ type Verdicts struct {
 	// FalseAlarms are those of the model that are accepted while nothing changes; without any each look
 	// has the level drift.DefaultAlpha.
 	FalseAlarms drift.FalseAlarms
+	// Against is the version whose windows the others' are compared with, in the bins of the reference; empty: they are
+	// compared with the reference.
+	Against string
 }
 
 // FeatureVerdict overrides how one feature is judged and shown; zero values override nothing.

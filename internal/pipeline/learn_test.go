@@ -36,6 +36,8 @@ func learningGroup() *monitor.Group {
 		switch name {
 		case "a":
 			c.Segmentations = []monitor.Segmentation{{Name: "s", Source: 0}}
+		case "b":
+			c.Verdicts.Against = "1"
 		case "n":
 			c.Learn = monitor.Learning{}
 		}
