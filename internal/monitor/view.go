@@ -121,7 +121,11 @@ func (v *View) revise(p SealedPane) {
 	for _, w := range v.windows {
 		if w.Slide() <= full {
 			w.Revise(window.Floor(p.Start, w.Slide()), window.Floor(v.next, w.Slide()), p.Content)
-			v.record(w.Slide(), window.Floor(p.Start, w.Slide()), p.Content)
+		}
+	}
+	for _, slide := range v.group.Slides() {
+		if slide <= full {
+			v.record(slide, window.Floor(p.Start, slide), p.Content)
 		}
 	}
 	v.last = max(v.last, p.Start+v.group.Pane)
