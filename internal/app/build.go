@@ -94,7 +94,7 @@ func schemaFeature(f config.Feature) event.Feature {
 
 func (g *modelGroup) model(m *config.Model) (monitor.ModelConfig, error) {
 	mc := monitor.ModelConfig{Name: m.Name, Learn: monitor.Learning{Length: int64(m.Reference.Learn), Topic: m.Topics.Predictions}, Verdicts: monitor.Verdicts{
-		Statistics: m.Drift.Statistics, MinSamples: uint64(m.Drift.MinSamples), DecideBy: m.Drift.DecideBy, Against: m.Drift.AgainstVersion(),
+		Statistics: m.Drift.Statistics, MinSamples: uint64(m.Drift.MinSamples), DecideBy: m.Drift.DecideBy, Against: m.Drift.AgainstVersion(), Trailing: int64(m.Drift.Trailing()),
 		FalseAlarms: drift.FalseAlarms{Count: m.Drift.FalseAlarms.Count, Per: int64(m.Drift.FalseAlarms.Per)}, Features: map[string]monitor.FeatureVerdict{},
 	}}
 	for _, f := range m.AllFeatures() {

@@ -195,7 +195,8 @@ type Drift struct {
 	// MinSamples is the number of values below which nothing is judged.
 	MinSamples  int
 	FalseAlarms FalseAlarms
-	// Against is "reference", or "version" and a space and a version: that one's window of the same time.
+	// Against is "reference", or "version" and a space and a version: that one's window of the same time; or "trailing" and a
+	// space and a duration: the same stream that long ago.
 	Against string
 }
 
@@ -254,6 +255,16 @@ func (c *Config) Files() []string {
 		names = append(append(names, r.File), slices.Collect(maps.Values(r.Versions))...)
 	}
 	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
+}
+
+// Trailing returns how long ago the time was that windows are compared with; 0 if it is not a time.
+func (d *Drift) Trailing() time.Duration {
+	length, _ := strings.CutPrefix(d.Against, againstTrailing)
+	t, ok := ParseDuration(length)
+	if !ok || length == d.Against {
+		return 0
+	}
+	return t
 }
 
 // AgainstVersion returns the version whose windows the others' are compared with; empty if it is the reference.

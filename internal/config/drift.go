@@ -92,13 +92,16 @@ func (v value) falseAlarms(to *FalseAlarms) {
 	v.want("a number above 0 per duration of an hour or more, such as 1 per 30d,")
 }
 
-// againstVersion is what comes before a version.
-const againstVersion = "version "
+// What comes before a version, and before a duration.
+const (
+	againstVersion  = "version "
+	againstTrailing = "trailing "
+)
 
 func (v value) against(to *string) {
-	length, trailing := strings.CutPrefix(v.n.text, "trailing ")
+	length, trailing := strings.CutPrefix(v.n.text, againstTrailing)
 	version, other := strings.CutPrefix(v.n.text, againstVersion)
-	_, ok := ParseDuration(length)
+	ago, ok := ParseDuration(length)
 	switch {
 	case v.n.text == "reference":
 		*to = v.n.text
@@ -108,9 +111,11 @@ func (v value) against(to *string) {
 			return
 		}
 		*to = v.n.text
+	case trailing && ok && (ago < time.Hour || ago > maxWindow || ago%time.Hour != 0):
+		v.fail("%s is not whole hours between 1h and %s", FormatDuration(ago), FormatDuration(maxWindow))
 	case trailing && ok:
-		v.fail("%s is not available in this version: leave the key out to compare with the reference", v.n)
+		*to = v.n.text
 	default:
-		v.want("reference, or version and its name,")
+		v.want("reference, version and its name, or trailing and a duration such as 7d,")
 	}
 }

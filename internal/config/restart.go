@@ -35,6 +35,7 @@ var fixedModelParts = []part[Model]{
 	{"features", func(m *Model) any { return m.inputs() }},
 	{"segments", func(m *Model) any { return m.Segments }},
 	{"labels", func(m *Model) any { return m.Labels }},
+	{"drift.against", func(m *Model) any { return m.Drift.Trailing() }},
 	{"mapping", func(m *Model) any { return m.Mapping }},
 }
 

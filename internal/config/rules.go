@@ -25,6 +25,7 @@ func (r *reader) check(c *Config) {
 		m := &modelRules{r, fmt.Sprintf("models[%d]", i), &c.Models[i]}
 		m.check()
 		m.checkLearning(c)
+		m.checkTrailing(c)
 	}
 	r.checkModels(c)
 }
@@ -175,6 +176,25 @@ func (m *modelRules) checkOutput(path string, f *Feature) {
 		m.fail(path+".path", "does not go here: give mapping.%s", strings.TrimPrefix(f.Name, "prediction."))
 	}
 	f.Type = want
+}
+
+// checkTrailing sees that windows can be compared with the past.
+func (m *modelRules) checkTrailing(c *Config) {
+	ago, path := m.Drift.Trailing(), m.path+".drift.against"
+	if ago == 0 {
+		return
+	}
+	for _, w := range c.Windows {
+		if ago < w.Length {
+			m.fail(path, "%s are shorter than the window of %s", FormatDuration(ago), w.Name)
+		}
+	}
+	if !m.given(m.path + ".reference") {
+		m.fail(path, "takes a reference, whose bins windows and their past are counted in")
+	}
+	if c.State.Dir == "" {
+		m.warn(path, "the past is lost when the program ends: give state.dir")
+	}
 }
 
 // learnedWindows is how many windows of each length a reference should know.

@@ -10,20 +10,26 @@ import (
 
 // baseline is what the series of a version in a window are compared with.
 type baseline struct {
-	reference bool      // its reference
-	series    []*series // else those of another version in the same window, by segment; nil if there are none
+	reference bool                      // its reference
+	series    func(segment int) *series // else this, which may be nil
 }
 
-// against returns the baseline of a version in a window that has these versions. There is none of the version that the
-// others are compared with.
-func (v *Verdicts) against(name string, versions []version) baseline {
-	if v.Against == "" || v.Against == name {
-		return baseline{reference: v.Against == ""}
+// against returns the baseline of a version of model k in window i over [start, end), which has the content p. There is none of
+// the version that the others are compared with.
+func (v *View) against(name string, p *Pane, k, i int, start, end int64) baseline {
+	verdicts := &v.group.Models[k].Verdicts
+	switch {
+	case verdicts.Trailing > 0:
+		then, m := v.past(i, start, end, verdicts.Trailing), p.group.Models[k]
+		return baseline{series: func(segment int) *series { return then.of(v, k, m.segments[segment]) }}
+	case verdicts.Against == "":
+		return baseline{reference: true}
 	}
-	if i := slices.IndexFunc(versions, func(o version) bool { return o.name == v.Against }); i >= 0 {
-		return baseline{series: versions[i].series}
+	at := slices.IndexFunc(p.models[k], func(o version) bool { return o.name == verdicts.Against })
+	if at < 0 || name == verdicts.Against {
+		return baseline{series: func(int) *series { return nil }}
 	}
-	return baseline{}
+	return baseline{series: func(segment int) *series { return p.models[k][at].series[segment] }}
 }
 
 // side is the baseline of one segment.
@@ -33,11 +39,10 @@ type side struct {
 }
 
 func (b baseline) of(segment int) side {
-	s := side{reference: b.reference}
-	if b.series != nil {
-		s.series = b.series[segment]
+	if b.reference {
+		return side{reference: true}
 	}
-	return s
+	return side{series: b.series(segment)}
 }
 
 // sample returns what feature number i is compared with in windows of a length, and whether there is anything: not without

@@ -56,7 +56,7 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) [
 		level := v.level(verdicts, w)
 		for _, version := range v.shown(m, p.models[k]) {
 			var all family
-			first, against := len(dst), verdicts.against(version.name, p.models[k])
+			first, against := len(dst), v.against(version.name, p, k, i, start, end)
 			for j, s := range version.series {
 				if s == nil || s.events == 0 {
 					continue

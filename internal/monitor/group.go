@@ -83,6 +83,9 @@ type Verdicts struct {
 	// Against is the version whose windows the others' are compared with, in the bins of the reference; empty: they are
 	// compared with the reference.
 	Against string
+	// Trailing is how long before a window the hours begin that it is compared with, all versions of the model together, in
+	// the bins of the reference: whole hours, at least the longest window; 0: it is not. Against is empty then.
+	Trailing int64
 }
 
 // FeatureVerdict overrides how one feature is judged and shown; zero values override nothing.
@@ -151,10 +154,13 @@ func (g *Group) Find(model string) int {
 	return slices.IndexFunc(g.Models, func(m *Model) bool { return m.Name == model })
 }
 
-// Slides returns by how much the windows slide, each once.
+// Slides returns by how much the windows slide, and the tier that comparisons with the past are made of, each once.
 func (g *Group) Slides() (slides []int64) {
 	for _, w := range g.Windows {
 		slides = append(slides, window.Slide(w.Length, g.Pane))
+	}
+	if g.trailing() > 0 {
+		slides = append(slides, trailTier)
 	}
 	slices.Sort(slides)
 	return slices.Compact(slides)

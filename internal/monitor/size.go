@@ -51,6 +51,9 @@ func (g *Group) Memory(lanes, views int, saved bool) (usual, most int64) {
 		contents += 2*n + 2 // the panes and suffixes of a block, which go as those of the next come, the prefix, the window
 	}
 	contents += int64(len(window.TierLengths(g.Pane)))
+	if t := g.trailing(); t > 0 {
+		contents += t/trailTier + 2*int64(len(g.Windows))
+	}
 	open := (g.Lateness+g.Pane-1)/g.Pane + 2
 	one, all := g.paneSize(1), g.paneSize(budgetVersions)
 	// Each lane has open panes, and sealed ones that wait for the others.
