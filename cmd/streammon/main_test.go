@@ -49,7 +49,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "produce": func(ts *testscript.TestScript, _ bool, args []string) { produce(t, ts, args) },
-			"await": await, "terminate": terminate, "rows": rows,
+			"await": await, "post": post, "terminate": terminate, "hangup": hangup, "rows": rows,
 		},
 	})
 }
@@ -123,9 +123,28 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Fatalf("%s has no %s:\n%s", args[0], args[1], last)
 }
 
+// post URL REGEXP posts nothing to a URL, whose answer must match.
+func post(ts *testscript.TestScript, _ bool, args []string) {
+	r, err := http.Post(args[0], "", nil)
+	ts.Check(err)
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	ts.Check(err)
+	if !regexp.MustCompile("(?m)" + args[1]).Match(b) {
+		ts.Fatalf("%s has no %s:\n%s", args[0], args[1], b)
+	}
+}
+
 // terminate sends SIGTERM to the programs in the background, as an orchestrator does.
 func terminate(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, c := range ts.BackgroundCmds() {
 		ts.Check(c.Process.Signal(syscall.SIGTERM))
+	}
+}
+
+// hangup sends SIGHUP to the programs in the background.
+func hangup(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, c := range ts.BackgroundCmds() {
+		ts.Check(c.Process.Signal(syscall.SIGHUP))
 	}
 }

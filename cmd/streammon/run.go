@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/prometheus/common/promslog"
 	"github.com/spf13/cobra"
@@ -27,7 +30,9 @@ window is final when the events of every partition have passed its end; a partit
 stays silent while others go on ends the results, and says so in the log.
 With state.dir in the config, a restart goes on where it was, also after a crash: every event
 counts exactly once, and --results continues its file. Without, both begin anew.
-With --until-end it reads each partition to the end that it had at the start, makes all
+SIGHUP, and with --web.enable-lifecycle a POST to /-/reload, read the config and the profiles
+again: what changes references and how drift is judged is in force at once, anything else is
+refused. With --until-end it reads each partition to the end that it had at the start, makes all
 windows final, writes the ledger and exits.`,
 		Example: `  streammon run --config.file=streammon.yaml --web.listen-address=:9108
   streammon run --config.file=streammon.yaml --results=windows.jsonl --until-end`,
@@ -59,6 +64,11 @@ windows final, writes the ledger and exits.`,
 				o.Results = out
 			}
 			o.Logger, o.Build = logger, build()
+			o.Load = func() (*config.Config, error) { return config.Load(configFile) }
+			hangups := make(chan os.Signal, 1)
+			signal.Notify(hangups, syscall.SIGHUP)
+			defer signal.Stop(hangups)
+			o.Reload = hangups
 			return errors.Join(app.Run(cmd.Context(), c, o), out.Close())
 		},
 	}
@@ -66,6 +76,7 @@ windows final, writes the ledger and exits.`,
 	f.StringVar(&configFile, "config.file", "", "config `FILE`")
 	f.StringVar(&o.ListenAddress, "web.listen-address", ":9108", "`ADDRESS` to serve on")
 	f.StringVar(&o.WebConfigFile, "web.config.file", "", "`FILE` with TLS and users, in the format of Prometheus' exporter-toolkit")
+	f.BoolVar(&o.EnableLifecycle, "web.enable-lifecycle", false, "reload the config at a POST to /-/reload")
 	f.StringVar(&results, "results", "", "write final results as JSON lines to `FILE` (- is standard output)")
 	f.BoolVar(&o.UntilEnd, "until-end", false, "stop at the ends that the partitions have at the start")
 	addLogFlags(cmd, &logLevel, &logFormat)

@@ -93,8 +93,8 @@ func schemaFeature(f config.Feature) event.Feature {
 }
 
 func (g *modelGroup) model(m *config.Model) (monitor.ModelConfig, error) {
-	mc := monitor.ModelConfig{Name: m.Name, Verdicts: monitor.Verdicts{
-		Statistics: m.Drift.Statistics, MinSamples: uint64(m.Drift.MinSamples), DecideBy: m.Drift.DecideBy,
+	mc := monitor.ModelConfig{Name: m.Name, Learn: monitor.Learning{Length: int64(m.Reference.Learn), Topic: m.Topics.Predictions}, Verdicts: monitor.Verdicts{
+		Statistics: m.Drift.Statistics, MinSamples: uint64(m.Drift.MinSamples), DecideBy: m.Drift.DecideBy, Against: m.Drift.AgainstVersion(), Trailing: int64(m.Drift.Trailing()),
 		FalseAlarms: drift.FalseAlarms{Count: m.Drift.FalseAlarms.Count, Per: int64(m.Drift.FalseAlarms.Per)}, Features: map[string]monitor.FeatureVerdict{},
 	}}
 	for _, f := range m.AllFeatures() {
@@ -198,7 +198,7 @@ func CheckReferences(c *config.Config) (warnings []string, err error) {
 
 func referenceWarnings(m *config.Model) (warnings []string) {
 	if m.Reference.File == "" {
-		if len(m.Reference.Versions) == 0 {
+		if len(m.Reference.Versions) == 0 && m.Reference.Learn == 0 {
 			return []string{fmt.Sprintf("model %q has no reference: no drift will be computed (make one with `streammon profile build`)", m.Name)}
 		}
 		return nil

@@ -27,7 +27,7 @@ func consumerConfig(c *config.Config, models []*modelGroup, now time.Time) (cons
 			}
 		}
 		// What is shown ends before now by the lateness, and by the pane that is open.
-		longest := time.Duration(m.monitor.Longest()) + c.AllowedLateness + 2*c.Pane
+		longest := time.Duration(m.monitor.Kept()) + c.AllowedLateness + 2*c.Pane
 		cc.Topics = append(cc.Topics, consumer.Topic{Name: m.predictions, Start: start(c.Kafka.Start, now, longest+timeout)})
 		if m.labels != "" && m.labels != m.predictions {
 			cc.Topics = append(cc.Topics, consumer.Topic{Name: m.labels, Start: start(c.Kafka.Start, now, longest)})

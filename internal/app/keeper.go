@@ -65,6 +65,8 @@ type keeper struct {
 	begunAnew   map[string]bool // the models of groups that had to, if not all
 	models      map[string][]*monitor.Model
 
+	written map[string]string // by model: the fingerprint of the learned reference whose file was written
+
 	mu     sync.Mutex
 	status monitor.StateStatus
 }
@@ -76,7 +78,7 @@ func openKeeper(dir string, interval time.Duration, version string, l *slog.Logg
 	if err != nil {
 		return nil, err
 	}
-	k := &keeper{store: store, interval: interval, pace: pace{least: interval, most: longestInterval, times: 1 / saveShare}, logger: l,
+	k := &keeper{store: store, interval: interval, pace: pace{least: interval, most: longestInterval, times: 1 / saveShare}, logger: l, written: map[string]string{},
 		begunAnew: map[string]bool{}, models: map[string][]*monitor.Model{}, status: monitor.StateStatus{Resets: map[string]uint64{}, Interval: interval}}
 	for _, reason := range []string{resetDamaged, resetPane, resetReference} {
 		k.status.Resets[reason] = 0
@@ -308,6 +310,7 @@ func (k *keeper) save() time.Duration {
 		return took
 	}
 	state.Step("end")
+	k.writeLearned()
 	k.logger.Debug("state saved", "took", took, "held", held, "bytes", size)
 	k.unsaved = nil
 	k.mu.Lock()

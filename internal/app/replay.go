@@ -77,7 +77,7 @@ func Replay(ctx context.Context, c *config.Config, o ReplayOptions) (event.Ledge
 	if err != nil {
 		return ledger, err
 	}
-	if err := replayAll(ctx, files); err != nil {
+	if err := replayAll(ctx, groups, files); err != nil {
 		return ledger, err
 	}
 	for _, f := range files {
@@ -96,15 +96,17 @@ func Replay(ctx context.Context, c *config.Config, o ReplayOptions) (event.Ledge
 type replayLane struct {
 	lanes   []*pipeline.Lane
 	streams []*replayStream // predictions (and maybe labels); labels
-	buffer  []byte
-	batch   []pipeline.Message
 	done    bool
 }
 
 type replayStream struct {
 	reader *input.Reader
 	intake *pipeline.Intake
-	ended  bool
+	buffer []byte
+	batch  []pipeline.Message
+	rest   []pipeline.Message // of the batch, not taken yet
+	atEnd  bool               // of the file
+	ended  bool               // and all was taken
 }
 
 func openLanes(groups []*pipeline.Group, c *config.Config, o ReplayOptions) ([]*replayLane, error) {
@@ -175,16 +177,16 @@ func (l *replayLane) close() {
 
 // replayAll takes chunks of the lane whose watermark is the furthest behind, until
 // all are at their ends.
-func replayAll(ctx context.Context, files []*replayLane) error {
+func replayAll(ctx context.Context, groups []*pipeline.Group, files []*replayLane) error {
 	for {
-		var next *replayLane
-		for _, f := range files {
-			if !f.done && (next == nil || f.watermark() < next.watermark()) {
-				next = f
+		next := slowest(files, (*replayLane).held)
+		if next == nil { // each waits for another one's events, or all are done
+			if next = slowest(files, func(*replayLane) bool { return false }); next == nil {
+				return nil
 			}
-		}
-		if next == nil {
-			return nil
+			for _, g := range groups {
+				g.Release()
+			}
 		}
 		if err := ctx.Err(); err != nil {
 			return err
@@ -193,6 +195,22 @@ func replayAll(ctx context.Context, files []*replayLane) error {
 			return err
 		}
 	}
+}
+
+// slowest returns the lane whose watermark is the furthest behind, but for those that are done or left out; nil if there is
+// none.
+func slowest(files []*replayLane, leftOut func(*replayLane) bool) (next *replayLane) {
+	for _, f := range files {
+		if !f.done && !leftOut(f) && (next == nil || f.watermark() < next.watermark()) {
+			next = f
+		}
+	}
+	return next
+}
+
+// held reports whether the next message waits until a reference is learned.
+func (l *replayLane) held() bool {
+	return slices.ContainsFunc(l.lanes, (*pipeline.Lane).Held)
 }
 
 // watermark of a lane is the largest of its groups': the file goes on for all.
@@ -207,48 +225,55 @@ func (l *replayLane) watermark() int64 {
 // step takes one chunk of each stream of the lane.
 func (l *replayLane) step() error {
 	l.done = true
+	records := 0
 	for _, s := range l.streams {
 		if s.ended {
 			continue
 		}
-		if err := l.read(s); err != nil {
-			return err
+		if len(s.rest) == 0 {
+			if err := s.read(); err != nil {
+				return err
+			}
 		}
-		s.intake.Take(l.batch, 0)
+		records += len(s.rest)
+		s.rest = s.rest[s.intake.Take(s.rest, 0):]
+		records -= len(s.rest)
+		s.ended = s.atEnd && len(s.rest) == 0
 		if s.ended {
 			s.intake.Finish()
 		}
 		l.done = l.done && s.ended
 	}
 	for _, lane := range l.lanes {
-		if err := lane.Deliver(pipeline.Progress{Records: len(l.batch), Done: l.done}); err != nil {
+		if err := lane.Deliver(pipeline.Progress{Records: records, Done: l.done}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// read fills the batch with the next messages of a stream.
-func (l *replayLane) read(s *replayStream) error {
-	l.batch, l.buffer = l.batch[:0], l.buffer[:0]
+// read fills the batch with the next messages.
+func (s *replayStream) read() error {
+	s.batch, s.buffer = s.batch[:0], s.buffer[:0]
 	var ends []int
 	for len(ends) < replayChunk {
 		r, err := s.reader.Next()
 		if errors.Is(err, io.EOF) {
-			s.ended = true
+			s.atEnd = true
 			break
 		}
 		if err != nil {
 			return fmt.Errorf("replay: %w", err)
 		}
-		l.buffer = append(l.buffer, r.Value...)
-		ends = append(ends, len(l.buffer))
+		s.buffer = append(s.buffer, r.Value...)
+		ends = append(ends, len(s.buffer))
 	}
 	start := 0
 	for _, end := range ends {
-		l.batch = append(l.batch, pipeline.Message{Value: l.buffer[start:end:end]})
+		s.batch = append(s.batch, pipeline.Message{Value: s.buffer[start:end:end]})
 		start = end
 	}
+	s.rest = s.batch
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -36,6 +37,11 @@ type RunOptions struct {
 	UntilEnd bool
 	Logger   *slog.Logger
 	Build    Build
+	// Load reads the config again; it is called for each value of Reload and, with EnableLifecycle, for each POST to
+	// /-/reload. If it is nil, nothing is ever reloaded.
+	Load            func() (*config.Config, error)
+	Reload          <-chan os.Signal
+	EnableLifecycle bool
 	// Published, if set, is called with each snapshot after it was published.
 	Published func(*monitor.Snapshot)
 }
@@ -75,6 +81,7 @@ func newRunner(ctx context.Context, c *config.Config, models []*modelGroup, o Ru
 		return nil, err
 	}
 	r := &runner{
+		config: c, load: o.Load, configStatus: monitor.ConfigStatus{Loaded: time.Now()},
 		models: models, memory: newMemoryGuard(o.Logger),
 		logger: o.Logger, board: &monitor.Board{}, published: o.Published, live: !o.UntilEnd,
 		topics: map[string]*topic{}, partitions: map[partitionKey]*partition{}, known: map[string]int{},
@@ -83,7 +90,7 @@ func newRunner(ctx context.Context, c *config.Config, models []*modelGroup, o Ru
 		r.results = &resultWriter{w: o.Results}
 		r.sink = pipeline.NewSequencer(len(models), r.results.result)
 		if r.live {
-			r.sink.KeepLines(r.passedBy)
+			r.sink.KeepLines(r.passedBy(models))
 		} else {
 			r.sink.KeepLines(nil)
 		}
@@ -171,6 +178,7 @@ func (r *runner) newGroup(i int, m *modelGroup) *pipeline.Group {
 	if r.live {
 		g.GaveUp = r.gaveUp(m.predictions)
 	}
+	g.Learned = r.learned
 	if r.keeper != nil {
 		g.Journal()
 	}
@@ -268,7 +276,11 @@ func (r *runner) run(ctx context.Context, o RunOptions) error {
 	g.Go(func() error { return r.publishLoop(gctx) })
 	g.Go(func() error {
 		handler := web.NewHandler(r.board, r.exporter.Handler())
-		err := web.Serve(gctx, o.Listener, handler, web.Config{ConfigFile: o.WebConfigFile, Logger: o.Logger, OnRefuse: r.exporter.CountRefused})
+		wc := web.Config{ConfigFile: o.WebConfigFile, Logger: o.Logger, OnRefuse: r.exporter.CountRefused}
+		if o.EnableLifecycle && o.Load != nil {
+			wc.Reload = r.reload
+		}
+		err := web.Serve(gctx, o.Listener, handler, wc)
 		if errors.Is(err, context.Canceled) {
 			return nil
 		}
@@ -280,6 +292,12 @@ func (r *runner) run(ctx context.Context, o RunOptions) error {
 	})
 	if r.deadLetters != nil {
 		g.Go(func() error { return r.deadLetters.run(gctx) })
+	}
+	if o.Reload != nil && o.Load != nil {
+		g.Go(func() error {
+			r.reloadLoop(gctx, o.Reload)
+			return nil
+		})
 	}
 	budget := r.budget()
 	r.memory.setBudget(budget.Budget)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/streammon/streammon/internal/config"
 	"github.com/streammon/streammon/internal/consumer"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/exporter"
@@ -27,8 +28,8 @@ type runner struct {
 	deadLetters *deadLetters
 	keeper      *keeper // nil: nothing is kept
 	memory      *memoryGuard
-	models      []*modelGroup
-	live        bool // not until the end
+	models      []*modelGroup // in force; guarded by mu
+	live        bool          // not until the end
 	groups      []*pipeline.Group
 	sink        *pipeline.Sequencer
 	results     *resultWriter
@@ -40,7 +41,13 @@ type runner struct {
 	known      map[string]int // by topic: how many partitions were seen, or saved
 	ready      bool
 
+	reloading    sync.Mutex     // one at a time
+	config       *config.Config // in force; guarded by reloading
+	load         func() (*config.Config, error)
+	configStatus monitor.ConfigStatus // guarded by mu
+
 	resultsStatus monitor.ResultsStatus // guarded by mu
+	learning      map[string]bool       // models of which it was said that they learn; for publish only
 }
 
 // topic is a topic that is read, and what it holds.
@@ -83,9 +90,11 @@ func (r *runner) addTopics(m *modelGroup, g *pipeline.Group) {
 }
 
 // passedBy says that the results of other topics go on without a topic's.
-func (r *runner) passedBy(group int) {
-	r.logger.Warn("results go on without this topic, which has been silent for too long: they are in one order, and it has none for the time up to where the others are when it wakes up",
-		"topic", r.models[group].predictions)
+func (r *runner) passedBy(models []*modelGroup) func(group int) {
+	return func(group int) {
+		r.logger.Warn("results go on without this topic, which has been silent for too long: they are in one order, and it has none for the time up to where the others are when it wakes up",
+			"topic", models[group].predictions)
+	}
 }
 
 // gaveUp says that there are no more final results of a topic.
@@ -217,8 +226,10 @@ func (r *runner) HandleBatch(ctx context.Context, b *consumer.Batch) error {
 			"topic", b.Topic, "partition", b.Partition, "offset", b.First, "retention_gap", b.Gap, "unreadable_batches", fmt.Sprint(b.SkippedBatches), "topic_made_anew", b.Restarted)
 	}
 	p.intake.Arrive(pipeline.Arrival{Log: b.TopicID, First: b.First, Gap: b.Gap, Lost: lost, Restart: b.Restarted})
-	p.take(b, func() { r.deadLetters.wait(func() bool { return ctx.Err() != nil }) })
 	records := len(b.Records)
+	if err := r.take(ctx, p, b); err != nil {
+		return err
+	}
 	b.Free() // others may need the memory while this lane waits for them
 	if b.Done {
 		r.keeper.end()
@@ -228,11 +239,7 @@ func (r *runner) HandleBatch(ctx context.Context, b *consumer.Batch) error {
 	if !p.topic.delivers {
 		return nil
 	}
-	progress := pipeline.Progress{Records: records, CaughtUp: b.CaughtUp, Done: b.Done, Now: time.Now()}
-	if r.keeper != nil { // else nobody makes it final later
-		progress.Stop = func() bool { return ctx.Err() != nil }
-	}
-	if err := r.delivered(p.lane.Deliver(progress)); err != nil {
+	if err := r.deliver(ctx, p, pipeline.Progress{Records: records, CaughtUp: b.CaughtUp, Done: b.Done}); err != nil {
 		return err
 	}
 	p.lane.Wait(func() bool { return ctx.Err() != nil })
@@ -278,20 +285,49 @@ func (p *partition) account(b *consumer.Batch) {
 const takeChunk = 256
 
 // take hands the batch to the intake in runs of consecutive offsets, so that the
-// offset of a dead letter is known. It calls wait between them.
-func (p *partition) take(b *consumer.Batch, wait func()) {
+// offset of a dead letter is known. It fails only if the context ends while a message waits for a reference.
+func (r *runner) take(ctx context.Context, p *partition, b *consumer.Batch) error {
 	for i := 0; i < len(b.Records); {
 		p.messages, p.offset = p.messages[:0], b.Records[i].Offset
 		for ; i < len(b.Records) && b.Records[i].Offset == p.offset+int64(len(p.messages)) && len(p.messages) < takeChunk; i++ {
 			p.messages = append(p.messages, pipeline.Message{Value: b.Records[i].Value, RecordTime: recordTime(b.Records[i].Timestamp)})
 		}
 		p.records = b.Records[i-len(p.messages) : i]
-		p.intake.Take(p.messages, p.offset+int64(len(p.messages)))
-		wait()
+		for messages := p.messages; ; {
+			taken := p.intake.Take(messages, p.offset+int64(len(messages)))
+			r.deadLetters.wait(func() bool { return ctx.Err() != nil })
+			if taken == len(messages) {
+				break
+			}
+			messages, p.records, p.offset = messages[taken:], p.records[taken:], p.offset+int64(taken)
+			if err := r.hold(ctx, p, taken); err != nil {
+				return err
+			}
+		}
 	}
 	clear(p.messages[:cap(p.messages)])
 	p.records = nil
 	p.intake.Take(nil, b.Next) // what follows the last message is not for us
+	return nil
+}
+
+// hold waits until the next message of the partition may be taken. What was taken is delivered before, since other lanes
+// may wait for that.
+func (r *runner) hold(ctx context.Context, p *partition, taken int) error {
+	if err := r.deliver(ctx, p, pipeline.Progress{Records: taken}); err != nil {
+		return err
+	}
+	p.lane.Hold(time.Now, func() bool { return ctx.Err() != nil })
+	return ctx.Err()
+}
+
+// deliver hands on what a lane has taken in by now.
+func (r *runner) deliver(ctx context.Context, p *partition, progress pipeline.Progress) error {
+	progress.Now = time.Now()
+	if r.keeper != nil { // else nobody makes it final later
+		progress.Stop = func() bool { return ctx.Err() != nil }
+	}
+	return r.delivered(p.lane.Deliver(progress))
 }
 
 // recordTime returns a record's timestamp in nanoseconds; 0 if it has none, or one that no record
@@ -343,6 +379,7 @@ func (r *runner) publish(now time.Time) {
 		s.Results = append(s.Results, results...)
 		s.Models = append(s.Models, models...)
 	}
+	r.sayLearning(s.Models)
 	slices.SortStableFunc(s.Results, monitor.CompareSeries)
 	slices.SortFunc(s.Models, func(a, b monitor.ModelStatus) int { return cmp.Compare(a.Model, b.Model) })
 	for _, p := range r.sorted() {
@@ -352,6 +389,7 @@ func (r *runner) publish(now time.Time) {
 	r.memory.setBudget(budget.Budget)
 	s.Memory = r.memory.status(budget.Budget)
 	s.State = r.keeper.snapshot()
+	s.Config = r.configuration()
 	r.readiness(s)
 	r.board.Publish(s)
 	if r.published != nil {
@@ -378,11 +416,14 @@ func (r *runner) readiness(s *monitor.Snapshot) {
 
 // budget reckons the memory with the partitions that there are.
 func (r *runner) budget() Memory {
+	r.mu.Lock()
+	models := r.models
+	r.mu.Unlock()
 	m := Memory{Budget: baseMemory + sharedMemory()}
-	for i, g := range r.models {
+	for i, g := range models {
 		m.add(g, max(r.groups[i].Lanes(), usualLanes), r.results != nil, r.keeper != nil)
 	}
-	m.addWaiting(len(r.models), r.results != nil)
+	m.addWaiting(len(models), r.results != nil)
 	return m
 }
 

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -150,7 +151,7 @@ type Reference struct {
 	File string
 	// Versions has the profile's file of a version.
 	Versions map[string]string
-	// Learn is 0 in this version.
+	// Learn is of how much event time the profile for all versions that Versions does not name is learned; 0: it is not.
 	Learn time.Duration
 }
 
@@ -196,7 +197,8 @@ type Drift struct {
 	// MinSamples is the number of values below which nothing is judged.
 	MinSamples  int
 	FalseAlarms FalseAlarms
-	// Against is "reference".
+	// Against is "reference", or "version" and a space and a version: that one's window of the same time; or "trailing" and a
+	// space and a duration: the same stream that long ago.
 	Against string
 }
 
@@ -255,4 +257,23 @@ func (c *Config) Files() []string {
 		names = append(append(names, r.File), slices.Collect(maps.Values(r.Versions))...)
 	}
 	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
+}
+
+// Trailing returns how long ago the time was that windows are compared with; 0 if it is not a time.
+func (d *Drift) Trailing() time.Duration {
+	length, _ := strings.CutPrefix(d.Against, againstTrailing)
+	t, ok := ParseDuration(length)
+	if !ok || length == d.Against {
+		return 0
+	}
+	return t
+}
+
+// AgainstVersion returns the version whose windows the others' are compared with; empty if it is the reference.
+func (d *Drift) AgainstVersion() string {
+	version, ok := strings.CutPrefix(d.Against, againstVersion)
+	if !ok {
+		return ""
+	}
+	return version
 }

@@ -75,7 +75,7 @@ var driftKeys = []field[Drift]{
 	{key: "decide_by", read: func(v value, d *Drift) { v.statistic(&d.DecideBy) }},
 	{key: "min_samples", read: func(v value, d *Drift) { v.integer(&d.MinSamples, 1, 1000000000) }},
 	{key: "false_alarms", read: func(v value, d *Drift) { v.falseAlarms(&d.FalseAlarms) }},
-	{key: "against", read: func(v value, d *Drift) { v.against() }},
+	{key: "against", read: func(v value, d *Drift) { v.against(&d.Against) }},
 }
 
 var falseAlarmText = regexp.MustCompile(`^([0-9]{1,9}(?:\.[0-9]{1,9})?) +per +([0-9a-z]+)$`)
@@ -92,14 +92,30 @@ func (v value) falseAlarms(to *FalseAlarms) {
 	v.want("a number above 0 per duration of an hour or more, such as 1 per 30d,")
 }
 
-func (v value) against() {
-	length, trailing := strings.CutPrefix(v.n.text, "trailing ")
-	_, ok := ParseDuration(length)
+// What comes before a version, and before a duration.
+const (
+	againstVersion  = "version "
+	againstTrailing = "trailing "
+)
+
+func (v value) against(to *string) {
+	length, trailing := strings.CutPrefix(v.n.text, againstTrailing)
+	version, other := strings.CutPrefix(v.n.text, againstVersion)
+	ago, ok := ParseDuration(length)
 	switch {
 	case v.n.text == "reference":
+		*to = v.n.text
+	case other && version != "":
+		if problem := problem(version, maxNameBytes); problem != "" {
+			v.fail("the version %s %s", quote(version), problem)
+			return
+		}
+		*to = v.n.text
+	case trailing && ok && (ago < time.Hour || ago > maxWindow || ago%time.Hour != 0):
+		v.fail("%s is not whole hours between 1h and %s", FormatDuration(ago), FormatDuration(maxWindow))
 	case trailing && ok:
-		v.fail("%s is not available in this version: leave the key out to compare with the reference", v.n)
+		*to = v.n.text
 	default:
-		v.want("reference")
+		v.want("reference, version and its name, or trailing and a duration such as 7d,")
 	}
 }

@@ -52,9 +52,7 @@ func (v value) model() Model {
 var referenceKeys = []field[Reference]{
 	{key: "file", read: func(v value, r *Reference) { v.profile(&r.File) }},
 	{key: "versions", read: func(v value, r *Reference) { v.versions(r) }},
-	{key: "learn", read: func(v value, r *Reference) {
-		v.fail("is not available in this version: build a profile with `streammon profile build` and name its file")
-	}},
+	{key: "learn", read: func(v value, r *Reference) { v.duration(&r.Learn, time.Minute, maxWindow) }},
 }
 
 // reference reads the short form, a file's name, or the long one.
@@ -65,7 +63,7 @@ func (v value) reference(to *Reference) {
 	}
 	object(v, referenceKeys, to)
 	if v.n.kind == mapping && len(v.n.entries) == 0 {
-		v.fail("is empty: give file or versions, or leave the key out")
+		v.fail("is empty: give file, learn or versions, or leave the key out")
 	}
 }
 

@@ -24,6 +24,8 @@ func (r *reader) check(c *Config) {
 	for i := range c.Models {
 		m := &modelRules{r, fmt.Sprintf("models[%d]", i), &c.Models[i]}
 		m.check()
+		m.checkLearning(c)
+		m.checkTrailing(c)
 	}
 	r.checkModels(c)
 }
@@ -175,4 +177,45 @@ func (m *modelRules) checkOutput(path string, f *Feature) {
 		m.fail(path+".path", "does not go here: give mapping.%s", strings.TrimPrefix(f.Name, "prediction."))
 	}
 	f.Type = want
+}
+
+// checkTrailing sees that windows can be compared with the past.
+func (m *modelRules) checkTrailing(c *Config) {
+	ago, path := m.Drift.Trailing(), m.path+".drift.against"
+	if ago == 0 {
+		return
+	}
+	for _, w := range c.Windows {
+		if ago < w.Length {
+			m.fail(path, "%s are shorter than the window of %s", FormatDuration(ago), w.Name)
+		}
+	}
+	if !m.given(m.path + ".reference") {
+		m.fail(path, "takes a reference, whose bins windows and their past are counted in")
+	}
+	if c.State.Dir == "" {
+		m.warn(path, "the past is lost when the program ends: give state.dir")
+	}
+}
+
+// learnedWindows is how many windows of each length a reference should know.
+const learnedWindows = 20
+
+// checkLearning sees that a reference is a file or learned, and warns of one that will know little.
+func (m *modelRules) checkLearning(c *Config) {
+	learn, path := m.Reference.Learn, m.path+".reference.learn"
+	if learn == 0 {
+		return
+	}
+	if m.Reference.File != "" {
+		m.fail(path, "does not go with file: a reference is one or the other")
+	}
+	if c.State.Dir == "" {
+		m.warn(path, "what is learned is lost when the program ends: give state.dir")
+	}
+	for _, w := range c.Windows {
+		if learn < learnedWindows*w.Length {
+			m.warn(path, "%s are less than %d windows of %s: how much such windows vary will not be known well", FormatDuration(learn), learnedWindows, w.Name)
+		}
+	}
 }

@@ -88,8 +88,13 @@ func (c *comparison) spread(statistic string) spread {
 	}
 	// More traffic than the reference had may show what it could not: variation within the windows is not
 	// taken for less than it was there.
-	within := max(1/c.n, 1/k.Size) + 1/c.m
-	between := (1 - 1/c.n) * (1 + 1/float64(k.Disjoint)) // of the window, and of the reference
+	within, windows := 1/c.m, float64(k.Disjoint)
+	if c.ref.Windows > 0 {
+		windows = float64(c.ref.Windows)
+		within = max(within, 1/(k.Size*windows))
+	}
+	within += max(1/c.n, 1/k.Size)
+	between := (1 - 1/c.n) * (1 + 1/windows) // of the window, and of the reference
 	s := independent
 	s.calibrated, s.nu, s.memo = true, float64(k.Disjoint-1), c.memo
 	if statistic == "wasserstein" && k.Degrees > 0 {

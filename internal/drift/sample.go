@@ -25,6 +25,9 @@ type Sample struct {
 	Absent uint64
 	// Calibration of a reference says how it varies from window to window; nil makes all values independent.
 	Calibration *Calibration
+	// Windows is of how many windows a reference is that is not what the calibration comes from; 0 means it is. Then
+	// it must have enough values for a verdict, too.
+	Windows int
 
 	distribution *distribution // set by Prepare
 }
@@ -61,7 +64,7 @@ func newComparison(ref, cur Sample) *comparison {
 // presence compares how many values are valid and how many are not.
 func (c *comparison) presence() *comparison {
 	counts := func(s *Sample) Sample {
-		return Sample{Bins: []uint64{total(s.Bins), s.Absent}, Calibration: s.Calibration}
+		return Sample{Bins: []uint64{total(s.Bins), s.Absent}, Calibration: s.Calibration, Windows: s.Windows}
 	}
 	p := newComparison(counts(&c.ref), counts(&c.cur))
 	p.memo = c.memo

@@ -165,6 +165,10 @@ func Assess(ref, cur Sample, opt Options) *Assessment {
 	a.decider.value, a.decider.pvalue, a.missing.value, a.missing.pvalue = math.NaN(), math.NaN(), math.NaN(), math.NaN()
 	decider := decider(opt.DecideBy, ref.numeric())
 	valid := total(cur.Bins)
+	all := valid + cur.Absent
+	if ref.Windows > 0 {
+		valid, all = min(valid, total(ref.Bins)), min(all, total(ref.Bins)+ref.Absent)
+	}
 	for i := range Catalogue {
 		s := &Catalogue[i]
 		shown := s.applies(ref.numeric()) && s.among(opt.Statistics)
@@ -175,7 +179,7 @@ func Assess(ref, cur Sample, opt Options) *Assessment {
 		if s.over == presence {
 			p := c.presence()
 			m = s.measure(p, p.pooled(p.n))
-			a.missing = judged{m, s.Floor, valid+cur.Absent >= opt.MinSamples}
+			a.missing = judged{m, s.Floor, all >= opt.MinSamples}
 		} else {
 			m = s.measure(c, tested)
 		}

@@ -167,8 +167,36 @@ func (e *Exporter) own(s *monitor.Snapshot) (out []sample) {
 			add("reference_info", 1, model, label(r.Version), r.Fingerprint)
 		}
 	}
+	out = append(out, e.learning(s.Models)...)
+	if c := s.Config; c != nil {
+		loaded := 0.0
+		if c.Error == "" {
+			loaded = 1
+		}
+		add("config_last_reload_successful", loaded)
+		add("config_last_reload_success_timestamp_seconds", seconds(c.Loaded.UnixNano()))
+	}
 	out = append(out, e.partitions(s.Partitions)...)
 	return append(out, e.state(s.State)...)
+}
+
+// learning is nothing for models whose references are not learned.
+func (e *Exporter) learning(models []monitor.ModelStatus) (out []sample) {
+	for i := range models {
+		m := &models[i]
+		if m.Learning == nil {
+			continue
+		}
+		learning := 1.0
+		if m.Learning.Done {
+			learning = 0
+		}
+		out = append(out, e.sample("reference_learning", learning, label(m.Model)))
+		if m.Learning.Until != 0 {
+			out = append(out, e.sample("reference_learning_until_timestamp_seconds", seconds(m.Learning.Until), label(m.Model)))
+		}
+	}
+	return out
 }
 
 // state is nothing if no state is kept.
@@ -358,10 +386,11 @@ func (a *adder) feature(f *monitor.FeatureResult) {
 	a.add(tierQuality, "feature_missing_ratio", monitor.Figure(float64(f.Missing)/all), name)
 	a.add(tierQuality, "feature_invalid_ratio", monitor.Figure(float64(f.Invalid)/all), name)
 	if f.HasReference {
+		compared := float64(f.Count - f.Unmatched)
 		if f.Type == event.Numeric.String() {
-			a.add(tierQuality, "feature_out_of_range_ratio", monitor.Figure(float64(f.OutOfRange)/float64(f.Count)), name)
+			a.add(tierQuality, "feature_out_of_range_ratio", monitor.Figure(float64(f.OutOfRange)/compared), name)
 		} else {
-			a.add(tierQuality, "feature_unseen_ratio", monitor.Figure(float64(f.Unseen)/float64(f.Count)), name)
+			a.add(tierQuality, "feature_unseen_ratio", monitor.Figure(float64(f.Unseen)/compared), name)
 		}
 	}
 	for i := range f.Drift {

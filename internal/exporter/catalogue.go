@@ -77,6 +77,8 @@ var metrics = []metric{
 	{name: "dead_letters_total", help: "Rejected messages that were written to the dead-letter topic or file.", kind: counter, labels: []string{"topic"}},
 	{name: "dead_letters_dropped_total", help: "Rejected messages that were written to no dead-letter topic or file, because writing failed.", kind: counter, labels: []string{"topic"}},
 	{name: "reference_info", help: "References in force; the value is 1.", labels: []string{"model", "version", "fingerprint"}},
+	{name: "reference_learning", help: "1 while the model's reference is learned from its first events, 0 when it is; absent if it is not learned.", labels: modelLabels},
+	{name: "reference_learning_until_timestamp_seconds", help: "End of the event time that the model's reference is, or was, learned from.", labels: modelLabels},
 	{name: "exporting", help: "1 while this member of the group exports the models' figures, else 0."},
 	{name: "memory_budget_bytes", help: "The most memory that the config takes."},
 	{name: "memory_limit_bytes", help: "Memory above which reading pauses: the budget, or the machine's limit if that is less."},
@@ -95,6 +97,8 @@ var metrics = []metric{
 	{name: "results_write_failures_total", help: "Failures to write final results; what could not be written is tried again.", kind: counter},
 	{name: "state_save_failures_total", help: "Saves of the state that failed.", kind: counter},
 	{name: "state_resets_total", help: "Parts of the state that had to begin anew, by reason.", kind: counter, labels: []string{"reason"}},
+	{name: "config_last_reload_successful", help: "1 if the config was loaded when it was last read, 0 if it was refused and the one before stays in force."},
+	{name: "config_last_reload_success_timestamp_seconds", help: "Time at which the config in force was loaded."},
 	{name: "build_info", help: "What the program was built from; the value is 1.", labels: []string{"version", "revision", "goversion"}},
 }
 

@@ -107,11 +107,12 @@ func picture() *monitor.Snapshot {
 		Results: []*monitor.Result{watched(result("fraud", "", amount(), merchant(), country())), watched(hour(result("fraud", ""))), result("fraud", "DE", amount()), idle},
 		Models: []monitor.ModelStatus{
 			{Model: "fraud", Accepted: 100, Late: 6, Duplicate: 4, Folded: [monitor.Folds]uint64{1, 2, 3}, LastEvent: noon.UnixNano() - 5e8, References: []monitor.ReferenceStatus{{Fingerprint: "00ff"}}},
-			{Model: "idle"},
+			{Model: "idle", Learning: &monitor.LearningStatus{Until: noon.UnixNano() + 36e11, Since: noon.UnixNano() + 37e11, Events: 7}},
 		},
 		Partitions: []monitor.PartitionStatus{p, {Topic: "fraud.predictions", Partition: 4, Lag: -1}},
 		Exporting:  true,
 		Final:      &monitor.ResultsStatus{Failures: 3},
+		Config:     &monitor.ConfigStatus{Error: "bad", Loaded: noon},
 		State: &monitor.StateStatus{
 			LastSave: noon, Interval: 30 * time.Second, Took: 250 * time.Millisecond, Held: 5 * time.Millisecond,
 			Bytes: 4096, Saves: 12, Failures: 1, Resets: map[string]uint64{"damaged": 1, "reference": 0},

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -27,6 +28,7 @@ type stage struct {
 	traffic             *traffic
 	written             int
 	quick               bool // writes no files
+	learns              bool // two models learn their references, from twenty minutes and from more than an hour
 }
 
 const partitions = 4
@@ -72,8 +74,12 @@ func (s *stage) config(t *testing.T, name, state, more string) string {
 	if state != "" {
 		state = filepath.Join(s.dir, state)
 	}
-	brokers := strings.Join(s.broker.Bootstrap, `", "`)
-	if err := os.WriteFile(file, []byte(trafficConfig(brokers, s.predictions, s.labels, state, more)), 0o600); err != nil {
+	text := trafficConfig(strings.Join(s.broker.Bootstrap, `", "`), s.predictions, s.labels, state, more)
+	if s.learns {
+		text = strings.Replace(text, "  - name: m1\n", "  - name: m1\n    segments: [country]\n    reference: {learn: 20m}\n", 1)
+		text = strings.Replace(text, "  - name: m2\n", "  - name: m2\n    reference: {learn: 70m}\n", 1)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
@@ -144,7 +150,7 @@ func (s *stage) replay(t *testing.T) string {
 var steps = []string{"begin", "cut", "encoded", "results", "tidied", "written", "committed", "end"}
 
 // TestKill ends the program by SIGKILL at random moments, and at each step of a save, while
-// events flow. In the end its results are those of a run that was never disturbed.
+// events flow and references are learned from them. In the end its results are those of a run that was never disturbed.
 func TestKill(t *testing.T) {
 	kills, events := 4, 60_000
 	switch {
@@ -157,6 +163,7 @@ func TestKill(t *testing.T) {
 	}
 	_, b := testkafka.Fake(t)
 	s := newStage(t, b, 1, 2*time.Hour/time.Duration(events))
+	s.learns = true
 	config, results := s.config(t, "killed", "state", ""), filepath.Join(s.dir, "results.jsonl")
 	args := []string{"--config.file=" + config, "--results=" + results, "--log.level=debug"}
 	kills += len(steps)
@@ -208,6 +215,9 @@ func TestKill(t *testing.T) {
 	t.Logf("%d events, %d kills; reading again after %s (median), %s (longest); caught up after %s, %s", events, kills,
 		restarts[len(restarts)/2], restarts[len(restarts)-1], ready[len(ready)/2], ready[len(ready)-1])
 	compareFiles(t, s.undisturbed(t), results)
+	if data, err := os.ReadFile(results); err != nil || bytes.Count(data, []byte(`"drift":`)) < 100 {
+		t.Errorf("nothing was learned: %v", err)
+	}
 	if d := restarts[len(restarts)*9/10]; d > 2*time.Second { // a busy machine may make one slow
 		t.Errorf("one restart in ten took %s or more", d)
 	}

@@ -64,11 +64,12 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) [
 		return dst
 	}
 	whole := start >= max(v.first, v.from[i]) && !p.gap && !v.losses.Overlap(start, end)
-	for k, m := range v.group.Models {
-		level := v.level(m, w)
+	for k, m := range p.group.Models {
+		verdicts := &v.group.Models[k].Verdicts
+		level := v.level(verdicts, w)
 		for _, version := range v.shown(m, p.models[k]) {
 			var all family
-			first := len(dst)
+			first, against := len(dst), v.against(version.name, p, k, i, start, end)
 			for j, s := range version.series {
 				if s == nil || s.events == 0 {
 					continue
@@ -76,7 +77,7 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) [
 				r := &Result{
 					Model: m.Name, Version: version.name, Segment: m.segments[j], Window: w.Name, Length: w.Length,
 					Start: time.Unix(0, start).UTC(), End: time.Unix(0, end).UTC(),
-					Complete: whole && start >= v.counted.at(k, j), Events: s.events,
+					Complete: whole && start >= max(v.counted.at(k, m, j), v.group.hasFrom(k, m.segments[j], end)), Events: s.events,
 				}
 				if l != passing {
 					r.Service = assessService(s, end-start)
@@ -84,13 +85,13 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) [
 				if l != passing && j == 0 {
 					r.Changes = v.changes.of(k, version.name, start, end)
 				}
-				v.assessFeatures(r, m, s, l, &all, k, j)
+				v.assessFeatures(r, verdicts, s, against.of(j), l, &all, k)
 				dst = append(dst, r)
 			}
 			all.judge(level)
 			v.hold(all, i, end, l)
 			if l != passing {
-				m.explain(version, dst[first:])
+				m.explain(version, dst[first:], verdicts, against)
 			}
 		}
 	}
@@ -112,18 +113,40 @@ func (v *View) shown(m *Model, all []version) []version {
 	})
 	slices.SortFunc(rest, func(a, b version) int { return cmp.Compare(a.name, b.name) })
 	other := version{name: event.Other, series: make([]*series, len(m.segments))}
-	for _, r := range rest {
-		for i, s := range r.series {
-			if s == nil {
-				continue
-			}
-			if other.series[i] == nil {
-				other.series[i] = newSeries(m.layout(event.Other, i))
-			}
-			v.merger.mergeSeries(other.series[i], s)
-		}
+	for i := range other.series {
+		other.series[i] = v.sum(m, i, rest)
 	}
 	return append(slices.Clone(shown), other)
+}
+
+// sum returns series i of several versions as one, nil if none has it. What is compared with a reference of its
+// own version's is not comparable with the common one.
+func (v *View) sum(m *Model, i int, versions []version) *series {
+	layout, some := m.layout(event.Other, i), false
+	for k := len(versions) - 1; k >= 0; k-- {
+		if s := versions[k].series[i]; s != nil {
+			some = true
+			if _, own := m.versions[versions[k].name]; !own {
+				layout = s.features.Layout()
+			}
+		}
+	}
+	if !some {
+		return nil
+	}
+	sum := newSeries(layout)
+	for _, r := range versions {
+		s := r.series[i]
+		if s == nil {
+			continue
+		}
+		if _, own := m.versions[r.name]; own {
+			v.merger.mix(sum, s)
+		} else {
+			v.merger.mergeSeries(sum, s)
+		}
+	}
+	return sum
 }
 
 func assessService(s *series, length int64) Service {
@@ -139,7 +162,7 @@ func assessService(s *series, length int64) Service {
 	return out
 }
 
-func (v *View) assessFeatures(r *Result, m *Model, s *series, l look, all *family, model, segment int) {
+func (v *View) assessFeatures(r *Result, verdicts *Verdicts, s *series, against side, l look, all *family, model int) {
 	layout := s.features.Layout()
 	r.Features = make([]FeatureResult, 0, len(layout.Features))
 	for i := range layout.Features {
@@ -156,12 +179,12 @@ func (v *View) assessFeatures(r *Result, m *Model, s *series, l look, all *famil
 				f = assessCategorical(spec, c, layout.Detailed)
 			}
 		}
-		if comparable {
-			o := m.Verdicts.options(spec.Name, l)
+		if then, ok := against.sample(spec, i, r.Length); ok && comparable {
+			o := verdicts.options(spec.Name, l)
 			o.Memo = v.memo
-			a := drift.Assess(spec.Reference.Sample(r.Length), currentSample(spec, &s.features), o)
+			a := drift.Assess(then, currentSample(spec, &s.features), o)
 			f.Calibration = a.Caveat()
-			*all = append(*all, member{r, i, a, model, segment})
+			*all = append(*all, member{r, i, a, model, spec, then})
 		}
 		r.Features = append(r.Features, f)
 	}
@@ -184,6 +207,9 @@ func (v *View) assessNumeric(spec *profile.FeatureSpec, n *profile.Numeric, deta
 			}
 		}
 	}
+	if n.Comparable() {
+		f.Unmatched = f.Count - n.Compared()
+	}
 	return f
 }
 
@@ -191,21 +217,25 @@ func (v *View) assessNumeric(spec *profile.FeatureSpec, n *profile.Numeric, deta
 func currentSample(spec *profile.FeatureSpec, s *profile.Set) drift.Sample {
 	if spec.Type == event.Categorical {
 		c := s.Categorical(spec)
-		return drift.Sample{Bins: c.AppendCounts(nil), Absent: c.Missing + c.Invalid}
+		return drift.Sample{Bins: c.AppendCounts(nil), Absent: c.Absent()}
 	}
 	ref, n := spec.Reference, s.Numeric(spec)
 	fine := n.Bins.Counts()
 	if len(fine) == 0 {
 		fine = make([]uint64, ref.Bins.Len())
 	}
-	return drift.Sample{Bins: ref.AppendDeciles(make([]uint64, 0, len(ref.Deciles())), fine), Fine: fine, Exp: &n.Distances, StdDev: n.Moments.StdDev(), Absent: n.Missing + n.Invalid}
+	return drift.Sample{Bins: ref.AppendDeciles(make([]uint64, 0, len(ref.Deciles())), fine), Fine: fine, Exp: &n.Distances, StdDev: n.Moments.StdDev(), Absent: n.Absent()}
 }
 
 func assessCategorical(spec *profile.FeatureSpec, c *profile.Categorical, detailed bool) FeatureResult {
-	return FeatureResult{
+	f := FeatureResult{
 		Name: spec.Name, Type: spec.Type.String(), Count: c.Count, Missing: c.Missing, Invalid: c.Invalid,
 		HasReference: c.Comparable(), Unseen: c.Unseen,
 		Mean: Undefined, StdDev: Undefined, Min: Undefined, Max: Undefined, QValue: Undefined,
 		Distinct: c.Distinct.Estimate(), DistinctKnown: detailed,
 	}
+	if c.Comparable() {
+		f.Unmatched = f.Count - c.Compared()
+	}
+	return f
 }

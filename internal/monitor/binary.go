@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/profile"
 	"github.com/streammon/streammon/internal/sketch"
 	"github.com/streammon/streammon/internal/window"
 )
@@ -142,18 +143,21 @@ func (m *Model) readSeries(d *sketch.Decoder, version string, segment int, lost 
 	if s.latency.Center() != 0 {
 		d.Fail(errors.New("latencies that are not distances from 0"))
 	}
-	d.Read(setReader{s, lost})
+	d.Read(setReader{s, m.older(version, segment), lost})
 	return s
 }
 
 // setReader makes a sketch of a set, for Decoder.Read.
 type setReader struct {
-	s    *series
-	lost func(feature string)
+	s     *series
+	older []*profile.Layout
+	lost  func(feature string)
 }
 
 // ReadBinary reads the set.
-func (r setReader) ReadBinary(b []byte) ([]byte, error) { return r.s.features.ReadBinary(b, r.lost) }
+func (r setReader) ReadBinary(b []byte) ([]byte, error) {
+	return r.s.features.ReadBinary(b, r.older, r.lost)
+}
 
 // AppendBinary appends the binary form of the shard: a function of the lane's log so far.
 // Panes that are sealed and ids are not part of it; take them first.
@@ -216,7 +220,7 @@ func (s *Shard) Freeze() *Shard {
 	for i := range c.versions {
 		c.versions[i].live = slices.Clone(c.versions[i].live)
 	}
-	c.recent, c.sealed, c.work = [2]recent{}, nil, nil
+	c.recent, c.sealed, c.work, c.learners = [2]recent{}, nil, nil, nil
 	return &c
 }
 
@@ -286,7 +290,7 @@ func (s *Shard) readOpen(d *sketch.Decoder, lost func(model, feature string)) {
 			d.Fail(errors.New("open panes out of order"))
 		}
 		in := sketch.NewDecoder(block)
-		p := s.group.readPane(in, lost)
+		p := s.group.At(start).readPane(in, lost)
 		if err := finish(in, "open pane"); err != nil {
 			d.Fail(err)
 		}

@@ -27,6 +27,8 @@ type Snapshot struct {
 	State *StateStatus
 	// Final is nil if no final results are written.
 	Final *ResultsStatus
+	// Config is nil if none was loaded from a file.
+	Config *ConfigStatus
 	// Exporting is false while another member of the group exports the models'
 	// figures, or while this member's membership is in doubt.
 	Exporting bool
@@ -44,6 +46,19 @@ type ModelStatus struct {
 	LastEvent int64
 	// References in force, one a version; Version is empty for all versions.
 	References []ReferenceStatus
+	// Learning is nil unless the model's reference is learned from its own events.
+	Learning *LearningStatus
+}
+
+// LearningStatus is what is known of a reference that is learned, or was.
+type LearningStatus struct {
+	// Done: it is learned.
+	Done bool
+	// Until is the end of the time it is learned from, and Since the start of the first pane for which it is in force, Unix
+	// nanoseconds; both are 0 before the first event.
+	Until, Since int64
+	// Events is the number of events in the time until now.
+	Events uint64
 }
 
 // Fold says why a value of an accepted prediction has no place of its own.
@@ -125,6 +140,14 @@ type ResultsStatus struct {
 	Failures uint64 // of writing
 	// Error is why the last one failed, empty if it did not.
 	Error string
+}
+
+// ConfigStatus is what is known of loading the config.
+type ConfigStatus struct {
+	// Error is why the last reload was refused, empty if it was not; the config before is in force then.
+	Error string
+	// Loaded is when the config in force was loaded.
+	Loaded time.Time
 }
 
 // SkippedBatches is how many batches were skipped for a reason.

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/streammon/streammon/internal/drift"
+	"github.com/streammon/streammon/internal/profile"
 	"github.com/streammon/streammon/internal/window"
 )
 
@@ -12,15 +13,17 @@ type family []member
 
 // member is a feature of a result.
 type member struct {
-	result        *Result
-	feature       int
-	assessment    *drift.Assessment
-	model, series int // their indices
+	result     *Result
+	feature    int // its index, as model is that of its model
+	assessment *drift.Assessment
+	model      int
+	spec       *profile.FeatureSpec
+	then       drift.Sample // what it is compared with
 }
 
 // level returns the level of significance of each look at a model's windows of one length.
-func (v *View) level(m *Model, w Window) float64 {
-	f := m.Verdicts.FalseAlarms
+func (v *View) level(verdicts *Verdicts, w Window) float64 {
+	f := verdicts.FalseAlarms
 	if f.Count <= 0 || f.Per <= 0 {
 		return drift.DefaultAlpha
 	}
@@ -75,19 +78,22 @@ func (v *View) hold(all family, i int, end int64, l look) {
 func (v *View) began(i int, end int64, m member) int64 {
 	var starts []int64
 	var panes [][]uint64
-	name := m.result.Version
-	spec := &v.group.Models[m.model].layout(name, m.series).Features[m.feature]
 	v.windows[i].Panes(end, func(start int64, p *Pane) {
 		if p == nil {
 			return
 		}
+		j := slices.Index(p.group.Models[m.model].segments, m.result.Segment)
 		for _, version := range p.models[m.model] {
-			if s := version.series[m.series]; version.name == name && s != nil {
-				starts, panes = append(starts, start), append(panes, presentAndAbsent(currentSample(spec, &s.features)))
+			if j < 0 || version.name != m.result.Version || version.series[j] == nil {
+				continue
+			}
+			set := &version.series[j].features
+			if spec := &set.Layout().Features[m.feature]; spec.Reference == m.spec.Reference {
+				starts, panes = append(starts, start), append(panes, presentAndAbsent(currentSample(spec, set)))
 			}
 		}
 	})
-	if at := drift.Began(presentAndAbsent(spec.Reference.Sample(m.result.Length)), panes); at >= 0 {
+	if at := drift.Began(presentAndAbsent(m.then), panes); at >= 0 {
 		return starts[at]
 	}
 	return window.NoTime

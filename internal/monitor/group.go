@@ -19,7 +19,8 @@ const (
 )
 
 // Group is a set of models that share topics, and what all lanes of it have in
-// common. It never changes. Times and lengths are in nanoseconds.
+// common. It never changes: other references make another group, which succeeds it. Times and
+// lengths are in nanoseconds.
 type Group struct {
 	Models  []*Model
 	Schema  event.Schema
@@ -37,6 +38,12 @@ type Group struct {
 	// MaxIDs is how many ids a lane remembers for certain, of a kind of events and a bucket of event time as long as
 	// Deduplicate: the newest. It remembers twice as many at most; 0 means 1.
 	MaxIDs int
+
+	// order counts the groups that this one succeeds. Its references are in force for panes that start at or
+	// after since; those before are of the group before.
+	order  int
+	since  int64
+	before *Group
 }
 
 // Window is one of a group's window lengths.
@@ -73,6 +80,12 @@ type Verdicts struct {
 	// FalseAlarms are those of the model that are accepted while nothing changes; without any each look
 	// has the level drift.DefaultAlpha.
 	FalseAlarms drift.FalseAlarms
+	// Against is the version whose windows the others' are compared with, in the bins of the reference; empty: they are
+	// compared with the reference.
+	Against string
+	// Trailing is how long before a window the hours begin that it is compared with, all versions of the model together, in
+	// the bins of the reference: whole hours, at least the longest window; 0: it is not. Against is empty then.
+	Trailing int64
 }
 
 // FeatureVerdict overrides how one feature is judged and shown; zero values override nothing.
@@ -111,6 +124,9 @@ type ModelConfig struct {
 	Verdicts Verdicts
 	// Changes are the figures that detectors watch.
 	Changes []ChangeConfig
+	// Learn says how Reference is learned; it is nil until it is, and then Learned says when.
+	Learn   Learning
+	Learned *Learned
 }
 
 // Model is one model of a group.
@@ -121,10 +137,14 @@ type Model struct {
 	References    []ReferenceStatus
 
 	watches  []watch
+	config   ModelConfig
+	before   *Model   // as it was in the group before; nil if there is none
 	hash     uint64   // of the name
 	segments []string // of a series: [0] is "", then each segmentation's values and Other
+	from     []int64  // of a series: when the group began that has it; NoTime is always
 	lookup   []map[string]int
-	offsets  []int // of a segmentation's first series
+	offsets  []int            // of a segmentation's first series
+	columns  *profile.Columns // nil if nothing is learned
 	common   layouts
 	versions map[string]layouts
 }
@@ -137,10 +157,13 @@ func (g *Group) Find(model string) int {
 	return slices.IndexFunc(g.Models, func(m *Model) bool { return m.Name == model })
 }
 
-// Slides returns by how much the windows slide, each once.
+// Slides returns by how much the windows slide, and the tier that comparisons with the past are made of, each once.
 func (g *Group) Slides() (slides []int64) {
 	for _, w := range g.Windows {
 		slides = append(slides, window.Slide(w.Length, g.Pane))
+	}
+	if g.trailing() > 0 {
+		slides = append(slides, trailTier)
 	}
 	slices.Sort(slides)
 	return slices.Compact(slides)
@@ -148,7 +171,7 @@ func (g *Group) Slides() (slides []int64) {
 
 // NewModel returns a model of a group with the given schema.
 func NewModel(c ModelConfig, schema *event.Schema) *Model {
-	m := &Model{Name: c.Name, hash: sketch.HashText([]byte(c.Name)), Verdicts: c.Verdicts, Segmentations: c.Segmentations, segments: []string{""}, versions: map[string]layouts{}}
+	m := &Model{Name: c.Name, config: c, hash: sketch.HashText([]byte(c.Name)), Verdicts: c.Verdicts, Segmentations: c.Segmentations, segments: []string{""}, versions: map[string]layouts{}}
 	for _, s := range c.Segmentations {
 		m.offsets = append(m.offsets, len(m.segments))
 		lookup := map[string]int{}
@@ -162,6 +185,10 @@ func NewModel(c ModelConfig, schema *event.Schema) *Model {
 		m.lookup = append(m.lookup, lookup)
 		lookup[event.Other] = len(m.segments)
 		m.segments = append(m.segments, s.Name+"="+event.Other)
+	}
+	m.from = slices.Repeat([]int64{window.NoTime}, len(m.segments))
+	if c.Learn.Length > 0 {
+		m.columns = newColumns(c, schema)
 	}
 	m.common = newLayouts(c, schema, c.Reference)
 	features := make([]event.Feature, 0, len(c.Features))
@@ -192,7 +219,11 @@ func newLayouts(c ModelConfig, schema *event.Schema, r *profile.Reference) layou
 		}
 		return out
 	}
-	return layouts{profile.NewLayout(specs(), true), profile.NewLayout(specs(), false)}
+	l := layouts{profile.NewLayout(specs(), true), profile.NewLayout(specs(), false)}
+	if r != nil {
+		l.full.Fingerprint, l.compact.Fingerprint = r.Fingerprint, r.Fingerprint
+	}
+	return l
 }
 
 // layout of a series of the model.

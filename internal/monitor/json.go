@@ -58,6 +58,9 @@ func (f *FeatureResult) appendJSON(b []byte) []byte {
 	if f.HasReference {
 		b = appendCount(b, "out_of_range", f.OutOfRange)
 		b = appendCount(b, "unseen", f.Unseen)
+		if f.Unmatched > 0 {
+			b = appendCount(b, "unmatched", f.Unmatched)
+		}
 	}
 	b = appendFigure(b, 0, "mean", f.Mean)
 	b = appendFigure(b, 0, "stddev", f.StdDev)

@@ -94,9 +94,10 @@ type VanishedCategory struct {
 
 // explain says in the results of a version what moved in the features that did, once all of them have their states, and
 // how much of the model that is.
-func (m *Model) explain(v version, results []*Result) {
+func (m *Model) explain(v version, results []*Result, verdicts *Verdicts, against baseline) {
 	for _, r := range results {
-		s := v.series[slices.Index(m.segments, r.Segment)]
+		j := slices.Index(m.segments, r.Segment)
+		s, side := v.series[j], against.of(j)
 		layout := s.features.Layout()
 		var drifted, judged float64
 		for i := range r.Features {
@@ -104,38 +105,42 @@ func (m *Model) explain(v version, results []*Result) {
 			if f.State == "" {
 				continue
 			}
-			importance := m.Verdicts.importance(f.Name)
+			importance := verdicts.importance(f.Name)
 			judged += importance
 			if f.State == StateDrift {
 				drifted += importance
 			}
-			if f.State != StateOK {
-				f.Moved = m.moved(spec, s, r.Length, layout.Detailed)
+			if then, ok := side.sample(spec, i, r.Length); ok && f.State != StateOK {
+				f.Moved = verdicts.moved(spec, then, s, layout.Detailed)
 			}
 		}
 		r.DriftedImportance = Figure(drifted / judged)
 	}
 }
 
-// moved compares a feature that has a state, and so a reference.
-func (m *Model) moved(spec *profile.FeatureSpec, s *series, length int64, detailed bool) *Moved {
+// moved compares a feature that has a state, and so a reference, with what it was.
+func (v *Verdicts) moved(spec *profile.FeatureSpec, then drift.Sample, s *series, detailed bool) *Moved {
 	ref := spec.Reference
-	then, now := ref.Sample(length), currentSample(spec, &s.features)
+	now := currentSample(spec, &s.features)
 	out := &Moved{MedianShift: Undefined, Absent: MovedShares{share(then), share(now)}}
 	if spec.Type == event.Numeric {
-		e := drift.Explain(then, now, ref.Bins.Edges(), m.Verdicts.options(spec.Name, final))
+		e := drift.Explain(then, now, ref.Bins.Edges(), v.options(spec.Name, final))
 		out.Statistic, out.Parts = e.Statistic, numericParts(e, ref)
-		out.MedianShift = Figure((now.Exp.Quantile(0.5) - ref.Median) / ref.StdDev)
+		median := ref.Median
+		if then.Exp != &ref.Distances {
+			median = then.Exp.Quantile(0.5)
+		}
+		out.MedianShift = Figure((now.Exp.Quantile(0.5) - median) / then.StdDev)
 		return out
 	}
-	show := m.Verdicts.Features[spec.Name].Show
+	show := v.Features[spec.Name].Show
 	named := show == ShowAll || show != ShowNone && ref.OtherCategories == 0 && len(ref.Categories) <= profile.MaxSegmentDistinct
-	e := drift.Explain(then, now, nil, m.Verdicts.options(spec.Name, final))
+	e := drift.Explain(then, now, nil, v.options(spec.Name, final))
 	out.Statistic, out.Parts = e.Statistic, categoricalParts(e, ref, named)
 	out.Categories = &MovedCategories{}
 	known := now.Bins[:len(ref.Categories)]
 	c := s.features.Categorical(spec)
-	out.Categories.vanish(ref, c.Count, known, named)
+	out.Categories.vanish(ref.Categories, then.Bins, c.Compared(), known, named)
 	if detailed {
 		out.Categories.appear(c, known, show == ShowAll)
 	}
@@ -203,10 +208,15 @@ func decileEdges(ref *profile.Feature) (edges []float64) {
 // shortName is as long as the names of unseen categories are.
 func shortName(category string) string { return category[:min(len(category), sketch.MaxKey)] }
 
-func (c *MovedCategories) vanish(ref *profile.Feature, n uint64, current []uint64, named bool) {
+// vanish compares the counts of then, which has one more of what is unseen, with the n values of the window.
+func (c *MovedCategories) vanish(categories []string, then []uint64, n uint64, current []uint64, named bool) {
 	var gone []int
-	for i, r := range ref.CategoryCounts {
-		if current[i] == 0 && float64(r)*float64(n) >= minExpected*float64(ref.Count) {
+	var all uint64
+	for _, r := range then {
+		all += r
+	}
+	for i := range categories {
+		if current[i] == 0 && float64(then[i])*float64(n) >= minExpected*float64(all) {
 			gone = append(gone, i)
 		}
 	}
@@ -214,9 +224,9 @@ func (c *MovedCategories) vanish(ref *profile.Feature, n uint64, current []uint6
 	if !named {
 		return
 	}
-	slices.SortStableFunc(gone, func(a, b int) int { return cmp.Compare(ref.CategoryCounts[b], ref.CategoryCounts[a]) })
+	slices.SortStableFunc(gone, func(a, b int) int { return cmp.Compare(then[b], then[a]) })
 	for _, i := range gone[:min(len(gone), maxMoved)] {
-		c.Gone = append(c.Gone, VanishedCategory{shortName(ref.Categories[i]), float64(ref.CategoryCounts[i]) / float64(ref.Count)})
+		c.Gone = append(c.Gone, VanishedCategory{shortName(categories[i]), float64(then[i]) / float64(all)})
 	}
 }
 

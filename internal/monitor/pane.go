@@ -133,31 +133,62 @@ func (p *Pane) seal(w *profile.Workspace) {
 	}
 }
 
+// add merges s, which is sealed and stays unchanged, into series i of a version of the pane. One that is not there
+// yet has the references of s.
+func (p *Pane) add(v *version, i int, s *series, m merger) {
+	d := v.series[i]
+	switch {
+	case d == nil:
+		d = newSeries(s.features.Layout())
+	case d.frozen:
+		d = d.clone()
+	}
+	v.series[i] = d
+	m.mergeSeries(d, s)
+}
+
 // merger merges the panes of a group with one goroutine's scratch memory.
 type merger struct{ work *profile.Workspace }
 
-// Merge adds the sealed pane src to dst.
+// Merge adds the sealed pane src to dst, which becomes one of the newer group of the two.
 func (m merger) Merge(dst, src *Pane) {
+	dst.adopt(src.group, m)
 	dst.gap = dst.gap || src.gap
 	for i, versions := range src.models {
+		to, from := dst.group.Models[i], src.group.Models[i]
+		same := to == from || slices.Equal(to.segments, from.segments)
 		for _, v := range versions {
 			d := dst.version(i, v.name)
 			for k, s := range v.series {
-				if s != nil {
-					m.mergeSeries(dst.at(d, dst.group.Models[i], k), s)
+				if s == nil {
+					continue
 				}
+				if !same {
+					k = to.place(from, k)
+				}
+				dst.add(d, k, s, m)
 			}
 		}
 	}
 }
 
 func (m merger) mergeSeries(dst, src *series) {
-	dst.events += src.events
-	dst.failed += src.failed
-	if err := dst.latency.Merge(&src.latency); err != nil {
+	dst.addService(src)
+	dst.features.Merge(&src.features, m.work)
+}
+
+// mix is mergeSeries of a series whose reference may be another, and not an older or newer one.
+func (m merger) mix(dst, src *series) {
+	dst.addService(src)
+	dst.features.Mix(&src.features, m.work)
+}
+
+func (s *series) addService(o *series) {
+	s.events += o.events
+	s.failed += o.failed
+	if err := s.latency.Merge(&o.latency); err != nil {
 		panic(err) // both are distances from 0
 	}
-	dst.features.Merge(&src.features, m.work)
 }
 
 // Clone returns an independent copy, which may be sealed on its own.

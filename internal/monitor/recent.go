@@ -66,13 +66,26 @@ func (r *recent) repeated(model uint64, id []byte, t int64) (repeated, began boo
 	if r.span <= 0 || len(id) == 0 {
 		return false, false
 	}
-	hash, at := sketch.HashText(id)^model, window.Floor(t, r.span)
-	for _, start := range [...]int64{at - r.span, at, at + r.span} {
-		if b := r.buckets[start]; b != nil && (b.young.seen(hash, t, r.span) || b.old.seen(hash, t, r.span)) {
-			return true, false
-		}
+	hash := sketch.HashText(id) ^ model
+	if r.hasHash(hash, t) {
+		return true, false
 	}
 	return false, r.remember(SeenID{hash, t}, false)
+}
+
+// has is repeated without remembering.
+func (r *recent) has(model uint64, id []byte, t int64) bool {
+	return r.span > 0 && len(id) > 0 && r.hasHash(sketch.HashText(id)^model, t)
+}
+
+func (r *recent) hasHash(hash uint64, t int64) bool {
+	at := window.Floor(t, r.span)
+	for _, start := range [...]int64{at - r.span, at, at + r.span} {
+		if b := r.buckets[start]; b != nil && (b.young.seen(hash, t, r.span) || b.old.seen(hash, t, r.span)) {
+			return true
+		}
+	}
+	return false
 }
 
 // remember remembers an id, which is saved or not, and reports whether it began a bucket.

@@ -106,14 +106,17 @@ type FeatureResult struct {
 	Missing uint64 `json:"missing"`
 	Invalid uint64 `json:"invalid"`
 	// HasReference reports whether OutOfRange, Unseen and Drift are defined.
-	HasReference bool      `json:"-"`
-	OutOfRange   uint64    `json:"out_of_range"`
-	Unseen       uint64    `json:"unseen"`
-	Mean         Figure    `json:"mean,omitzero"`
-	StdDev       Figure    `json:"stddev,omitzero"`
-	Min          Figure    `json:"min,omitzero"`
-	Max          Figure    `json:"max,omitzero"`
-	Quantiles    Quantiles `json:"quantiles,omitzero"`
+	HasReference bool `json:"-"`
+	// Unmatched are those of Count that were counted by another reference than the newest of the window: they have no
+	// part in OutOfRange, Unseen and Drift.
+	Unmatched  uint64    `json:"unmatched,omitzero"`
+	OutOfRange uint64    `json:"out_of_range"`
+	Unseen     uint64    `json:"unseen"`
+	Mean       Figure    `json:"mean,omitzero"`
+	StdDev     Figure    `json:"stddev,omitzero"`
+	Min        Figure    `json:"min,omitzero"`
+	Max        Figure    `json:"max,omitzero"`
+	Quantiles  Quantiles `json:"quantiles,omitzero"`
 	// Distinct is the estimated number of distinct values; DistinctKnown tells
 	// 0 from undefined (segments keep no such sketch).
 	Distinct      uint64 `json:"distinct"`

@@ -33,6 +33,11 @@ type Shard struct {
 	anew       uint64 // the generation of the config since which no prediction was accepted; 0: none
 	anewAt     int64  // from when on all that is new since counts, once one was; else window.NoTime
 	storedSpan int64  // of the ids where the shard comes from
+
+	learners []*learner // by model; nil where nothing is learned
+	limit    int64      // events of panes from here on wait
+	held     bool       // one waits
+	sure     int64      // the watermark as it will be when the last one that waited was taken; window.NoTime if none did
 }
 
 // SealedPane is a pane of one lane that will never change.
@@ -46,6 +51,7 @@ func NewShard(g *Group) *Shard {
 		versions:   make([]versions, len(g.Models)),
 		recent:     [2]recent{newRecent(g.Deduplicate, g.MaxIDs), newRecent(g.Deduplicate, g.MaxIDs)},
 		models:     make([]ModelStatus, len(g.Models)),
+		limit:      window.EndOfTime, sure: window.NoTime,
 	}
 	for i, m := range g.Models {
 		s.models[i] = ModelStatus{Model: m.Name, References: m.References}
@@ -109,11 +115,14 @@ func (s *Shard) fold(ev *event.Event) {
 	name := s.versions[ev.Model].admit(ev.Version, ev.Time, w.Largest(), s.group.Longest())
 	pane := s.open.Find(ev.Time)
 	if pane == nil {
-		pane = newPane(s.group)
+		pane = newPane(s.group.At(window.Floor(ev.Time, s.group.Pane)))
 		s.open.Add(ev.Time, pane)
 		if w.Largest() == ev.Time {
 			s.closeHole(ev.Time)
 		}
+	}
+	if s.learners != nil {
+		s.learn(ev)
 	}
 	folded := &s.models[ev.Model].Folded
 	if name == event.Other {
@@ -238,9 +247,9 @@ func (s *Shard) Recorded(k event.Kind) int64 { return s.recorded[k] }
 func (s *Shard) Watermark(k event.Kind) int64 { return s.watermarks[k].Time() }
 
 // Frontier returns the end of the last pane that is sealed, or window.NoTime:
-// the watermark of the predictions, to the pane.
+// what the predictions have reached, to the pane.
 func (s *Shard) Frontier() int64 {
-	w := s.watermarks[event.Prediction].Time()
+	w := s.Reached()
 	if w == window.NoTime {
 		return w
 	}

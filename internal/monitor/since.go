@@ -119,8 +119,14 @@ func (s *Since) tabulate() {
 
 func (s *Since) of(key string) int64 { return s.parts[sketch.HashText([]byte(key))].at }
 
-// at returns from when on a series of a model was counted.
-func (s *Since) at(model, series int) int64 { return s.table[model][series] }
+// at returns from when on a series of a model was counted; m is the model as it is in force, with perhaps more segments than
+// the config has.
+func (s *Since) at(model int, m *Model, series int) int64 {
+	if of := s.group.Models[model]; of != m && !slices.Equal(of.segments, m.segments) {
+		series = of.place(m, series)
+	}
+	return s.table[model][series]
+}
 
 // AppendBinary appends the binary form.
 func (s *Since) AppendBinary(b []byte) []byte {

@@ -29,6 +29,11 @@ func (g *Group) paneSize(versions int64) (s profile.Size) {
 			s.Usual += versions * (size.Usual + own + maxLatency/4)
 			s.Most += versions * (size.Most + own + maxLatency)
 			s.Open += versions * size.Open
+			if m.Learns() {
+				expected := m.columns.ExpectedBins()
+				s.Usual += versions * expected / 4
+				s.Most += versions * expected
+			}
 		}
 	}
 	return s
@@ -49,6 +54,9 @@ func (g *Group) Memory(lanes, views int, saved bool) (usual, most int64) {
 		contents += 2*n + 2 // the panes and suffixes of a block, which go as those of the next come, the prefix, the window
 	}
 	contents += int64(len(window.TierLengths(g.Pane)))
+	if t := g.trailing(); t > 0 {
+		contents += t/trailTier + 2*int64(len(g.Windows))
+	}
 	detectors := int64(0)
 	for _, m := range g.Models {
 		for i := range m.watches {
@@ -68,7 +76,20 @@ func (g *Group) Memory(lanes, views int, saved bool) (usual, most int64) {
 		buckets := (g.Lateness+g.Pane)/g.Deduplicate + 4
 		ids = int64(lanes) * 2 * buckets * 2 * int64(g.MaxIDs) * maxIDBytes
 	}
-	usual = ids/4 + int64(views)*(detectors/4+contents*one.Usual) + copies*int64(lanes)*(open*(one.Usual+one.Open)+waiting*one.Usual)
+	learningUsual, learning := g.learningMemory(int64(lanes))
+	ids += learning
+	usual = (ids-learning)/4 + learningUsual + int64(views)*(detectors/4+contents*one.Usual) + copies*int64(lanes)*(open*(one.Usual+one.Open)+waiting*one.Usual)
 	most = ids + int64(views)*(MaxLiveVersions*detectors+contents*all.Most) + copies*int64(lanes)*(open*(all.Most+all.Open)+waiting*all.Most)
+	return usual, most
+}
+
+// learningMemory returns what is gathered while references are learned, and building them.
+func (g *Group) learningMemory(lanes int64) (usual, most int64) {
+	for _, m := range g.Models {
+		if m.Learns() {
+			u, b := m.columns.SampleSize()
+			usual, most = usual+lanes*u, most+(lanes+2)*b
+		}
+	}
 	return usual, most
 }

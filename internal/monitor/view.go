@@ -24,11 +24,12 @@ type View struct {
 	pending map[int64][]*Pane // by start; a slot a lane
 	tiers   *window.Tiers[Pane]
 	windows []*window.Sliding[Pane]
-	begin   int64 // what is older is not taken
-	first   int64 // start of the first accepted pane
-	next    int64 // start of the first pane that was not merged yet
-	last    int64 // end of the last pane with content that was merged
-	keep    int64 // how long after last something can be in a window or a tier
+	trail   *trail // nil if nothing is compared with the past
+	begin   int64  // what is older is not taken
+	first   int64  // start of the first accepted pane
+	next    int64  // start of the first pane that was not merged yet
+	last    int64  // end of the last pane with content that was merged
+	keep    int64  // how long after last something can be in a window or a tier
 
 	from    []int64 // by window: what came before was not kept; NoTime is none
 	journal bool
@@ -55,7 +56,7 @@ func NewView(g *Group, lanes int) *View {
 	v := &View{
 		group: g, lanes: lanes, merger: m, losses: &Losses{}, counted: NewSince(g), pending: map[int64][]*Pane{}, tiers: window.NewTiers[Pane](g.Pane, m),
 		memo: drift.NewMemo(), begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, kept: map[int64]int64{}, holds: holds{}, slid: map[int]slid{}, changes: newChanges(g),
-		watched: slices.ContainsFunc(g.Models, func(m *Model) bool { return len(m.References) > 0 }),
+		watched: g.watched(),
 	}
 	lengths := window.TierLengths(g.Pane)
 	for _, w := range g.Windows {
@@ -63,6 +64,8 @@ func NewView(g *Group, lanes int) *View {
 		v.from = append(v.from, window.NoTime)
 		v.keep = max(v.keep, w.Length)
 	}
+	v.trail = newTrail(g)
+	v.keep = max(v.keep, g.trailing())
 	v.keep += 2 * lengths[len(lengths)-1]
 	return v
 }
@@ -82,9 +85,9 @@ func (v *View) Heed(l *Losses, s *Since) { v.losses, v.counted = l, s }
 // Begin makes an empty view begin at a time that is beyond all frontiers, or window.NoTime: lanes go on from there.
 func (v *View) Begin(at int64) {
 	v.first, v.begin = at, at
-	for _, w := range v.windows {
+	for _, slide := range v.group.Slides() {
 		if at != window.NoTime {
-			v.kept[w.Slide()] = window.Floor(at, w.Slide())
+			v.kept[slide] = window.Floor(at, slide)
 		}
 	}
 }
@@ -94,7 +97,7 @@ func (v *View) Oldest() int64 {
 	if v.next == window.NoTime {
 		return window.NoTime
 	}
-	return v.next - v.group.Longest()
+	return v.next - v.group.Kept()
 }
 
 // Pending returns the number of panes that wait to be merged.
@@ -132,8 +135,15 @@ func (v *View) revise(p SealedPane) {
 	for _, w := range v.windows {
 		if w.Slide() <= full {
 			w.Revise(window.Floor(p.Start, w.Slide()), window.Floor(v.next, w.Slide()), p.Content)
-			v.record(w.Slide(), window.Floor(p.Start, w.Slide()), p.Content)
 		}
+	}
+	for _, slide := range v.group.Slides() {
+		if slide <= full {
+			v.record(slide, window.Floor(p.Start, slide), p.Content)
+		}
+	}
+	if start := window.Floor(p.Start, trailTier); v.trail != nil && full == trailTier && start >= v.needed(trailTier) {
+		v.trail.revise(start, p.Content, v.merger)
 	}
 	v.last = max(v.last, p.Start+v.group.Pane)
 }
@@ -224,6 +234,10 @@ func (v *View) push(start int64, c *Pane) {
 				w.Push(start, c)
 				v.record(length, start, c)
 			}
+		}
+		if v.trail != nil && length == trailTier {
+			v.trail.push(start, c)
+			v.record(length, start, c)
 		}
 	})
 }

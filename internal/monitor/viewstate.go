@@ -36,9 +36,9 @@ func (v *View) TakeEntries() []Entry {
 // holds the windows from here on only.
 func (v *View) DropEntries() {
 	v.entries = nil
-	for _, w := range v.windows {
+	for _, slide := range v.group.Slides() {
 		if v.next != window.NoTime {
-			v.kept[w.Slide()] = window.Floor(v.next, w.Slide())
+			v.kept[slide] = window.Floor(v.next, slide)
 		}
 	}
 }
@@ -107,6 +107,9 @@ func (v *View) since(length, blocks int64) int64 {
 			start = min(start, window.Floor(v.next, w.Length())-blocks*w.Length())
 		}
 	}
+	if v.trail != nil && length == trailTier && v.next != window.NoTime {
+		start = min(start, window.Floor(v.next, trailTier)-blocks*v.trail.length)
+	}
 	if start == window.EndOfTime {
 		return window.NoTime
 	}
@@ -168,15 +171,10 @@ func (g *Group) ReadView(b []byte, lanes int, entries []Entry, lost func(model, 
 		v.kept[slide] = d.Varint()
 	}
 	for i, w := range v.windows {
-		kept, ok := v.kept[w.Slide()]
-		if !ok { // a new window
-			kept = window.NoTime
-			if v.next != window.NoTime {
-				kept = window.Floor(v.next, w.Slide())
-			}
-			v.kept[w.Slide()] = kept
-		}
-		v.from[i] = kept
+		v.from[i] = v.keptFrom(w.Slide())
+	}
+	if v.trail != nil {
+		v.trail.from = v.keptFrom(trailTier)
 	}
 	tiers := len(v.tiers.Filling())
 	if n := d.Length(4); d.Err() == nil && n != tiers {
@@ -213,6 +211,19 @@ func (g *Group) ReadView(b []byte, lanes int, entries []Entry, lost func(model, 
 	return v, v.replay(entries)
 }
 
+// keptFrom returns from when on the panes of a tier were kept; of a new one they are from now on.
+func (v *View) keptFrom(slide int64) int64 {
+	kept, ok := v.kept[slide]
+	if !ok {
+		kept = window.NoTime
+		if v.next != window.NoTime {
+			kept = window.Floor(v.next, slide)
+		}
+		v.kept[slide] = kept
+	}
+	return kept
+}
+
 // readBlock reads what appendBlock wrote.
 func (g *Group) readBlock(d *sketch.Decoder, lost func(model, feature string)) *Pane {
 	block := d.Block()
@@ -227,13 +238,25 @@ func (g *Group) readBlock(d *sketch.Decoder, lost func(model, feature string)) *
 	return p
 }
 
-// replay pushes entries into the windows; of one tier and start they are added up first.
+// replay pushes entries into the windows, and into the trail; of one tier and start they are added up first.
 func (v *View) replay(entries []Entry) error {
+	fills := map[int64][]func(start int64, c *Pane){}
 	for _, w := range v.windows {
+		fills[w.Slide()] = append(fills[w.Slide()], w.Fill)
+	}
+	if v.trail != nil {
+		fills[trailTier] = append(fills[trailTier], v.trail.push)
+	}
+	for length, fill := range fills {
+		fill := func(start int64, c *Pane) {
+			for _, f := range fill {
+				f(start, c)
+			}
+		}
 		var sum window.Accumulator[Pane]
 		at := int64(window.NoTime)
 		for _, e := range entries {
-			if e.Length != w.Slide() || e.Start < v.kept[e.Length] { // may be of a view before this one
+			if e.Length != length || e.Start < v.kept[e.Length] { // may be of a view before this one
 				continue
 			}
 			if e.Start < at {
@@ -241,14 +264,14 @@ func (v *View) replay(entries []Entry) error {
 			}
 			if e.Start != at {
 				if c := sum.Take(); c != nil {
-					w.Fill(at, c)
+					fill(at, c)
 				}
 				at = e.Start
 			}
 			sum.Add(e.Content, v.merger)
 		}
 		if c := sum.Take(); c != nil {
-			w.Fill(at, c)
+			fill(at, c)
 		}
 	}
 	return nil

@@ -159,3 +159,21 @@ func FuzzReadView(f *testing.F) {
 		}
 	})
 }
+
+// TestRevisedPaneIsSavedOnce: what is added to a pane later is one entry a tier, in whatever order the windows are.
+func TestRevisedPaneIsSavedOnce(t *testing.T) {
+	g := &Group{Pane: 10 * second, Windows: []Window{{Name: "1m", Length: 60 * second}, {Name: "1h", Length: 3600 * second}, {Name: "2m", Length: 120 * second}}}
+	v := NewView(g, 2)
+	v.Journal()
+	v.Deliver(0, []SealedPane{{Start: base, Content: newPane(g)}})
+	v.Advance(base+600*second, nil)
+	v.TakeEntries()
+	v.Deliver(1, []SealedPane{{Start: base + 20*second, Content: newPane(g)}})
+	saved := map[int64]int{}
+	for _, e := range v.TakeEntries() {
+		saved[e.Length]++
+	}
+	if saved[10*second] != 1 || saved[60*second] != 1 || len(saved) != 2 {
+		t.Errorf("entries by tier: %v", saved)
+	}
+}

@@ -160,7 +160,8 @@ func (m *member) read(t *rapid.T, lane, n int) {
 	for _, x := range m.lanes[lane][next:end] {
 		batch = append(batch, Message{x.Value, x.RecordTime})
 	}
-	m.intakes[lane].Take(batch, end)
+	taken := m.intakes[lane].Take(batch, end)
+	end = next + int64(taken) // the rest waits for a reference
 	if rapid.IntRange(0, 9).Draw(t, "between") == 0 {
 		m.save() // between taking in and delivering
 	}

@@ -70,6 +70,10 @@ type Group struct {
 	// maxWaiting. It must not call the group. If it is nil, results wait for ever, as they
 	// must where lanes have ends.
 	GaveUp func(lane int)
+	// Learned is told of each reference that was learned. It must not call the group.
+	Learned func(Learned)
+
+	released bool // references are made of what there is
 }
 
 // idleClock moves the frontier on while all lanes are idle.
@@ -105,6 +109,7 @@ func (g *Group) Grow(n int) {
 	defer g.mu.Unlock()
 	for len(g.lanes) < n {
 		l := &Lane{group: g, index: len(g.lanes), shard: monitor.NewShard(g.monitor), frontier: window.NoTime, watermark: window.NoTime}
+		l.shard.Learn(l.index)
 		if g.journal {
 			l.shard.Journal()
 		}
@@ -152,6 +157,7 @@ func (l *Lane) Deliver(p Progress) error {
 		l.gone, l.done = false, false
 	}
 	final := l.deliver(p)
+	g.learn(p.Now)
 	g.mu.Unlock()
 	if !final {
 		return nil
@@ -193,6 +199,7 @@ func (l *Lane) end(now time.Time) bool {
 	l.mu.Unlock()
 	l.deliver(Progress{Done: true, Now: now})
 	l.gone = true
+	g.learn(now)
 	for _, o := range g.lanes { // what was lost unread came before what the others go on with
 		if o.watermark != window.NoTime {
 			hole.To = max(hole.To, window.Ceil(o.watermark+g.monitor.Lateness, g.monitor.Pane)+g.monitor.Pane)
@@ -407,6 +414,7 @@ func (g *Group) noteCaughtUp() {
 func (g *Group) Show(now time.Time) ([]*monitor.Result, []monitor.ModelStatus) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.learn(now)
 	g.advanceShown(now)
 	var models []monitor.ModelStatus
 	var open []monitor.SealedPane
@@ -421,6 +429,7 @@ func (g *Group) Show(now time.Time) ([]*monitor.Result, []monitor.ModelStatus) {
 	if len(g.lanes) == 0 {
 		models = addModels(models, monitor.NewShard(g.monitor).Models())
 	}
+	g.learning(models, now)
 	if g.frontier == window.NoTime {
 		return nil, models
 	}

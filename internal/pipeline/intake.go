@@ -134,20 +134,23 @@ type Message struct {
 	RecordTime int64
 }
 
-// Take decodes and applies messages, in order; next is the offset that follows them and
-// what is skipped, of no meaning where nothing has arrived. What can be wrong with a message is
-// counted; none ends the intake.
-func (in *Intake) Take(messages []Message, next int64) {
+// Take decodes and applies messages, in order; next is the offset that follows them - and, if there are none,
+// what is skipped - of no meaning where nothing has arrived. What can be wrong with a message is
+// counted; none ends the intake. It returns how many it took: all, unless the next one must wait until a reference is
+// learned, see Lane.Hold.
+func (in *Intake) Take(messages []Message, next int64) (taken int) {
 	in.lock()
 	defer in.unlock()
-	for i := range messages {
-		in.message(i, &messages[i])
+	for taken < len(messages) && in.message(taken, &messages[taken]) {
+		taken++
 	}
-	if o := &in.offsets; o.Next >= 0 {
-		o.Messages += uint64(len(messages))
-		o.Skipped += uint64(max(next-o.Next-int64(len(messages)), 0))
+	next -= int64(len(messages) - taken)
+	if o := &in.offsets; o.Next >= 0 && (taken > 0 || len(messages) == 0) {
+		o.Messages += uint64(taken)
+		o.Skipped += uint64(max(next-o.Next-int64(taken), 0))
 		o.Next = next
 	}
+	return taken
 }
 
 // Finish applies the labels that wait for their time, after the last message.
@@ -172,9 +175,13 @@ func (in *Intake) unlock() {
 	in.mu.Unlock()
 }
 
-func (in *Intake) message(i int, m *Message) {
-	in.ledger.Consumed++
+// message takes a message in, and returns whether it did.
+func (in *Intake) message(i int, m *Message) bool {
 	r, reason := in.decode(m)
+	if reason == event.Accepted && r.lane.shard.Holds(&in.event) {
+		return false
+	}
+	in.ledger.Consumed++
 	if reason == event.Accepted {
 		if in.event.RecordTime <= 0 { // nobody knows when it was written, but it was after those before
 			in.event.RecordTime = r.lane.shard.Recorded(in.event.Kind)
@@ -186,7 +193,7 @@ func (in *Intake) message(i int, m *Message) {
 		if in.Rejected != nil {
 			in.Rejected(i, m.Value, reason, r.decoder.LastError())
 		}
-		return
+		return true
 	}
 	t := in.event.Time
 	if ok, reason := r.decoder.LabelOf(&in.event); ok && reason == event.Accepted {
@@ -196,6 +203,7 @@ func (in *Intake) message(i int, m *Message) {
 		in.ledger.Rejected[reason]++
 	}
 	in.release(t)
+	return true
 }
 
 // decode finds the group that the message belongs to. Where none takes it, the

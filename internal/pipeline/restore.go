@@ -27,7 +27,7 @@ type PartState struct {
 // ReadParts returns the partitions that a snapshot has.
 func ReadParts(state []byte) ([]PartState, error) {
 	d := sketch.NewDecoder(state)
-	d.BeginUpTo(groupVersion)
+	beginGroup(d)
 	var parts []PartState
 	for range d.Length(4) {
 		in := sketch.NewDecoder(d.Block())
@@ -36,6 +36,14 @@ func ReadParts(state []byte) ([]PartState, error) {
 	}
 	_, err := d.End("group")
 	return parts, err
+}
+
+// beginGroup reads the version of a group's form, and what is known of references that are learned.
+func beginGroup(d *sketch.Decoder) (version byte, learning []byte) {
+	if version = d.BeginUpTo(groupVersion); version > 2 {
+		learning = d.Block()
+	}
+	return version, learning
 }
 
 // readParts reads the partitions of a lane.
@@ -91,11 +99,15 @@ func (s *Sequencer) RestoreResults(results []byte, anew bool, keep func(model st
 // length (monitor.ErrShape), the group is of no use.
 func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature string)) ([]PartState, error) {
 	d := sketch.NewDecoder(state)
-	version := d.BeginUpTo(groupVersion)
+	version, learning := beginGroup(d)
 	n := d.Length(4)
 	g.Grow(n)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	learners, err := g.restoreLearned(learning)
+	if err != nil {
+		return nil, err
+	}
 	var parts []PartState
 	for i := range n {
 		own, err := g.lanes[i].restore(d.Block(), lost)
@@ -103,6 +115,9 @@ func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature 
 			return nil, fmt.Errorf("restore lane %d: %w", i, errors.Join(d.Err(), err))
 		}
 		parts = append(parts, own...)
+		if i < len(learners) {
+			g.lanes[i].restoreLearners(learners[i], lost)
+		}
 	}
 	g.frontier = d.Varint()
 	var reading errgroup.Group
@@ -135,7 +150,7 @@ func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature 
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("restore: %d bytes follow", len(rest))
 	}
-	return parts, errors.Join(err, g.restoreIDs(entries))
+	return parts, errors.Join(err, g.restoreIDs(entries), g.restoreRows(entries))
 }
 
 // Anew is what of a restored group begins anew, and when.
@@ -230,6 +245,7 @@ func (l *Lane) restore(b []byte, lost func(model, feature string)) ([]PartState,
 	if l.shard, err = l.group.monitor.ReadShard(rest, lost); err != nil {
 		return nil, err
 	}
+	l.shard.Learn(l.index)
 	if l.group.journal {
 		l.shard.Journal()
 	}

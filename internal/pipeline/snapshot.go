@@ -14,7 +14,8 @@ import (
 
 // Versions of the binary forms, their first bytes.
 const (
-	groupVersion  = 2 // 1 had neither losses nor what is new
+	// 1 had neither losses nor what is new, 2 had no references that are learned.
+	groupVersion  = 3
 	intakeVersion = 1
 	// Ids after those of the entries before, and ids of a bucket that has forgotten those.
 	idsVersion     = 1
@@ -28,16 +29,17 @@ type Part struct {
 	Intake *Intake
 }
 
-// Kinds of entry: the panes in the windows that are shown and in the final ones, and
-// the ids that lanes remember.
+// Kinds of entry: the panes in the windows that are shown and in the final ones, the ids that lanes
+// remember, and the rows that references are learned from.
 const (
 	viewShown = iota
 	viewFinal
 	entryIDs
+	entryRows
 )
 
 // Kind tells entries apart that have horizons of their own. Length is that of the panes in
-// nanoseconds; of ids it is twice the number of the lane, plus the kind of event.
+// nanoseconds; of ids it is twice the number of the lane, plus the kind of event; of rows the number of the lane.
 type Kind struct {
 	View   uint8
 	Length int64
@@ -98,6 +100,7 @@ type Cut struct {
 // groupCut is a group at one moment, in parts that do not change any more.
 type groupCut struct {
 	group    *Group
+	monitor  *monitor.Group
 	lanes    []laneCut
 	frontier int64
 	views    [2]*monitor.FrozenView
@@ -111,6 +114,8 @@ type laneCut struct {
 	parts  []partCut
 	sealed []monitor.SealedPane
 	shard  *monitor.Shard
+	// learners are what it gathers to learn references from.
+	learners []learnerCut
 }
 
 type partCut struct {
@@ -223,10 +228,13 @@ func lockAll(locks []*sync.Mutex) (since time.Time) {
 }
 
 func (g *Group) cut(anew bool) *groupCut {
-	c := &groupCut{group: g, frontier: g.frontier, losses: g.losses.Clone(), since: g.since.Clone()}
+	c := &groupCut{group: g, monitor: g.monitor, frontier: g.frontier, losses: g.losses.Clone(), since: g.since.Clone()}
 	for _, l := range g.lanes {
-		c.lanes = append(c.lanes, l.cut())
+		lane := l.cut()
+		lane.learners = l.learners(anew)
+		c.lanes = append(c.lanes, lane)
 		c.addIDs(l, anew)
+		c.addRows(l, lane.learners)
 	}
 	for kind, v := range g.views() {
 		if v == nil {
@@ -331,7 +339,8 @@ func (c *Cut) Follow(lost *Cut) {
 func (c *groupCut) snapshot() Snapshot {
 	s := Snapshot{Horizons: c.horizons}
 	b := make([]byte, 0, c.group.stored+c.group.stored/8+1024)
-	b = binary.AppendUvarint(append(b, groupVersion), uint64(len(c.lanes)))
+	b = appendBlock(append(b, groupVersion), c.appendLearning)
+	b = binary.AppendUvarint(b, uint64(len(c.lanes)))
 	for i := range c.lanes {
 		b = appendBlock(b, c.lanes[i].appendBinary)
 	}

@@ -10,14 +10,18 @@ import (
 	"github.com/streammon/streammon/internal/sketch"
 )
 
-// setVersion is the version of a set's binary form, its first byte.
-const setVersion = 1
+// setVersion is the version of a set's binary form, its first byte. The first one had no fingerprint.
+const (
+	setVersion      = 2
+	setWithoutPrint = 1
+)
 
-// AppendBinary appends the binary form of the set, which need not be sealed: of each
-// feature its name, its type and its content in a block, so that the set can be read
+// AppendBinary appends the binary form of the set, which need not be sealed: the reference's fingerprint, and
+// of each feature its name, its type and its content in a block, so that the set can be read
 // into another layout.
 func (s *Set) AppendBinary(b []byte) []byte {
-	b = binary.AppendUvarint(append(b, setVersion), uint64(len(s.layout.Features)))
+	b = sketch.AppendText(append(b, setVersion), s.layout.Fingerprint)
+	b = binary.AppendUvarint(b, uint64(len(s.layout.Features)))
 	for i := range s.layout.Features {
 		f := &s.layout.Features[i]
 		b = append(sketch.AppendText(b, f.Name), byte(f.Type))
@@ -36,15 +40,23 @@ func (s *Set) AppendBinary(b []byte) []byte {
 // ReadBinary replaces the content of the set by the binary form at the beginning of b and
 // returns what follows. A feature that the layout does not have, or has with another
 // type, is left out. What was counted in the bins of another reference is forgotten,
-// and nothing else of that feature. Lost is called with the name of a feature of another type or in other bins.
-func (s *Set) ReadBinary(b []byte, lost func(feature string)) ([]byte, error) {
+// and nothing else of that feature; lost is then called with its name, and with that of a feature of another type. But if
+// an older layout has the reference of the form, that becomes the layout of the set.
+func (s *Set) ReadBinary(b []byte, older []*Layout, lost func(feature string)) ([]byte, error) {
 	d := sketch.NewDecoder(b)
-	d.Begin(setVersion)
-	r := NewSet(s.layout)
+	layout := s.layout
+	switch version := d.Byte(); version {
+	case setVersion:
+		layout = layout.of(d.Text(), older)
+	case setWithoutPrint:
+	default:
+		d.Fail(fmt.Errorf("version %d, want %d or %d", version, setWithoutPrint, setVersion))
+	}
+	r := NewSet(layout)
 	read := map[*FeatureSpec]bool{}
 	for range d.Length(6) {
 		name, kind, block := d.Text(), event.Type(d.Byte()), d.Block()
-		f := s.layout.find(name, kind)
+		f := layout.find(name, kind)
 		if f == nil || d.Err() != nil {
 			if d.Err() == nil && (s.layout.find(name, event.Numeric) != nil || s.layout.find(name, event.Categorical) != nil) {
 				lost(name) // of another type
@@ -77,6 +89,16 @@ func (s *Set) ReadBinary(b []byte, lost func(feature string)) ([]byte, error) {
 	return rest, err
 }
 
+// of returns the layout with that reference: l, or an older one if it has it and l has not.
+func (l *Layout) of(fingerprint string, older []*Layout) *Layout {
+	for _, o := range append([]*Layout{l}, older...) {
+		if o.Fingerprint == fingerprint {
+			return o
+		}
+	}
+	return l
+}
+
 // find returns the feature of the name and type, nil if there is none.
 func (l *Layout) find(name string, kind event.Type) *FeatureSpec {
 	for i := range l.Features {
@@ -91,25 +113,47 @@ func (l *Layout) find(name string, kind event.Type) *FeatureSpec {
 const (
 	flagDetailed = 1 << iota
 	flagMixed
+	flagApart // there is a count of absent values of another reference
 )
 
-func flagsOf(detailed, mixed bool) (flags byte) {
+func flagsOf(detailed, mixed bool, apart uint64) (flags byte) {
 	if detailed {
 		flags |= flagDetailed
 	}
 	if mixed {
 		flags |= flagMixed
 	}
+	if apart > 0 {
+		flags |= flagApart
+	}
 	return flags
+}
+
+func appendApart(b []byte, apart uint64) []byte {
+	if apart == 0 {
+		return b
+	}
+	return binary.AppendUvarint(b, apart)
+}
+
+// readApart reads how many of the absent values belong to another reference.
+func readApart(d *sketch.Decoder, flags byte, absent uint64) (apart uint64) {
+	if flags&flagApart != 0 {
+		if apart = d.Count(); apart > absent {
+			d.Fail(errors.New("more absent values of another reference than there are"))
+		}
+	}
+	return apart
 }
 
 // appendBinary appends counts, moments, bins with their edges, distances with their
 // center, the column as it is, and the sketches of detailed layouts.
 func (n *Numeric) appendBinary(b []byte) []byte {
-	b = append(b, flagsOf(n.detailed, n.mixed))
+	b = append(b, flagsOf(n.detailed, n.mixed, n.apart))
 	for _, c := range [...]uint64{n.Missing, n.Invalid, n.OutOfRange} {
 		b = binary.AppendUvarint(b, c)
 	}
+	b = appendApart(b, n.apart)
 	b = n.Distances.AppendBinary(n.Bins.AppendBinary(n.Moments.AppendBinary(b)))
 	b = binary.AppendUvarint(b, uint64(len(n.column)))
 	for _, x := range n.column {
@@ -126,6 +170,7 @@ func (n *Numeric) appendBinary(b []byte) []byte {
 func (n *Numeric) read(d *sketch.Decoder) (kept bool) {
 	flags := d.Byte()
 	n.Missing, n.Invalid, n.OutOfRange = d.Count(), d.Count(), d.Count()
+	n.apart = readApart(d, flags, n.Missing+n.Invalid)
 	bins, distances := n.Bins, n.Distances
 	d.Read(&n.Moments)
 	d.Read(&n.Bins)
@@ -148,17 +193,18 @@ func (n *Numeric) read(d *sketch.Decoder) (kept bool) {
 	n.mixed = flags&flagMixed != 0
 	if !n.Bins.Bins().Equal(bins.Bins()) || n.Distances.Center() != distances.Center() {
 		n.Bins, n.Distances, n.OutOfRange, n.mixed = bins, distances, 0, false
+		n.apart = n.Missing + n.Invalid
 		return false
 	}
 	return true
 }
 
 func (c *Categorical) appendBinary(b []byte) []byte {
-	b = append(b, flagsOf(c.detailed, c.mixed))
+	b = append(b, flagsOf(c.detailed, c.mixed, c.apart))
 	for _, n := range [...]uint64{c.Missing, c.Invalid, c.Count, c.Unseen} {
 		b = binary.AppendUvarint(b, n)
 	}
-	b = binary.LittleEndian.AppendUint64(b, c.spec.categories)
+	b = binary.LittleEndian.AppendUint64(appendApart(b, c.apart), c.spec.categories)
 	b = binary.AppendUvarint(b, uint64(len(c.counts)))
 	for _, n := range c.counts {
 		b = binary.AppendUvarint(b, n)
@@ -174,6 +220,7 @@ func (c *Categorical) appendBinary(b []byte) []byte {
 func (c *Categorical) read(d *sketch.Decoder) (kept bool) {
 	flags := d.Byte()
 	c.Missing, c.Invalid, c.Count, c.Unseen = d.Count(), d.Count(), d.Count(), d.Count()
+	c.apart = readApart(d, flags, c.Missing+c.Invalid)
 	same := d.Uint64() == c.spec.categories
 	if n := d.Length(1); n > 0 {
 		c.counts = make([]uint64, n)
@@ -197,6 +244,7 @@ func (c *Categorical) read(d *sketch.Decoder) (kept bool) {
 		return true
 	}
 	c.counts, c.Others, c.Unseen, c.mixed = nil, others, 0, false
+	c.apart = c.Missing + c.Invalid
 	if c.spec.Reference == nil {
 		c.Unseen = c.Count
 	}

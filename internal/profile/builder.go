@@ -41,9 +41,11 @@ type Builder struct {
 	counts   []map[string]uint64
 	missing  []uint64
 	invalid  []uint64
+	others   []uint64 // values of categories that are not told apart
 	segments []map[string]uint64
 	first    int64
 	last     int64
+	lenient  bool // see newLenientBuilder
 }
 
 // NewBuilder returns a builder of a reference of all features and segments of the
@@ -52,7 +54,7 @@ func NewBuilder(s event.Schema) *Builder {
 	n := len(s.Features)
 	b := &Builder{
 		schema: s, columns: make([][]float64, n), counts: make([]map[string]uint64, n),
-		missing: make([]uint64, n), invalid: make([]uint64, n), segments: make([]map[string]uint64, len(s.Segments)),
+		missing: make([]uint64, n), invalid: make([]uint64, n), others: make([]uint64, n), segments: make([]map[string]uint64, len(s.Segments)),
 	}
 	for i, f := range s.Features {
 		if f.Type == event.Categorical {
@@ -116,6 +118,8 @@ func (b *Builder) value(i int, v *event.Value) {
 		b.invalid[i]++
 	case b.schema.Features[i].Type == event.Numeric:
 		b.columns[i] = append(b.columns[i], v.Number)
+	case b.lenient && len(v.Text) > maxSampled:
+		b.others[i]++
 	default:
 		b.counts[i][string(v.Text)]++
 	}
@@ -129,7 +133,7 @@ func (b *Builder) Rows() uint64 { return b.rows }
 // answers may be missing, since not all data and not all models have scores and labels; it
 // is then not part of the reference.
 func (b *Builder) Build(p Provenance) (*Reference, error) {
-	if b.rows == 0 {
+	if b.rows == 0 && !b.lenient {
 		return nil, fmt.Errorf("build profile: no rows")
 	}
 	if b.first != 0 {
@@ -145,9 +149,9 @@ func (b *Builder) Build(p Provenance) (*Reference, error) {
 		if f.Type == event.Numeric {
 			buildNumeric(&feature, b.sortable(i), w)
 		} else {
-			buildCategorical(&feature, b.counts[i])
+			buildCategorical(&feature, b.counts[i], b.others[i])
 		}
-		if feature.Count == 0 && feature.Invalid == 0 && event.IsOutput(f.Name) {
+		if feature.Count == 0 && (b.lenient || feature.Invalid == 0 && event.IsOutput(f.Name)) {
 			continue
 		}
 		if feature.Count == 0 {
@@ -238,7 +242,7 @@ func quantileEdges(xs []float64) (edges []float64, decile []bool) {
 	return edges, decile
 }
 
-func buildCategorical(f *Feature, counts map[string]uint64) {
+func buildCategorical(f *Feature, counts map[string]uint64, others uint64) {
 	for category, n := range counts {
 		f.Count += n
 		f.Distinct.Add(sketch.HashText([]byte(category)))
@@ -246,6 +250,7 @@ func buildCategorical(f *Feature, counts map[string]uint64) {
 	f.Categories = mostFrequent(counts, MaxCategories)
 	slices.Sort(f.Categories)
 	f.CategoryCounts = make([]uint64, len(f.Categories))
+	f.Count += others
 	f.OtherCategories = f.Count
 	for i, c := range f.Categories {
 		f.CategoryCounts[i] = counts[c]

@@ -23,7 +23,8 @@ type Categorical struct {
 	counts   []uint64 // of the reference's categories; nil while all are 0
 	spec     *FeatureSpec
 	detailed bool
-	mixed    bool // merged from windows with another reference
+	mixed    bool   // merged from series with another reference
+	apart    uint64 // of the missing and invalid, those that belong to panes of another reference
 }
 
 func newCategorical(spec *FeatureSpec, detailed bool) Categorical {
@@ -96,16 +97,51 @@ func (c *Categorical) count(text []byte) {
 	}
 }
 
-func (c *Categorical) merge(o *Categorical) {
+// Compared returns how many values are counted by the reference's categories: fewer than Count if some
+// were counted by another's, 0 if none can be compared.
+func (c *Categorical) Compared() uint64 {
+	if !c.Comparable() {
+		return 0
+	}
+	n := c.Unseen
+	for _, k := range c.counts {
+		n += k
+	}
+	return n
+}
+
+// Absent returns how many values are missing or invalid, of those that belong to Compared.
+func (c *Categorical) Absent() uint64 { return c.Missing + c.Invalid - c.apart }
+
+// adopt makes the reference that of spec; what was counted by another one is forgotten.
+func (c *Categorical) adopt(spec *FeatureSpec) {
+	if c.spec.Reference != spec.Reference {
+		fresh := newCategorical(spec, c.detailed)
+		c.counts, c.Unseen, c.Others, c.mixed = nil, 0, fresh.Others, false
+		c.apart = c.Missing + c.Invalid
+	}
+	c.spec = spec
+}
+
+// merge adds o; older is set if another reference of o is an older one.
+func (c *Categorical) merge(o *Categorical, older bool) {
 	c.Missing += o.Missing
 	c.Invalid += o.Invalid
 	c.Count += o.Count
+	if c.detailed {
+		c.Distinct.Merge(&o.Distinct)
+	}
+	same := c.spec.Reference == o.spec.Reference
+	if !same && older {
+		c.apart += o.Missing + o.Invalid
+		return
+	}
+	c.apart += o.apart
 	c.Unseen += o.Unseen
 	if c.detailed {
 		c.Others.Merge(&o.Others)
-		c.Distinct.Merge(&o.Distinct)
 	}
-	if c.mixed = c.mixed || o.mixed || c.spec.Reference != o.spec.Reference; c.mixed {
+	if c.mixed = c.mixed || o.mixed || !same; c.mixed {
 		c.counts = nil
 		return
 	}

@@ -21,6 +21,10 @@ type Layout struct {
 	// Detailed layouts keep quantile, distinct and frequency sketches; the
 	// compact ones of segments do not.
 	Detailed bool
+	// Fingerprint is that of the reference; empty if there is none.
+	Fingerprint string
+	// Order tells which of two references of one series is the newer one.
+	Order int
 
 	numeric     []*FeatureSpec
 	categorical []*FeatureSpec

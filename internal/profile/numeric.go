@@ -24,7 +24,8 @@ type Numeric struct {
 
 	spec     *FeatureSpec
 	detailed bool
-	mixed    bool // merged from windows with other bins
+	mixed    bool   // merged from series with other bins
+	apart    uint64 // of the missing and invalid, those that belong to panes of another reference
 	column   []float64
 }
 
@@ -96,16 +97,45 @@ func (n *Numeric) seal(w *Workspace) {
 	n.column = nil
 }
 
-func (n *Numeric) merge(o *Numeric, w *Workspace) {
+// Compared returns how many values are in the reference's bins: fewer than there are if some
+// were counted in another's, 0 if none can be compared.
+func (n *Numeric) Compared() uint64 {
+	if !n.Comparable() {
+		return 0
+	}
+	return n.Bins.Total()
+}
+
+// Absent returns how many values are missing or invalid, of those that belong to Compared.
+func (n *Numeric) Absent() uint64 { return n.Missing + n.Invalid - n.apart }
+
+// adopt makes the reference that of spec; what was counted by another one is forgotten.
+func (n *Numeric) adopt(spec *FeatureSpec) {
+	if n.spec.Reference != spec.Reference {
+		fresh := newNumeric(spec, n.detailed)
+		n.Bins, n.Distances, n.OutOfRange, n.mixed = fresh.Bins, fresh.Distances, 0, false
+		n.apart = n.Missing + n.Invalid
+	}
+	n.spec = spec
+}
+
+// merge adds o; older is set if another reference of o is an older one.
+func (n *Numeric) merge(o *Numeric, older bool, w *Workspace) {
 	n.Missing += o.Missing
 	n.Invalid += o.Invalid
-	n.OutOfRange += o.OutOfRange
 	n.Moments.Merge(&o.Moments)
 	if n.detailed {
 		n.Quantiles.Merge(&o.Quantiles, w.Sketch)
 		n.Distinct.Merge(&o.Distinct)
 	}
-	if n.mixed = n.mixed || o.mixed || n.spec.Reference != o.spec.Reference; n.mixed {
+	same := n.spec.Reference == o.spec.Reference
+	if !same && older {
+		n.apart += o.Missing + o.Invalid
+		return
+	}
+	n.apart += o.apart
+	n.OutOfRange += o.OutOfRange
+	if n.mixed = n.mixed || o.mixed || !same; n.mixed {
 		return
 	}
 	if n.spec.Reference != nil {

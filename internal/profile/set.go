@@ -43,13 +43,43 @@ func (s *Set) Seal(w *Workspace) {
 	}
 }
 
-// Merge adds o, which is sealed and stays unchanged.
+// Merge adds o, which is sealed and stays unchanged. Where the two have different references, all but
+// what is counted by the reference is added up; of that, what the newer one has remains (see Layout.Order),
+// for counts in one reference's bins say nothing of another's.
 func (s *Set) Merge(o *Set, w *Workspace) {
+	if o.layout.Order > s.layout.Order {
+		s.adopt(o.layout)
+	}
+	s.add(o, w)
+}
+
+// Mix is Merge of another series: where its reference is another one, neither's counts remain.
+func (s *Set) Mix(o *Set, w *Workspace) {
+	layout := *o.layout
+	layout.Order = s.layout.Order
+	mixed := *o
+	mixed.layout = &layout
+	s.add(&mixed, w)
+}
+
+// adopt makes l the layout, which has the same features.
+func (s *Set) adopt(l *Layout) {
+	s.layout = l
+	for i, spec := range l.numeric {
+		s.numeric[i].adopt(spec)
+	}
+	for i, spec := range l.categorical {
+		s.categorical[i].adopt(spec)
+	}
+}
+
+func (s *Set) add(o *Set, w *Workspace) {
+	older := o.layout.Order < s.layout.Order
 	for i := range s.numeric {
-		s.numeric[i].merge(&o.numeric[i], w)
+		s.numeric[i].merge(&o.numeric[i], older, w)
 	}
 	for i := range s.categorical {
-		s.categorical[i].merge(&o.categorical[i])
+		s.categorical[i].merge(&o.categorical[i], older)
 	}
 }
 

@@ -21,6 +21,26 @@ type modelJSON struct {
 	Duplicate uint64          `json:"duplicate_events"`
 	LastEvent string          `json:"last_event,omitempty"`
 	Reference []referenceJSON `json:"references"`
+	Learning  *learningJSON   `json:"learning,omitempty"`
+}
+
+// learningJSON is of a model whose reference is learned, or was.
+type learningJSON struct {
+	Done    bool   `json:"done"`
+	Until   string `json:"until,omitempty"`
+	InForce string `json:"in_force_from,omitempty"`
+	Events  uint64 `json:"events,omitempty"`
+}
+
+func learningOf(l *monitor.LearningStatus) *learningJSON {
+	if l == nil {
+		return nil
+	}
+	out := &learningJSON{Done: l.Done, Events: l.Events}
+	if l.Until != 0 {
+		out.Until, out.InForce = formatTime(l.Until), formatTime(l.Since)
+	}
+	return out
 }
 
 type referenceJSON struct {
@@ -40,6 +60,7 @@ func modelsOf(s *monitor.Snapshot) []modelJSON {
 		j := modelJSON{
 			Model: m.Model, Accepted: m.Accepted, Late: m.Late, Duplicate: m.Duplicate,
 			Versions: []string{}, Segments: []string{}, Windows: []string{}, Reference: []referenceJSON{},
+			Learning: learningOf(m.Learning),
 		}
 		if m.LastEvent != 0 {
 			j.LastEvent = formatTime(m.LastEvent)
@@ -106,7 +127,20 @@ type statusJSON struct {
 	Published  string          `json:"published,omitempty"`
 	Ledger     json.RawMessage `json:"ledger"`
 	State      *stateJSON      `json:"state,omitempty"`
+	Config     *configJSON     `json:"config,omitempty"`
 	Partitions []partitionJSON `json:"partitions"`
+}
+
+type configJSON struct {
+	Loaded string `json:"loaded"`
+	Error  string `json:"reload_error,omitempty"`
+}
+
+func configOf(c *monitor.ConfigStatus) *configJSON {
+	if c == nil {
+		return nil
+	}
+	return &configJSON{formatTime(c.Loaded.UnixNano()), c.Error}
 }
 
 // stateJSON is what is known of the state that is kept; the figures of the last save are
@@ -158,7 +192,7 @@ func (h *handler) status(w http.ResponseWriter, _ *http.Request) {
 func statusOf(s *monitor.Snapshot) *statusJSON {
 	out := &statusJSON{
 		Ready: s.NotReady == "", NotReady: s.NotReady, Exporting: s.Exporting,
-		Ledger: ledgerJSON(&s.Ledger), State: stateOf(s.State), Partitions: []partitionJSON{},
+		Ledger: ledgerJSON(&s.Ledger), State: stateOf(s.State), Config: configOf(s.Config), Partitions: []partitionJSON{},
 	}
 	if s.At != 0 {
 		out.Published = formatTime(s.At)

@@ -15,6 +15,7 @@ type guard struct {
 	small  bucket // answers
 	wait   time.Duration
 	logins *logins
+	reload bool // one path takes a POST
 }
 
 // smallAnswer is how many bytes are paced by number, not by size. Its own rate keeps
@@ -35,7 +36,7 @@ func newGuard(next http.Handler, lim limits, refuse func(string)) *guard {
 // ServeHTTP passes requests that only read, and refuses others.
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+	case r.Method != http.MethodGet && r.Method != http.MethodHead && !(g.reload && r.Method == http.MethodPost && r.URL.Path == reloadPath):
 		w.Header().Set("Allow", "GET, HEAD")
 		g.reject(w, refusedMethod, http.StatusMethodNotAllowed)
 	case r.ContentLength != 0:

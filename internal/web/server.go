@@ -20,6 +20,8 @@ type Config struct {
 	// OnRefuse, if not nil, is told of every request that is refused and every connection that
 	// is closed to make room, with one of the reasons of docs/metrics.md. Any goroutine calls it.
 	OnRefuse func(reason string)
+	// Reload reads the config again, at POST /-/reload; nil if there is no such path. Any goroutine calls it.
+	Reload func() error
 
 	limits *limits // of tests
 }
@@ -66,13 +68,17 @@ func newServer(h http.Handler, l *slog.Logger) *http.Server {
 // from the rest of the process.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, c Config) error {
 	entry := newGate(l, c.bounds(), c.refuse)
+	if c.Reload != nil {
+		h = reloading(h, c.Reload)
+	}
 	server := newServer(h, c.Logger)
 	server.ConnState = entry.state
 	server.RegisterOnShutdown(entry.dismiss)
 	// The toolkit has put its check of passwords around the handler by the time that this is
 	// called: the guard must be around both.
 	server.BaseContext = func(l net.Listener) context.Context {
-		server.Handler = newGuard(server.Handler, c.bounds(), c.refuse)
+		guard := newGuard(server.Handler, c.bounds(), c.refuse)
+		guard.reload, server.Handler = c.Reload != nil, guard
 		_, plain := l.(*gate)
 		entry.encrypted = !plain
 		return context.Background()

@@ -51,7 +51,7 @@ func picture() *monitor.Snapshot {
 		Results: []*monitor.Result{result("fraud", "7", "5m"), hour},
 		Models: []monitor.ModelStatus{
 			{Model: "fraud", Accepted: 20, LastEvent: noon.UnixNano(), References: []monitor.ReferenceStatus{{Version: "7", Fingerprint: "00ff"}}},
-			{Model: "idle"},
+			{Model: "idle", Learning: &monitor.LearningStatus{Until: noon.UnixNano() + 36e11, Since: noon.UnixNano() + 37e11, Events: 7}},
 		},
 		Partitions: []monitor.PartitionStatus{
 			{Topic: "p", Partition: 0, Consumed: 25, Lag: 3, Watermark: noon.UnixNano()},
@@ -184,7 +184,7 @@ func TestModelsAndStatus(t *testing.T) {
 	}
 	b, _ := json.Marshal(models)
 	const want = `[{"accepted_events":20,"duplicate_events":0,"last_event":"2026-03-01T12:00:00Z","late_events":0,"model":"fraud","references":[{"fingerprint":"00ff","version":"7"}],"segments":[""],"versions":["7"],"windows":["5m","1h"]},` +
-		`{"accepted_events":0,"duplicate_events":0,"late_events":0,"model":"idle","references":[],"segments":[],"versions":[],"windows":[]}]`
+		`{"accepted_events":0,"duplicate_events":0,"late_events":0,"learning":{"done":false,"events":7,"in_force_from":"2026-03-01T13:01:40Z","until":"2026-03-01T13:00:00Z"},"model":"idle","references":[],"segments":[],"versions":[],"windows":[]}]`
 	if string(b) != want {
 		t.Errorf("models: %s", b)
 	}

@@ -1,0 +1,72 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+)
+
+// part is a part of a config that a running program cannot change.
+type part[T any] struct {
+	key string
+	of  func(*T) any
+}
+
+var fixedParts = []part[Config]{
+	{"kafka", func(c *Config) any { return c.Kafka }},
+	{"dead_letters", func(c *Config) any { return c.DeadLetters }},
+	{"state", func(c *Config) any { return c.State }},
+	{"windows", func(c *Config) any { return c.Windows }},
+	{"pane", func(c *Config) any { return c.Pane }},
+	{"allowed_lateness", func(c *Config) any { return c.AllowedLateness }},
+	{"max_future", func(c *Config) any { return c.MaxFuture }},
+	{"max_jump", func(c *Config) any { return c.MaxJump }},
+	{"deduplicate", func(c *Config) any { return c.Deduplicate }},
+	{"max_ids", func(c *Config) any { return c.MaxIDs }},
+	{"limits", func(c *Config) any { return c.Limits }},
+	{"max_series", func(c *Config) any { return c.MaxSeries }},
+}
+
+var fixedModelParts = []part[Model]{
+	{"name", func(m *Model) any { return m.Name }},
+	{"topics", func(m *Model) any { return m.Topics }},
+	{"reference.learn", func(m *Model) any { return m.Reference.Learn }},
+	{"task", func(m *Model) any { return m.Task }},
+	{"positive", func(m *Model) any { return m.Positive }},
+	{"features", func(m *Model) any { return m.inputs() }},
+	{"segments", func(m *Model) any { return m.Segments }},
+	{"labels", func(m *Model) any { return m.Labels }},
+	{"drift.against", func(m *Model) any { return m.Drift.Trailing() }},
+	{"changes", func(m *Model) any { return m.Changes }},
+	{"mapping", func(m *Model) any { return m.Mapping }},
+}
+
+// inputs are the features without what says how they are judged.
+func (m *Model) inputs() []Feature {
+	features := m.AllFeatures()
+	for i := range features {
+		f := &features[i]
+		*f = Feature{Name: f.Name, Type: f.Type, Path: f.Path}
+	}
+	return features
+}
+
+// NeedRestart returns the keys in which next differs from c and that a running program cannot change. What
+// is left are the files of references and how drift is judged.
+func (c *Config) NeedRestart(next *Config) (keys []string) {
+	for _, p := range fixedParts {
+		if !reflect.DeepEqual(p.of(c), p.of(next)) {
+			keys = append(keys, p.key)
+		}
+	}
+	if len(c.Models) != len(next.Models) {
+		return append(keys, "models")
+	}
+	for i := range c.Models {
+		for _, p := range fixedModelParts {
+			if !reflect.DeepEqual(p.of(&c.Models[i]), p.of(&next.Models[i])) {
+				keys = append(keys, fmt.Sprintf("models[%d].%s", i, p.key))
+			}
+		}
+	}
+	return keys
+}

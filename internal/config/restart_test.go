@@ -1,0 +1,76 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestNeedRestart changes a config, and compares the keys of which it is said that they take a restart.
+func TestNeedRestart(t *testing.T) {
+	const text = `kafka: {brokers: [localhost:9092]}
+windows: [5m, 1h]
+models:
+  - name: a
+    topics: {predictions: p}
+    task: binary
+    reference: {versions: {"6": fraud.profile.json}}
+    features: {amount: {type: numeric, floor: 0.2}, country: {type: categorical, show_categories: none}}
+    segments: [country]
+    drift: {min_samples: 100}
+  - name: b
+    topics: {predictions: q}
+    features: {x: numeric}
+`
+	dir := t.TempDir()
+	for _, name := range []string{"fraud.profile.json", "new.json"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	parse := func(text string) *Config {
+		c, err := Parse(filepath.Join(dir, "c.yaml"), []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	for _, c := range []struct{ old, new, keys string }{
+		{"", "", ""},
+		{"fraud.profile.json", "new.json", ""},
+		{`{versions: {"6": fraud.profile.json}}`, "new.json", ""},
+		{"floor: 0.2", "floor: 0.3, decide_by: ks, importance: 2", ""},
+		{"{min_samples: 100}", "{statistics: [psi, ks], decide_by: ks, false_alarms: 2 per 7d, against: version 6}", ""},
+		{"{min_samples: 100}", "{against: trailing 7d}", "models[0].drift.against"},
+		{`{versions: {"6": fraud.profile.json}}`, "{learn: 24h}", "models[0].reference.learn"},
+		{"localhost:9092", "localhost:9093", "kafka"},
+		{"[5m, 1h]", "[5m]\npane: 5s\nallowed_lateness: 1m\nmax_series: 5\nstate: {dir: x}", "state windows pane allowed_lateness max_series"},
+		{"show_categories: none", "show_categories: all", ""},
+		{"country: {", "y: numeric, country: {", "models[0].features"},
+		{"x: numeric", "x: categorical", "models[1].features"},
+		{"x: numeric", "x: {type: numeric, path: $.x}", "models[1].features"},
+		{"task: binary", "task: multiclass", "models[0].task"},
+		{"segments: [country]", "segments: [plan]", "models[0].segments"},
+		{"name: b", "name: c", "models[1].name"},
+		{"predictions: q", "predictions: r", "models[1].topics"},
+		{text[strings.Index(text, "  - name: b"):], "", "models"},
+	} {
+		if got := strings.Join(parse(text).NeedRestart(parse(strings.Replace(text, c.old, c.new, 1))), " "); got != c.keys {
+			t.Errorf("%q for %q takes a restart because of %q, want %q", c.new, c.old, got, c.keys)
+		}
+	}
+}
+
+// TestNeedRestartKnowsAll: a field that is new must be said to take a restart or not.
+func TestNeedRestartKnowsAll(t *testing.T) {
+	visible := func(v any) (n int) {
+		fields := reflect.VisibleFields(reflect.TypeOf(v))
+		return len(slices.DeleteFunc(fields, func(f reflect.StructField) bool { return !f.IsExported() }))
+	}
+	if visible(Config{}) != len(fixedParts)+1 || visible(Model{}) != len(fixedModelParts) || visible(Reference{}) != 3 || visible(Drift{}) != 5 || visible(Feature{}) != 7 {
+		t.Error("the config has fields that NeedRestart does not know")
+	}
+}

@@ -1,0 +1,20 @@
+package web
+
+import "net/http"
+
+// reloadPath takes the one POST that there is.
+const reloadPath = "/-/reload"
+
+// reloading adds the path at which the config is read again.
+func reloading(next http.Handler, reload func() error) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", next)
+	mux.HandleFunc("POST "+reloadPath, func(w http.ResponseWriter, _ *http.Request) {
+		if err := reload(); err != nil {
+			http.Error(w, visible("not reloaded, the config before stays in force: "+err.Error()), http.StatusInternalServerError)
+			return
+		}
+		w.Write([]byte("reloaded\n"))
+	})
+	return mux
+}
