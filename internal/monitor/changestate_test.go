@@ -196,3 +196,31 @@ func TestOldViewsAreRead(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// FuzzReadChanges: what is read has one form, and can go on.
+func FuzzReadChanges(f *testing.F) {
+	g := changesGroup([]ChangeConfig{{Figure: "error_ratio", Detectors: allDetectors()}, {Figure: "mean", Feature: "x", Detectors: usualDetectors}}, time.Minute)
+	c := newChanges(g)
+	f.Add(c.appendBinary(nil))
+	for i := range int64(80) {
+		c.pass(base+i*10*second, makePane(g, made{version: []string{"1", "2"}[i%2], events: 1000, failed: uint64(10 + i%3 + i/40*300), mean: float64(i % 5)}), true)
+	}
+	f.Add(c.appendBinary(nil))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, again := newChanges(g), newChanges(g)
+		if err := c.read(data); err != nil {
+			return
+		}
+		b := c.appendBinary(nil)
+		if err := again.read(b); err != nil || !bytes.Equal(again.appendBinary(nil), b) {
+			t.Fatalf("%x is read as another: %v", b, err)
+		}
+		for i := range int64(20) {
+			c.pass(base+i*10*second, makePane(g, made{version: "1", events: 10, failed: uint64(i % 9), mean: 1}), true)
+		}
+		if n := len(c.models[0].streams); n > MaxLiveVersions {
+			t.Fatalf("%d versions", n)
+		}
+		c.of(0, "1", base, base+second)
+	})
+}
