@@ -75,6 +75,13 @@ func (m *Memory) add(g *modelGroup, lanes int, results, saved bool) {
 	}
 	_, buffers := consumer.Config{}.Memory()
 	table, texts := g.decode.Limits.Memory()
+	if g.decode.Mapping.LabelTime != "" {
+		labels := int64(lanes) * pipeline.WaitingLabelBytes
+		if saved {
+			labels *= 2 // the encoded form
+		}
+		most += labels
+	}
 	m.Usual += usual + partitions*(partMemory+table)
 	m.Budget += most + partitions*(buffers+table+texts)
 }

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -343,5 +344,71 @@ func TestManyPanesAheadOfTheClock(t *testing.T) {
 	}
 	if n := c.Group.shown.Pending(); n > c.limit()+2 {
 		t.Errorf("%d panes wait, at most %d may", n, c.limit())
+	}
+}
+
+// TestLabelsThatWait: labels of far-away times take so much memory and no more; those that are furthest away are
+// rejected, in an order that the log alone decides, also after a restart.
+func TestLabelsThatWait(t *testing.T) {
+	ledger := func(restart int) (event.Ledger, int) {
+		m := plainGroup()
+		begin := func() (*Group, *Intake) {
+			g := NewGroup(m, decode.Options{Mapping: decode.Mapping{LabelTime: "label_time"}}, nil, 0, true)
+			g.Grow(1)
+			in, err := NewIntake([]*Lane{g.Lane(0)}, event.Prediction, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.Read(Part{Topic: "t", Intake: in})
+			return g, in
+		}
+		g, in := begin()
+		in.Arrive(Arrival{})
+		id := strings.Repeat("x", 4000)
+		most := 0
+		for i := range 3 * WaitingLabelBytes / len(id) {
+			if i == restart {
+				saved, _ := TakeCut([]*Group{g}, nil, true, func() {}).Snapshots()
+				again, err := ReadParts(saved[0].State)
+				if err != nil {
+					t.Fatal(err)
+				}
+				g, in = begin()
+				if _, err := g.Restore(saved[0].State, saved[0].Entries, nil); err != nil {
+					t.Fatal(err)
+				}
+				if in, err = NewIntake([]*Lane{g.Lane(0)}, event.Prediction, nil); err != nil {
+					t.Fatal(err)
+				}
+				if err := in.Restore(again[0]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			years := 2100 + i*7%90
+			if i%10 == 0 {
+				years = 2026 // and so soon
+			}
+			in.Take([]Message{{Value: fmt.Appendf(nil, `{"id":"%s%d","time":%q,"label":"a","label_time":"%d-12-31T00:00:00Z"}`, id, i, noon.Format(time.RFC3339), years)}}, int64(i+1))
+			most = max(most, in.labels.bytes)
+		}
+		waiting := len(in.labels.items)
+		in.Finish()
+		l := in.Ledger()
+		if !l.Balanced() {
+			t.Errorf("%+v", l)
+		}
+		if most > WaitingLabelBytes || most < WaitingLabelBytes*9/10 || waiting > 2*WaitingLabelBytes/len(id) {
+			t.Errorf("%d bytes and %d labels wait", most, waiting)
+		}
+		if l.Rejected[event.Future] == 0 || l.Late > 0 {
+			t.Errorf("%+v", l)
+		}
+		return l, waiting
+	}
+	want, waits := ledger(-1)
+	for _, restart := range []int{100, 3 * WaitingLabelBytes / 4000 * 2 / 3} {
+		if got, n := ledger(restart); got != want || n != waits {
+			t.Errorf("with a restart after %d: %+v with %d that wait, want %+v with %d", restart, got, n, want, waits)
+		}
 	}
 }

@@ -1,9 +1,7 @@
 package pipeline
 
 import (
-	"container/heap"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/streammon/streammon/internal/decode"
@@ -197,7 +195,9 @@ func (in *Intake) message(i int, m *Message) bool {
 	}
 	t := in.event.Time
 	if ok, reason := r.decoder.LabelOf(&in.event); ok && reason == event.Accepted {
-		in.labels.add(r.lane, &in.event)
+		gone := uint64(in.labels.add(r.lane, &in.event))
+		in.ledger.Consumed += gone
+		in.ledger.Rejected[event.Future] += gone
 	} else if ok {
 		in.ledger.Consumed++
 		in.ledger.Rejected[reason]++
@@ -243,54 +243,11 @@ func (in *Intake) apply(l *Lane, ev *event.Event) event.Reason {
 // release applies the labels whose time has come: those that came with their
 // prediction take their place in the order of label times.
 func (in *Intake) release(t int64) {
-	for len(in.labels.items) > 0 && in.labels.items[0].event.Time <= t {
-		l := heap.Pop(&in.labels).(*waitingLabel)
+	for l := in.labels.next(t); l != nil; l = in.labels.next(t) {
+		ev := l.event()
 		in.ledger.Consumed++
-		if reason := in.apply(l.lane, &l.event); reason != event.Accepted {
+		if reason := in.apply(l.lane, &ev); reason != event.Accepted {
 			in.ledger.Rejected[reason]++
 		}
 	}
-}
-
-// labelQueue holds labels in order of their time, then of their arrival.
-type labelQueue struct {
-	items []*waitingLabel
-	count uint64
-}
-
-type waitingLabel struct {
-	lane  *Lane
-	event event.Event
-	order uint64
-}
-
-func (q *labelQueue) add(l *Lane, ev *event.Event) {
-	e := event.Event{Kind: event.Label, Time: ev.Time, ID: slices.Clone(ev.ID), Model: ev.Model}
-	q.count++
-	heap.Push(q, &waitingLabel{l, e, q.count})
-}
-
-// Len, Less, Swap, Push and Pop are heap.Interface.
-func (q *labelQueue) Len() int { return len(q.items) }
-
-// Less orders by time, then arrival.
-func (q *labelQueue) Less(i, j int) bool {
-	a, b := q.items[i], q.items[j]
-	if a.event.Time != b.event.Time {
-		return a.event.Time < b.event.Time
-	}
-	return a.order < b.order
-}
-
-// Swap swaps two labels.
-func (q *labelQueue) Swap(i, j int) { q.items[i], q.items[j] = q.items[j], q.items[i] }
-
-// Push adds a label.
-func (q *labelQueue) Push(x any) { q.items = append(q.items, x.(*waitingLabel)) }
-
-// Pop removes the last label.
-func (q *labelQueue) Pop() any {
-	x := q.items[len(q.items)-1]
-	q.items = q.items[:len(q.items)-1]
-	return x
 }

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"container/heap"
 	"errors"
 	"fmt"
 	"slices"
@@ -267,13 +266,11 @@ func (in *Intake) Restore(p PartState) error {
 	in.labels.count = d.Count()
 	lane := in.routes[0].lane
 	for range d.Length(4) {
-		w := &waitingLabel{lane: lane, event: event.Event{Kind: event.Label, Time: d.Varint()}, order: d.Count()}
-		w.event.ID = []byte(d.Text())
-		if w.event.Model = lane.group.monitor.Find(d.Text()); w.event.Model >= 0 {
-			in.labels.items = append(in.labels.items, w)
+		w := &waitingLabel{lane: lane, time: d.Varint(), order: d.Count(), id: d.Text()}
+		if w.model = lane.group.monitor.Find(d.Text()); w.model >= 0 {
+			in.labels.insert(w)
 		}
 	}
-	heap.Init(&in.labels) // some may have been left out
 	_, err := d.End("partition")
 	return err
 }

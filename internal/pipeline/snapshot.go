@@ -397,8 +397,8 @@ func (in *Intake) appendBinary(b []byte) []byte {
 	b = binary.AppendUvarint(b, in.labels.count)
 	b = binary.AppendUvarint(b, uint64(len(in.labels.items)))
 	for _, w := range in.labels.items {
-		b = binary.AppendUvarint(binary.AppendVarint(b, w.event.Time), w.order)
-		b = sketch.AppendText(sketch.AppendText(b, string(w.event.ID)), w.lane.group.monitor.Models[w.event.Model].Name)
+		b = binary.AppendUvarint(binary.AppendVarint(b, w.time), w.order)
+		b = sketch.AppendText(sketch.AppendText(b, w.id), w.lane.group.monitor.Models[w.model].Name)
 	}
 	return b
 }
