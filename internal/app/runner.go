@@ -272,7 +272,7 @@ func (r *runner) delivered(err error) error {
 func (p *partition) account(b *consumer.Batch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.lag = b.End - b.Next
+	p.lag = max(b.HighWatermark-b.Next, 0)
 	p.read = true
 	for reason, n := range b.SkippedBatches {
 		p.skipped[reason] += uint64(n)

@@ -34,8 +34,10 @@ type Batch struct {
 	// position; First is where the log now begins.
 	Restarted bool
 	// End is the high watermark, or the last stable offset with ReadCommitted, as of
-	// this fetch: the lag is End − Next.
+	// this fetch.
 	End int64
+	// HighWatermark is where the log ends, open transactions included: the lag is HighWatermark − Next.
+	HighWatermark int64
 	// CaughtUp: all there was to read as of this fetch has been read.
 	CaughtUp bool
 	// Done: the declared end was reached; only with UntilEnd, and the last call for

@@ -64,6 +64,8 @@ type Config struct {
 	MetadataInterval  time.Duration // how often new topics and partitions are looked for; default 2 s
 	MaxWait           time.Duration // of a fetch at the end of a partition; default 500 ms
 
+	openAfter time.Duration // after which an open transaction is said to hold reading up; default 1 min
+
 	MaxBytes int // of a fetch of one partition; default 1 MiB. A larger batch is delivered whole
 	// MaxBatchBytes caps one record batch, both packed and unpacked; a larger one is
 	// skipped and counted. It takes that much memory, and up to half as much for its
@@ -96,6 +98,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.CommitInterval, 5*time.Second)
 	setDefault(&c.MetadataInterval, 2*time.Second)
 	setDefault(&c.MaxWait, 500*time.Millisecond)
+	setDefault(&c.openAfter, time.Minute)
 	setDefault(&c.MaxBytes, 1<<20)
 	setDefault(&c.MaxBatchBytes, 32<<20)
 	if c.Logger == nil {

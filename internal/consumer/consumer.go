@@ -45,7 +45,7 @@ type PartitionStatus struct {
 	Partition int
 	Next      int64     // offset of the next record to hand on; -1 while unknown
 	End       int64     // as Batch.End; -1 while unknown
-	Lag       int64     // End − Next; -1 while unknown
+	Lag       int64     // up to the high watermark, with what open transactions hold up; -1 while unknown
 	LastFetch time.Time // of the last successful one; zero if there was none
 	CaughtUp  bool
 	Done      bool

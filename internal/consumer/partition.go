@@ -54,7 +54,9 @@ type partition struct {
 	next     int64 // all before it was handed on
 	target   int64 // the declared end; -1: none
 	end      int64 // as of the last fetch; -1: unknown
-	beyond   int   // times in a row that the log ended before next
+	high     int64 // the same, with open transactions
+	open     openTransaction
+	beyond   int // times in a row that the log ended before next
 	retry    backoff
 	troubled bool
 
@@ -182,7 +184,7 @@ func (p *partition) stream(ctx context.Context) error {
 // if it holds no record any more; and a batch that was returned moves it by one at
 // least. A response without a batch does not move it.
 func (p *partition) scan(got fetched) int64 {
-	p.end = got.res.highWatermark
+	p.end, p.high = got.res.highWatermark, got.res.highWatermark
 	if p.cfg.ReadCommitted {
 		p.end = got.res.lastStable
 	}
@@ -300,7 +302,8 @@ func (p *partition) free() {
 func (p *partition) flush(ctx context.Context) error {
 	b := &p.batch
 	caughtUp := b.CaughtUp
-	b.TopicID, b.Next, b.End = p.topicID, p.next, p.end
+	b.TopicID, b.Next, b.End, b.HighWatermark = p.topicID, p.next, p.end, max(p.high, p.end)
+	p.open.look(p, time.Now())
 	b.CaughtUp = p.next >= p.end
 	b.Skipped = b.Next - b.First - int64(len(b.Records))
 	p.publish(b)
@@ -322,7 +325,7 @@ func (p *partition) publish(b *Batch) {
 	defer p.mu.Unlock()
 	s := &p.status
 	s.LastFetch = time.Now()
-	s.Next, s.End, s.Lag = b.Next, b.End, max(b.End-b.Next, 0)
+	s.Next, s.End, s.Lag = b.Next, b.End, max(b.HighWatermark-b.Next, 0)
 	s.CaughtUp, s.Done = b.CaughtUp, b.Done
 }
 

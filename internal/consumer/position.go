@@ -186,6 +186,6 @@ func (p *partition) restart(ctx context.Context, reason string) error {
 	}
 	p.log.Warn(reason+", reading it from its start", "position", p.next, "start", first)
 	p.batch.Restarted, p.batch.Gap = true, 0
-	p.next, p.end, p.beyond = first, -1, 0
+	p.next, p.end, p.high, p.beyond = first, -1, -1, 0
 	return nil
 }

@@ -19,6 +19,7 @@ type script struct {
 	mu      sync.Mutex
 	batches []scriptedBatch
 	end     int64
+	open    int64 // where a transaction begins that has not ended; 0: none
 	aborted []kmsg.FetchResponseTopicPartitionAbortedTransaction
 	fetches int
 	// answer, if set, may replace a response.
@@ -61,8 +62,11 @@ func (s *script) respond(req *kmsg.FetchRequest) *kmsg.FetchResponse {
 	p := kmsg.NewFetchResponseTopicPartition()
 	p.Partition = asked.Partition
 	p.HighWatermark, p.LastStableOffset, p.AbortedTransactions = s.end, s.end, s.aborted
+	if s.open > 0 && req.IsolationLevel == 1 {
+		p.LastStableOffset = s.open
+	}
 	for _, b := range s.batches {
-		if b.last < asked.FetchOffset {
+		if b.last < asked.FetchOffset || s.open > 0 && b.last >= s.open && req.IsolationLevel == 1 {
 			continue
 		}
 		if len(p.RecordBatches) > 0 && len(p.RecordBatches)+len(b.bytes) > int(asked.PartitionMaxBytes) {

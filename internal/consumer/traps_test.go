@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
+	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -544,4 +547,56 @@ func TestHungBroker(t *testing.T) {
 	if took := r.stop(t); took > 2*time.Second {
 		t.Errorf("Run took %v to end", took)
 	}
+}
+
+// A transaction that does not end holds reading up: what lies behind it is lag, and it is said once, and again when
+// it has ended. Nothing is lost.
+func TestOpenTransactionIsSaid(t *testing.T) {
+	s := newScript(t)
+	s.append(plainBatch(0, "before", "before"))
+	open := plainBatch(2, "within", "within", "within")
+	open.attributes, open.producer = transactionalFlag, 7
+	s.append(open)
+	s.append(plainBatch(5, "behind"))
+	s.open = 2
+	var log bytes.Buffer
+	var mu sync.Mutex
+	cfg := quick(s.broker, s.topic)
+	cfg.openAfter = 300 * time.Millisecond
+	cfg.Logger = slog.New(slog.NewTextHandler(lockedWriter{&mu, &log}, nil))
+	said := func(what string) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return strings.Count(log.String(), what)
+	}
+	r := start(t, cfg, newCollector())
+	r.got.waitTotal(t, 2)
+	eventually(t, "it is said", func() bool { return said("transaction") > 0 })
+	time.Sleep(2 * cfg.openAfter)
+	p := r.Status().Partitions[0]
+	if said("transaction") != 1 || p.Lag != 4 || !p.CaughtUp || p.Next != 2 {
+		t.Errorf("said %d times, %+v", said("transaction"), p)
+	}
+	r.got.mu.Lock()
+	if b := r.got.last[partitionKey{s.topic, 0}]; b.HighWatermark != 6 || b.End != 2 {
+		t.Errorf("%+v", b)
+	}
+	r.got.mu.Unlock()
+	s.mu.Lock()
+	s.open = 0
+	s.mu.Unlock()
+	r.got.waitTotal(t, 6)
+	eventually(t, "its end is said", func() bool { return said("transaction has ended") == 1 })
+	eventually(t, "there is no lag", func() bool { return r.Status().Partitions[0].Lag == 0 })
+}
+
+type lockedWriter struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
 }

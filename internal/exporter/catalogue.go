@@ -68,7 +68,7 @@ var metrics = []metric{
 	{name: "late_events_total", help: "Events whose pane was sealed when they came.", kind: counter, labels: modelLabels},
 	{name: "duplicate_events_total", help: "Events whose id was seen before.", kind: counter, labels: modelLabels},
 	{name: "folded_values_total", help: "Values of accepted events that have no place of their own, by reason.", kind: counter, labels: []string{"model", "reason"}},
-	{name: "consumer_lag_messages", help: "Messages of the partition that were not read yet.", labels: partitionLabels},
+	{name: "consumer_lag_messages", help: "Messages of the partition that were not read yet, those that an open transaction holds up among them.", labels: partitionLabels},
 	{name: "watermark_timestamp_seconds", help: "Event time before which the partition's events are late.", labels: partitionLabels},
 	{name: "last_event_timestamp_seconds", help: "Largest event time that was accepted.", labels: modelLabels},
 	{name: "forgotten_ids_total", help: "Ids that were forgotten before their time, because there were more than max_ids: a repeat of these counts twice.", kind: counter, labels: partitionLabels},
