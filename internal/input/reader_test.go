@@ -284,7 +284,7 @@ func TestCSVAsEncodingCSV(t *testing.T) {
 			}
 		}
 	})
-	if whole < 20 {
+	if whole < 20 && !testing.Short() { // then rapid checks a fifth
 		t.Errorf("only %d texts were CSV", whole)
 	}
 }
