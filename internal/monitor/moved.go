@@ -110,7 +110,10 @@ func (m *Model) explain(v version, results []*Result, verdicts *Verdicts, agains
 			if f.State == StateDrift {
 				drifted += importance
 			}
-			if then, ok := side.sample(spec, i, r.Length); ok && f.State != StateOK {
+			if f.State == StateOK {
+				continue
+			}
+			if then, ok := side.sample(spec, i, r.Length); ok {
 				f.Moved = verdicts.moved(spec, then, s, layout.Detailed)
 			}
 		}
