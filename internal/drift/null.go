@@ -25,9 +25,11 @@ func (constant) quantile(float64) float64 { return math.NaN() }
 
 // scaledF is the null of a quadratic form in normal variables, or of its root: mean times an F variable with dof
 // and nu degrees of freedom (Satterthwaite 1946), nu being those with which the mean itself is known; infinite,
-// it is a scaled chi-square variable.
+// it is a scaled chi-square variable. Where the form has more terms than dof, these differ, and the far tail is that of the
+// largest: then it is of the form with these moments whose largest term is as large as can be.
 type scaledF struct {
 	mean, dof, nu float64
+	terms         float64 // at most as many as dof: all are equal
 	root          bool
 	memo          *memo // nil: none
 }
@@ -53,6 +55,9 @@ func (m *memo) at(dof, nu, alpha float64) float64 {
 	return math.NaN()
 }
 
+// uneven reports whether its terms differ.
+func (f scaledF) uneven() bool { return f.terms > max(f.dof, 1) }
+
 func (f scaledF) expected() float64 {
 	if f.root {
 		return math.Sqrt(f.mean/f.dof) * chiMean(f.dof)
@@ -64,11 +69,20 @@ func (f scaledF) survival(x float64) float64 {
 	if f.root {
 		x *= x
 	}
-	return fSurvival(f.dof, f.nu, x/f.mean)
+	x /= f.mean
+	p := fSurvival(f.dof, f.nu, x)
+	if f.uneven() && x > 1 {
+		p = max(p, unevenOf(f).survival(x))
+	}
+	return p
 }
 
 func (f scaledF) quantile(alpha float64) float64 {
-	x := f.mean * f.memo.quantile(f.dof, f.nu, alpha)
+	x := f.memo.quantile(f.dof, f.nu, alpha)
+	if f.uneven() && x > 1 {
+		x = max(x, unevenOf(f).quantile(alpha, x))
+	}
+	x *= f.mean
 	if f.root {
 		return math.Sqrt(x)
 	}
@@ -83,7 +97,7 @@ func quadratic(factor float64, root bool) func(*comparison, spread) null {
 		if dof < 1 {
 			return constant{}
 		}
-		return scaledF{mean: factor * dof * c.scale * s.grow, dof: s.dof(dof), nu: s.nu, root: root, memo: s.memo}
+		return scaledF{mean: factor * dof * c.scale * s.grow, dof: s.dof(dof), terms: dof, nu: s.nu, root: root, memo: s.memo}
 	}
 }
 
