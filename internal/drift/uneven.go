@@ -42,18 +42,25 @@ func (u uneven) survival(x float64) float64 {
 	return math.Erfc((w+math.Log(v/w)/w)/math.Sqrt2) / 2
 }
 
-// quantile returns what is exceeded with probability alpha, beginning at x > 1, which is not more.
+// quantile returns what is exceeded with probability alpha, or x > 1 if that is more. The logarithm of the tail is almost straight in
+// that of x.
 func (u uneven) quantile(alpha, x float64) float64 {
-	low, high := x, x
-	for u.survival(high) > alpha && high < 1e9 {
-		low, high = high, 2*high
+	y := math.Log(u.survival(x) / alpha)
+	if y <= 0 {
+		return x
 	}
+	step := 0.2 * x
 	for range 40 {
-		if x = (low + high) / 2; u.survival(x) > alpha {
-			low = x
-		} else {
-			high = x
+		next := x + step
+		z := math.Log(u.survival(next) / alpha)
+		if z == y || z != z {
+			break
+		}
+		x, y, step = next, z, -z*step/(z-y)
+		step = max(-0.5*x, min(step, 2*x))
+		if math.Abs(step) <= 1e-10*x {
+			break
 		}
 	}
-	return high
+	return x
 }

@@ -32,11 +32,19 @@ func TestUneven(t *testing.T) {
 				t.Errorf("%g degrees of freedom: %g is exceeded with %v, want %v", dof, x, got, want)
 			}
 			if want < 0.1 {
-				if got := u.quantile(u.survival(x), 1); math.Abs(got-x) > 1e-6 {
+				if got := u.quantile(u.survival(x), 1.1); math.Abs(got-x) > 1e-6 {
 					t.Errorf("%g degrees of freedom: quantile %v, want %v", dof, got, x)
 				}
 			}
 		}
+	}
+	// Where the tail is 0 in floating point, so is no quantile.
+	u := unevenOf(scaledF{dof: 3, terms: 9, nu: math.Inf(1)})
+	if p := u.survival(1e6); p != 0 {
+		t.Errorf("%v of a million", p)
+	}
+	if x := u.quantile(1e-300, 20); !(x > 100 && x < 1e4) {
+		t.Errorf("quantile %v", x)
 	}
 	// With a single term it is an F variable, with equal ones too.
 	for _, u := range []uneven{{1, 0, 8, 27}, {1. / 9, 1. / 9, 8, 27}} {
