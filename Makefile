@@ -29,4 +29,4 @@ soak:
 
 # The tables of docs/verdicts.md, as Markdown.
 verdicts:
-	STREAMMON_VERDICTS=long go test -timeout 60m -run TestVerdicts -v ./internal/drift | grep -E '^(\||###|$$)|FAIL|_test.go'
+	STREAMMON_VERDICTS=long go test -timeout 60m -run TestVerdicts -v ./internal/drift ./internal/monitor | grep -E '^(\||###|$$)|FAIL|_test.go'

@@ -16,11 +16,11 @@
 //
 // The null hypothesis knows both sample sizes. With a Calibration it knows how the reference's own windows
 // vary, too, and how well the reference knows that: statistics that are quadratic forms in the bins' shares, or
-// roots of such, are a mean times an F variable. Without one all values are independent, which
+// roots of such, are a mean times an F variable, with the far tail of the slowest part of the variation. Without one all values are independent, which
 // those of a real stream are not: the p-values are then too small.
 //
 // Bins in which fewer than five values are expected are tested together with others, in at most a hundred groups, and values
-// that the reference does not know are tested apart, as a share; the value of the statistic is over all bins.
+// that the reference does not know are tested apart, as a share; so are missing values, where fewer than five are expected; the value of the statistic is over all bins.
 //
 // How far the p-values of independent values hold, by simulation: with
 // at least 20 expected values a bin in the window, 5 % of the p-values of every

@@ -40,7 +40,7 @@ type fineBin struct{ share, upTo float64 }
 func kolmogorovNull(c *comparison, s spread) null {
 	m, n := float64(total(c.ref.Fine)), float64(total(c.cur.Fine))
 	if s.calibrated {
-		return scaledF{mean: kolmogorovSquare * (1/m + 1/n) * s.grow, dof: s.dof(kolmogorovDegrees), nu: s.nu, root: true, memo: s.memo}
+		return scaledF{mean: kolmogorovSquare * (1/m + 1/n) * s.grow, dof: s.dof(kolmogorovDegrees), terms: kolmogorovDegrees, nu: s.nu, root: true, memo: s.memo}
 	}
 	g := grid{scale: math.Sqrt(1/m + 1/n)}
 	for b := range c.gaps {

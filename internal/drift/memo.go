@@ -2,7 +2,7 @@ package drift
 
 import "math"
 
-// Memo remembers what was found out of F variables, from window to window: their tails depend on the sizes of the
+// Memo remembers what was found out of quadratic forms, from window to window: their tails depend on the sizes of the
 // windows and on the levels alone, which come again and again. It changes no result. It is for one goroutine.
 type Memo struct {
 	tails []tail // by a hash; a newer one takes the place of an older one
@@ -14,28 +14,29 @@ func NewMemo() *Memo { return newMemo(11) }
 
 func newMemo(bits int) *Memo { return &Memo{make([]tail, 1<<bits), 64 - bits} }
 
-// tail is what is known of an F variable around what it exceeds with probability alpha. NaN is not known yet.
+// tail is what is known of a form around what it exceeds with probability alpha. NaN is not known yet.
 type tail struct {
-	dof, nu, alpha float64
+	form           unitForm
+	alpha          float64
 	inside, beyond float64 // the largest value found that is not significant, and the smallest that is
 	critical       float64
 }
 
-// tail returns that of a variable and a level. It is valid until the next call.
-func (m *Memo) tail(dof, nu, alpha float64) *tail {
+// tail returns that of a form and a level. It is valid until the next call.
+func (m *Memo) tail(f unitForm, alpha float64) *tail {
 	nan := math.NaN()
 	if m == nil {
-		return &tail{dof, nu, alpha, nan, nan, nan}
+		return &tail{f, alpha, nan, nan, nan}
 	}
-	h := (math.Float64bits(dof)*31+math.Float64bits(nu))*31 + math.Float64bits(alpha)
+	h := ((math.Float64bits(f.dof)*31+math.Float64bits(f.nu))*31+math.Float64bits(f.terms))*31 + math.Float64bits(alpha)
 	t := &m.tails[h*0x9e3779b97f4a7c15>>m.shift]
-	if t.dof != dof || t.nu != nu || t.alpha != alpha {
-		*t = tail{dof, nu, alpha, nan, nan, nan}
+	if t.form != f || t.alpha != alpha {
+		*t = tail{f, alpha, nan, nan, nan}
 	}
 	return t
 }
 
-// significant reports whether the variable exceeds x with a probability of at most alpha.
+// significant reports whether the form exceeds x with a probability of at most alpha.
 func (t *tail) significant(x float64) bool {
 	switch {
 	case x >= t.beyond:
@@ -43,7 +44,7 @@ func (t *tail) significant(x float64) bool {
 	case x <= t.inside:
 		return false
 	}
-	if fSurvival(t.dof, t.nu, x) <= t.alpha {
+	if t.form.survival(x) <= t.alpha {
 		t.beyond = x
 		return true
 	}
@@ -51,10 +52,10 @@ func (t *tail) significant(x float64) bool {
 	return false
 }
 
-// quantile returns what the variable exceeds with probability alpha.
+// quantile returns what the form exceeds with probability alpha.
 func (t *tail) quantile() float64 {
 	if math.IsNaN(t.critical) {
-		t.critical = fQuantile(t.dof, t.nu, t.alpha)
+		t.critical = t.form.quantile(t.alpha)
 	}
 	return t.critical
 }

@@ -64,12 +64,13 @@ func TestTail(t *testing.T) {
 	memo := NewMemo()
 	for range 20_000 {
 		dof, nu, alpha := float64(1+rng.IntN(3)), [...]float64{5, 29, math.Inf(1)}[rng.IntN(3)], [...]float64{0.1, 0.001}[rng.IntN(2)]
-		tail, x := memo.tail(dof, nu, alpha), 20*rng.Float64()
-		if got, want := tail.significant(x), fSurvival(dof, nu, x) <= alpha; got != want {
-			t.Fatalf("F(%g, %g) at %g: significant %v at %g, want %v", dof, nu, x, got, alpha, want)
+		form := unitForm{dof, nu, [...]float64{0, 9}[rng.IntN(2)]}
+		tail, x := memo.tail(form, alpha), 20*rng.Float64()
+		if got, want := tail.significant(x), form.survival(x) <= alpha; got != want {
+			t.Fatalf("%+v at %g: significant %v at %g, want %v", form, x, got, alpha, want)
 		}
-		if got, want := tail.quantile(), fQuantile(dof, nu, alpha); got != want {
-			t.Fatalf("F(%g, %g) exceeds %g with probability %g, want %g", dof, nu, got, alpha, want)
+		if got, want := tail.quantile(), form.quantile(alpha); got != want {
+			t.Fatalf("%+v exceeds %g with probability %g, want %g", form, got, alpha, want)
 		}
 	}
 }

@@ -29,9 +29,11 @@ func (constant) significant(_, _ float64) bool { return false }
 
 // scaledF is the null of a quadratic form in normal variables, or of its root: mean times an F variable with dof
 // and nu degrees of freedom (Satterthwaite 1946), nu being those with which the mean itself is known; infinite,
-// it is a scaled chi-square variable.
+// it is a scaled chi-square variable. Where the form has more terms than dof, these differ, and the far tail is that of the
+// largest: then it is of the form with these moments whose largest term is as large as can be.
 type scaledF struct {
 	mean, dof, nu float64
+	terms         float64 // at most as many as dof: all are equal
 	root          bool
 	memo          *Memo // nil: none
 }
@@ -43,13 +45,21 @@ func (f scaledF) expected() float64 {
 	return f.mean
 }
 
-func (f scaledF) survival(x float64) float64 { return fSurvival(f.dof, f.nu, f.form(x)) }
+func (f scaledF) survival(x float64) float64 { return f.unit().survival(f.form(x)) }
 
 func (f scaledF) significant(x, alpha float64) bool {
-	return f.memo.tail(f.dof, f.nu, alpha).significant(f.form(x))
+	return f.memo.tail(f.unit(), alpha).significant(f.form(x))
 }
 
-// form returns the value of the F variable.
+// unit returns the form over its mean.
+func (f scaledF) unit() unitForm {
+	if f.terms <= max(f.dof, 1) {
+		return unitForm{f.dof, f.nu, 0}
+	}
+	return unitForm{f.dof, f.nu, f.terms}
+}
+
+// form returns the value of the form over its mean.
 func (f scaledF) form(x float64) float64 {
 	if f.root {
 		x *= x
@@ -58,9 +68,31 @@ func (f scaledF) form(x float64) float64 {
 }
 
 func (f scaledF) quantile(alpha float64) float64 {
-	x := f.mean * f.memo.tail(f.dof, f.nu, alpha).quantile()
+	x := f.mean * f.memo.tail(f.unit(), alpha).quantile()
 	if f.root {
 		return math.Sqrt(x)
+	}
+	return x
+}
+
+// unitForm is a quadratic form of mean 1: an F variable, with the far tail of a larger term if there are more terms than dof; 0
+// terms are equal ones.
+type unitForm struct{ dof, nu, terms float64 }
+
+// survival returns the probability of at least x.
+func (f unitForm) survival(x float64) float64 {
+	p := fSurvival(f.dof, f.nu, x)
+	if f.terms > 0 && x > 1 {
+		p = max(p, unevenOf(f).survival(x))
+	}
+	return p
+}
+
+// quantile returns what is exceeded with probability alpha.
+func (f unitForm) quantile(alpha float64) float64 {
+	x := fQuantile(f.dof, f.nu, alpha)
+	if f.terms > 0 && x > 1 {
+		x = max(x, unevenOf(f).quantile(alpha, x))
 	}
 	return x
 }
@@ -73,7 +105,7 @@ func quadratic(factor float64, root bool) func(*comparison, spread) null {
 		if dof < 1 {
 			return constant{}
 		}
-		return scaledF{mean: factor * dof * c.scale * s.grow, dof: s.dof(dof), nu: s.nu, root: root, memo: s.memo}
+		return scaledF{mean: factor * dof * c.scale * s.grow, dof: s.dof(dof), terms: dof, nu: s.nu, root: root, memo: s.memo}
 	}
 }
 

@@ -24,7 +24,8 @@ func variationNull(c *comparison, s spread) null {
 	mean *= math.Sqrt(c.scale) / 2
 	variance *= c.scale / 4
 	square := mean*mean + variance
-	return scaledF{mean: square * s.grow, dof: s.dof(chiDegrees(variance / square)), nu: s.nu, root: true, memo: s.memo}
+	within := chiDegrees(variance / square)
+	return scaledF{mean: square * s.grow, dof: s.dof(within), terms: within, nu: s.nu, root: true, memo: s.memo}
 }
 
 // absoluteMoments returns mean and variance of the sum of |q-p| over the bins, for

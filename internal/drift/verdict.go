@@ -92,6 +92,11 @@ func (s *Statistic) measure(c, tested *comparison) measurement {
 	}
 	m.null = s.null(c, c.spread(s.Short))
 	m.mean = m.null.expected()
+	if s.over == presence {
+		if rare := rareOf(c, c.spread(s.Short)); rare != nil {
+			m.null, tested = rare, c
+		}
+	}
 	if s.over == fineBins || s.over == distances || tested == c {
 		m.pvalue = m.null.survival(m.value)
 		return m
@@ -207,8 +212,8 @@ func (a *Assessment) PValue() float64 {
 	if a.decider.defined() {
 		p = min(1, a.decider.pvalue/decider)
 	}
-	if a.missing.defined() && !(p < a.missing.pvalue/missing) {
-		p = min(1, a.missing.pvalue/missing)
+	if m := a.missing.pvalue / missing; a.missing.defined() && !math.IsNaN(m) && !(p < m) {
+		p = min(1, m)
 	}
 	return p
 }

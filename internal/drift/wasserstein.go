@@ -77,7 +77,8 @@ func wassersteinNull(c *comparison, s spread) null {
 	}
 	spread := math.Log1p(variance / (mean * mean))
 	if s.calibrated {
-		return scaledF{mean: (mean*mean + variance) * s.grow, dof: s.dof(wassersteinShare * 2 / math.Expm1(4*spread)), nu: s.nu, root: true, memo: s.memo}
+		within := wassersteinShare * 2 / math.Expm1(4*spread)
+		return scaledF{mean: (mean*mean + variance) * s.grow, dof: s.dof(within), terms: within, nu: s.nu, root: true, memo: s.memo}
 	}
 	return logNormal{mean: mean, dev: math.Sqrt(spread), median: math.Log(mean) - spread/2}
 }

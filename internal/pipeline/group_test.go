@@ -373,7 +373,7 @@ func TestLabelsThatWait(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				g, in = begin()
+				g, _ = begin()
 				if _, err := g.Restore(saved[0].State, saved[0].Entries, nil); err != nil {
 					t.Fatal(err)
 				}
