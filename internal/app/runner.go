@@ -300,6 +300,7 @@ func (r *runner) take(ctx context.Context, p *partition, b *consumer.Batch) erro
 				break
 			}
 			messages, p.records, p.offset = messages[taken:], p.records[taken:], p.offset+int64(taken)
+			b.Lend() // the others, which this lane waits for, may need it
 			if err := r.hold(ctx, p, taken); err != nil {
 				return err
 			}

@@ -44,7 +44,7 @@ type Batch struct {
 	// the partition.
 	Done bool
 
-	free func()
+	free, lend func()
 }
 
 // Free gives the records and their memory back before HandleBatch returns. A handler that has taken them
@@ -52,6 +52,14 @@ type Batch struct {
 func (b *Batch) Free() {
 	if b.free != nil {
 		b.free()
+	}
+}
+
+// Lend lets other partitions have the room of this batch, which stays as it is. It is for a handler that has not taken all
+// records yet and must wait for what is read of other partitions, which is rare: meanwhile memory holds more than its room.
+func (b *Batch) Lend() {
+	if b.lend != nil {
+		b.lend()
 	}
 }
 

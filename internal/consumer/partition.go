@@ -65,6 +65,7 @@ type partition struct {
 	filter  abortFilter
 	arena   arena
 	claim   claim
+	lent    bool // a large packed batch, whose room is given back
 	batch   Batch
 	told    time.Time // of the last call of the handler
 
@@ -79,7 +80,7 @@ func newPartition(s *shared, t Topic, id int) *partition {
 		batch:  Batch{Topic: t.Name, Partition: id},
 		status: PartitionStatus{Topic: t.Name, Partition: id, Next: -1, End: -1, Lag: -1},
 	}
-	p.batch.free = p.free
+	p.batch.free, p.batch.lend = p.free, p.lend
 	return p
 }
 
@@ -292,9 +293,16 @@ func (p *partition) free() {
 	if cap(p.batch.Records) > keepRecords {
 		p.batch.Records = nil
 	}
-	if p.claim.packed {
+	if p.claim.packed || p.lent {
 		clear(p.scanned)
 	}
+	p.lent = false
+	p.claim.release()
+}
+
+// lend gives the room back, and keeps the batch.
+func (p *partition) lend() {
+	p.lent = p.lent || p.claim.packed
 	p.claim.release()
 }
 

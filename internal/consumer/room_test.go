@@ -112,33 +112,35 @@ func TestLargeBatchesTogether(t *testing.T) {
 	}
 }
 
-// A handler that waits for what another partition reads gives the memory back before.
+// A handler that waits for what another partition reads gives the memory back before, or lends its room.
 func TestFree(t *testing.T) {
 	for _, codec := range []compress.Compression{compress.None, compress.Gzip} {
-		t.Run(codec.String(), func(t *testing.T) {
-			const partitions, size = 3, 7_500_000
-			s := newScripts(t, partitions)
-			s.append(largeBatch(t, codec, 0, size))
-			together := make(chan struct{})
-			var arrived sync.WaitGroup
-			arrived.Add(partitions)
-			go func() { arrived.Wait(); close(together) }()
-			h := &holder{read: map[int]int{}, hold: func(ctx context.Context, b *Batch) {
-				b.Free()
-				if len(b.Records) > 0 {
-					t.Error("records are still there")
-				}
-				arrived.Done()
-				select {
-				case <-together:
-				case <-ctx.Done():
-				}
-			}}
-			cfg := quick(s.broker, s.topic)
-			cfg.MaxBatchBytes = 8 << 20
-			startWith(t, cfg, newCollector(), h)
-			eventually(t, "all of it", func() bool { return h.all(partitions, size) })
-		})
+		for name, give := range map[string]func(b *Batch){"free": (*Batch).Free, "lend": (*Batch).Lend} {
+			t.Run(codec.String()+" "+name, func(t *testing.T) {
+				const partitions, size = 3, 7_500_000
+				s := newScripts(t, partitions)
+				s.append(largeBatch(t, codec, 0, size))
+				together := make(chan struct{})
+				var arrived sync.WaitGroup
+				arrived.Add(partitions)
+				go func() { arrived.Wait(); close(together) }()
+				h := &holder{read: map[int]int{}, hold: func(ctx context.Context, b *Batch) {
+					n := len(b.Records)
+					if give(b); name == "free" && len(b.Records) > 0 || name == "lend" && len(b.Records) != n {
+						t.Errorf("%d of %d records are still there", len(b.Records), n)
+					}
+					arrived.Done()
+					select {
+					case <-together:
+					case <-ctx.Done():
+					}
+				}}
+				cfg := quick(s.broker, s.topic)
+				cfg.MaxBatchBytes = 8 << 20
+				startWith(t, cfg, newCollector(), h)
+				eventually(t, "all of it", func() bool { return h.all(partitions, size) })
+			})
+		}
 	}
 }
 
