@@ -138,7 +138,7 @@ func TestOverload(t *testing.T) {
 	p.awaitReady(t, 30*time.Second)
 	// So little time that it reads a tenth of what is sent, at most.
 	var period atomic.Int64
-	period.Store(int64(300 * time.Millisecond))
+	period.Store(int64(900 * time.Millisecond))
 	began, before, looked, start := time.Now(), s.written, time.Now(), consumed(p)
 	end := p.throttle(&period)
 	for next := began; time.Since(began) < length && !p.ended(); next = next.Add(100 * time.Millisecond) {
