@@ -198,14 +198,14 @@ func TestKill(t *testing.T) {
 		p := run(t, nil, args...)
 		await(t, 20*time.Second, "reading", func() bool { return strings.Count(p.log.String(), "reading topic") == 2 })
 		restarts = append(restarts, time.Since(began))
-		p.awaitReady(t, time.Minute) // what was not saved is read again, and references are learned from it
+		p.awaitReady(t, 3*time.Minute) // what was not saved is read again, and references are learned from it
 		ready = append(ready, time.Since(began))
 		time.Sleep(time.Duration(random.IntN(2000)) * time.Millisecond)
 		p.kill(t)
 	}
 	p := run(t, nil, args...)
 	<-produced
-	p.awaitReady(t, time.Minute) // what was not saved is read again, and references are learned from it
+	p.awaitReady(t, 3*time.Minute) // what was not saved is read again, and references are learned from it
 	p.terminate(t)
 	if err := run(t, nil, append(args, "--until-end")...).wait(t, time.Minute); err != nil {
 		t.Fatalf("the last run: %v", err)
