@@ -119,6 +119,13 @@ func TestOldEventsInNewPartition(t *testing.T) {
 	t.Parallel()
 	_, b := testkafka.Fake(t)
 	r := newStage(t, b, 34, 150*time.Millisecond).read(t)
+	lines, since := 0, time.Now() // SIGTERM does not wait for all that can be final
+	await(t, time.Minute, "all results that can be final", func() bool {
+		if n := countLines(t, r.results); n != lines {
+			lines, since = n, time.Now()
+		}
+		return lines > 0 && time.Since(since) > 2*time.Second
+	})
 	r.terminate(t)
 	final, err := os.ReadFile(r.results)
 	if err != nil {
