@@ -242,7 +242,7 @@ func (r *runner) HandleBatch(ctx context.Context, b *consumer.Batch) error {
 	if err := r.deliver(ctx, p, pipeline.Progress{Records: records, CaughtUp: b.CaughtUp, Done: b.Done}); err != nil {
 		return err
 	}
-	p.lane.Wait(func() bool { return ctx.Err() != nil })
+	p.lane.Wait(ended(ctx))
 	return nil
 }
 
@@ -287,6 +287,7 @@ const takeChunk = 256
 // take hands the batch to the intake in runs of consecutive offsets, so that the
 // offset of a dead letter is known. It fails only if the context ends while a message waits for a reference.
 func (r *runner) take(ctx context.Context, p *partition, b *consumer.Batch) error {
+	stop := ended(ctx)
 	for i := 0; i < len(b.Records); {
 		p.messages, p.offset = p.messages[:0], b.Records[i].Offset
 		for ; i < len(b.Records) && b.Records[i].Offset == p.offset+int64(len(p.messages)) && len(p.messages) < takeChunk; i++ {
@@ -295,7 +296,7 @@ func (r *runner) take(ctx context.Context, p *partition, b *consumer.Batch) erro
 		p.records = b.Records[i-len(p.messages) : i]
 		for messages := p.messages; ; {
 			taken := p.intake.Take(messages, p.offset+int64(len(messages)))
-			r.deadLetters.wait(func() bool { return ctx.Err() != nil })
+			r.deadLetters.wait(stop)
 			if taken == len(messages) {
 				break
 			}
@@ -318,15 +319,18 @@ func (r *runner) hold(ctx context.Context, p *partition, taken int) error {
 	if err := r.deliver(ctx, p, pipeline.Progress{Records: taken}); err != nil {
 		return err
 	}
-	p.lane.Hold(time.Now, func() bool { return ctx.Err() != nil })
+	p.lane.Hold(time.Now, ended(ctx))
 	return ctx.Err()
 }
+
+// ended reports whether a context has ended.
+func ended(ctx context.Context) func() bool { return func() bool { return ctx.Err() != nil } }
 
 // deliver hands on what a lane has taken in by now.
 func (r *runner) deliver(ctx context.Context, p *partition, progress pipeline.Progress) error {
 	progress.Now = time.Now()
 	if r.keeper != nil { // else nobody makes it final later
-		progress.Stop = func() bool { return ctx.Err() != nil }
+		progress.Stop = ended(ctx)
 	}
 	return r.delivered(p.lane.Deliver(progress))
 }

@@ -25,8 +25,13 @@ type room struct {
 }
 
 func newRoom(cfg *Config) *room {
-	size := int64(zstdRoof(cfg.MaxBatchBytes) + largestBlock + mostRecords(cfg)*recordBytes)
+	size := mostUnpacked(cfg)
 	return &room{packed: semaphore.NewWeighted(1), unpacked: semaphore.NewWeighted(size), size: size}
+}
+
+// mostUnpacked is how many bytes an unpacked batch and its records may take.
+func mostUnpacked(cfg *Config) int64 {
+	return int64(zstdRoof(cfg.MaxBatchBytes) + largestBlock + mostRecords(cfg)*recordBytes)
 }
 
 // mostRecords is how many records a batch may have.
@@ -35,7 +40,7 @@ func mostRecords(cfg *Config) int { return cfg.MaxBatchBytes / minRecordShare }
 // Memory returns how many bytes reading takes at most: those that all partitions share, and those of each one.
 func (c Config) Memory() (shared, each int64) {
 	c = c.withDefaults()
-	shared = newRoom(&c).size + int64(c.MaxBatchBytes+batchHeader)
+	shared = mostUnpacked(&c) + int64(c.MaxBatchBytes+batchHeader)
 	usual := usualPacked*c.MaxBytes + answerHead
 	return shared, int64(2*usual + flushBytes + 2*eagerBytes + 2*flushRecords*recordBytes)
 }

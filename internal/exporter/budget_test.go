@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -211,7 +212,8 @@ func TestHostileNames(t *testing.T) {
 // TestBudgetOfPartitions: series of partitions are within the budget, too. Those of models are left out first, then the least
 // important of the partitions; the program's own are always there.
 func TestBudgetOfPartitions(t *testing.T) {
-	s := &monitor.Snapshot{Exporting: true, Models: []monitor.ModelStatus{{Model: "m"}}, Results: []*monitor.Result{result("m", "", amount())}}
+	s := &monitor.Snapshot{Exporting: true, Models: []monitor.ModelStatus{{Model: "m", Learning: &monitor.LearningStatus{Until: 1}}}, Results: []*monitor.Result{result("m", "", amount())},
+		Config: &monitor.ConfigStatus{Loaded: time.Unix(1, 0)}}
 	for topic := range 3 {
 		for i := range 50 {
 			s.Partitions = append(s.Partitions, monitor.PartitionStatus{Topic: fmt.Sprint("t", topic), Partition: i, Lag: 1, Watermark: 1})
@@ -227,10 +229,13 @@ func TestBudgetOfPartitions(t *testing.T) {
 		if dropped := int(value(t, e, "streammon_series_dropped_total")); dropped != all-n {
 			t.Errorf("of %d series %d are there and %d were dropped", all, n, dropped)
 		}
-		for _, name := range []string{"streammon_build_info", "streammon_series_limit", "streammon_memory_in_use_bytes"} {
-			if value(t, e, name) == 0 && name == "streammon_build_info" {
+		for _, name := range []string{"streammon_build_info", "streammon_config_last_reload_success_timestamp_seconds"} {
+			if value(t, e, name) == 0 {
 				t.Errorf("with %d there is no %s", limit, name)
 			}
+		}
+		if limit == 1 && value(t, e, "streammon_reference_learning") != 0 {
+			t.Error("the account of a model is beyond the limit")
 		}
 		lag, ids := value(t, e, "streammon_consumer_lag_messages"), len(models)
 		if limit == 200 && (lag == 0 || ids > 0) {

@@ -150,6 +150,14 @@ func (e *Exporter) own(s *monitor.Snapshot) (out []sample) {
 	if s.Final != nil {
 		add("results_write_failures_total", float64(s.Final.Failures))
 	}
+	if c := s.Config; c != nil {
+		loaded := 0.0
+		if c.Error == "" {
+			loaded = 1
+		}
+		add("config_last_reload_successful", loaded)
+		add("config_last_reload_success_timestamp_seconds", seconds(c.Loaded.UnixNano()))
+	}
 	tier = tierAccount
 	for i := range s.Models {
 		m := &s.Models[i]
@@ -166,37 +174,19 @@ func (e *Exporter) own(s *monitor.Snapshot) (out []sample) {
 		for _, r := range m.References {
 			add("reference_info", 1, model, label(r.Version), r.Fingerprint)
 		}
-	}
-	out = append(out, e.learning(s.Models)...)
-	if c := s.Config; c != nil {
-		loaded := 0.0
-		if c.Error == "" {
-			loaded = 1
+		if l := m.Learning; l != nil { // else it is not learned
+			learning := 1.0
+			if l.Done {
+				learning = 0
+			}
+			add("reference_learning", learning, model)
+			if l.Until != 0 {
+				add("reference_learning_until_timestamp_seconds", seconds(l.Until), model)
+			}
 		}
-		add("config_last_reload_successful", loaded)
-		add("config_last_reload_success_timestamp_seconds", seconds(c.Loaded.UnixNano()))
 	}
 	out = append(out, e.partitions(s.Partitions)...)
 	return append(out, e.state(s.State)...)
-}
-
-// learning is nothing for models whose references are not learned.
-func (e *Exporter) learning(models []monitor.ModelStatus) (out []sample) {
-	for i := range models {
-		m := &models[i]
-		if m.Learning == nil {
-			continue
-		}
-		learning := 1.0
-		if m.Learning.Done {
-			learning = 0
-		}
-		out = append(out, e.sample("reference_learning", learning, label(m.Model)))
-		if m.Learning.Until != 0 {
-			out = append(out, e.sample("reference_learning_until_timestamp_seconds", seconds(m.Learning.Until), label(m.Model)))
-		}
-	}
-	return out
 }
 
 // state is nothing if no state is kept.
@@ -226,8 +216,9 @@ func (e *Exporter) state(s *monitor.StateStatus) (out []sample) {
 func (e *Exporter) partitions(ps []monitor.PartitionStatus) (out []sample) {
 	add := func(name string, value float64, labels ...string) {
 		x := e.sample(name, value, labels...)
-		if x.tier = tierTopic; slices.Contains(partitionTiers, name) {
-			x.tier = tierPartition + slices.Index(partitionTiers, name)
+		x.tier = tierTopic
+		if i := slices.Index(partitionTiers, name); i >= 0 {
+			x.tier = tierPartition + i
 		}
 		out = append(out, x)
 	}

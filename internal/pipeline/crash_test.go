@@ -45,15 +45,7 @@ func TestCrashes(t *testing.T) {
 			members := []*member{newMember(t, group, lanes), newMember(t, group, lanes)}
 			for slices.ContainsFunc(members, func(m *member) bool { return !m.finished() }) {
 				m := members[rapid.IntRange(0, 1).Draw(t, "member")]
-				switch what := rapid.IntRange(0, 9).Draw(t, "what"); {
-				case what == 0 && m.crashes < 5:
-					m.crash(t)
-					crashes++
-				case what <= 2:
-					m.save()
-				default:
-					m.read(t, rapid.IntRange(0, len(lanes)-1).Draw(t, "lane"), rapid.IntRange(1, 8).Draw(t, "batch"))
-				}
+				m.step(t, 8, &crashes)
 			}
 			for i, m := range members {
 				m.compare(t, i, &want)
@@ -198,6 +190,22 @@ func (m *member) save() {
 	slices.SortStableFunc(m.entries, func(a, b storedEntry) int {
 		return cmp.Or(cmp.Compare(a.View, b.View), cmp.Compare(a.Length, b.Length), cmp.Compare(a.Start, b.Start))
 	})
+}
+
+// step makes the member crash, save, or read a batch of up to so many messages of a lane; it returns the lane, -1 if it read none.
+func (m *member) step(t *rapid.T, batch int, crashes *int) (lane int) {
+	switch what := rapid.IntRange(0, 9).Draw(t, "what"); {
+	case what == 0 && m.crashes < 5:
+		m.crash(t)
+		*crashes++
+		return -1
+	case what <= 2:
+		m.save()
+		return -1
+	}
+	lane = rapid.IntRange(0, len(m.lanes)-1).Draw(t, "lane")
+	m.read(t, lane, rapid.IntRange(1, batch).Draw(t, "batch"))
+	return lane
 }
 
 // crash forgets everything but the store, of which the newest save may be damaged.

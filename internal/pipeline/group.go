@@ -12,14 +12,6 @@ import (
 	"github.com/streammon/streammon/internal/window"
 )
 
-// idleAfter is how long a lane that was read to its end must be silent, and how
-// fresh its last successful fetch must be, before the others stop waiting for it.
-const idleAfter = 30 * time.Second
-
-// lagSlides is for how many panes the shown windows wait for a lane that lags
-// behind the others.
-const lagSlides = 2
-
 // Lane guards the shard of one partition index of a group's topics.
 type Lane struct {
 	group *Group
@@ -74,12 +66,6 @@ type Group struct {
 	Learned func(Learned)
 
 	released bool // references are made of what there is
-}
-
-// idleClock moves the frontier on while all lanes are idle.
-type idleClock struct {
-	since time.Time
-	from  int64
 }
 
 // NewGroup returns a group without lanes. With a sequencer it makes final results,
@@ -252,18 +238,6 @@ func (l *Lane) deliver(p Progress) bool {
 	}
 	g.final.Deliver(l.index, sealed)
 	return true
-}
-
-// latest is the end of what may be shown: an event further ahead of the clock has a wrong one of its own.
-func (g *Group) latest(now time.Time) int64 { return now.UnixNano() + g.monitor.MaxFuture }
-
-// believed leaves out the panes that could only be shown once the clock is there, where too many wait already.
-func (g *Group) believed(sealed []monitor.SealedPane, now time.Time) []monitor.SealedPane {
-	if g.shown.Pending() <= g.limit() {
-		return sealed
-	}
-	latest := g.latest(now)
-	return slices.DeleteFunc(slices.Clone(sealed), func(p monitor.SealedPane) bool { return p.Start >= latest })
 }
 
 // lose notes the holes of a lane, and forgets those that no window has any more.
@@ -467,90 +441,4 @@ func addModels(sum, lane []monitor.ModelStatus) []monitor.ModelStatus {
 		sum[i].LastEvent = max(sum[i].LastEvent, lane[i].LastEvent)
 	}
 	return sum
-}
-
-// advanceShown moves the shown frontier: the smallest watermark of the lanes that
-// are not idle. It never goes back.
-func (g *Group) advanceShown(now time.Time) {
-	target := g.target(now)
-	if target == window.NoTime {
-		return
-	}
-	g.frontier = max(g.frontier, window.Floor(target, g.monitor.Pane))
-	g.shown.Advance(g.frontier, nil)
-}
-
-func (g *Group) target(now time.Time) int64 {
-	slowest, fastest, all := int64(window.EndOfTime), int64(window.NoTime), true
-	latest := g.latest(now) // what is beyond must not move what is shown of the others, nor make them lag
-	g.noteCaughtUp()
-	g.held = false
-	if g.began.IsZero() {
-		g.began = now
-	}
-	for _, l := range g.lanes {
-		if l.watermark <= latest {
-			fastest = max(fastest, l.watermark)
-		}
-		if l.idle(now) {
-			continue
-		}
-		all = false
-		if l.silent(now) && !g.caughtUp { // nobody knows when it comes back
-			g.held = true
-			continue
-		}
-		slowest = min(slowest, l.watermark)
-	}
-	if all {
-		return g.idle.target(now, max(fastest, g.frontier))
-	}
-	g.idle = idleClock{}
-	if slowest == window.EndOfTime {
-		return g.frontier // there is no lane to go by
-	}
-	slowest = min(slowest, latest)
-	if hold := fastest - lagSlides*g.monitor.Pane; g.caughtUp && fastest != window.NoTime && slowest < hold {
-		g.held = true
-		return hold
-	}
-	return slowest
-}
-
-// idle reports whether what is shown need not wait for the lane: one that has had nothing since the process began is
-// idle at once.
-func (l *Lane) idle(now time.Time) bool {
-	return l.done || l.quiet(now) || l.lastRecord.IsZero() && l.fresh(now)
-}
-
-// quiet reports whether the lane was read to its end, and was silent, for long.
-func (l *Lane) quiet(now time.Time) bool {
-	last := l.lastRecord
-	if last.IsZero() {
-		last = l.firstFetch
-	}
-	return !l.done && l.fresh(now) && now.Sub(last) >= idleAfter
-}
-
-// fresh reports whether the lane was read to its end a moment ago.
-func (l *Lane) fresh(now time.Time) bool { return l.caughtUp && now.Sub(l.lastFetch) <= idleAfter }
-
-// silent reports whether the lane could not be read for so long that the others do not wait for it.
-func (l *Lane) silent(now time.Time) bool {
-	last := l.lastFetch
-	if last.IsZero() {
-		last = l.group.began
-	}
-	return !last.IsZero() && now.Sub(last) > idleAfter
-}
-
-// target returns from plus the time since all lanes became idle.
-func (c *idleClock) target(now time.Time, from int64) int64 {
-	if from == window.NoTime {
-		return from
-	}
-	if c.since.IsZero() {
-		c.since, c.from = now, from
-	}
-	return c.from + int64(now.Sub(c.since))
 }

@@ -73,18 +73,8 @@ func TestLearningCrashes(t *testing.T) {
 					t.Fatal("the lanes wait for each other for ever")
 				}
 				m := members[rapid.IntRange(0, 1).Draw(t, "member")]
-				switch what := rapid.IntRange(0, 9).Draw(t, "what"); {
-				case what == 0 && m.crashes < 5:
-					m.crash(t)
-					crashes++
-				case what <= 2:
-					m.save()
-				default:
-					lane := rapid.IntRange(0, len(lanes)-1).Draw(t, "lane")
-					m.read(t, lane, rapid.IntRange(1, 8).Draw(t, "batch"))
-					if m.group.lanes[lane].isHeld() {
-						held++
-					}
+				if lane := m.step(t, 8, &crashes); lane >= 0 && m.group.lanes[lane].isHeld() {
+					held++
 				}
 			}
 			for i, m := range members {

@@ -60,15 +60,7 @@ func TestTrailingCrashes(t *testing.T) {
 			t.Fatalf("%d comparisons", n)
 		}
 		for slices.Contains(m.done, false) {
-			switch what := rapid.IntRange(0, 9).Draw(t, "what"); {
-			case what == 0 && m.crashes < 5:
-				m.crash(t)
-				crashes++
-			case what <= 2:
-				m.save()
-			default:
-				m.read(t, rapid.IntRange(0, len(lanes)-1).Draw(t, "lane"), rapid.IntRange(1, 30).Draw(t, "batch"))
-			}
+			m.step(t, 30, &crashes)
 		}
 		compareJSON(t, 0, m.json(), want)
 	})
