@@ -56,6 +56,9 @@ const (
 // assess appends the results of the series in p, the content of window i over
 // [start, end).
 func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) []*Result {
+	if v.group.onLabels {
+		return v.assessLabels(dst, i, start, end, p)
+	}
 	w := v.group.Windows[i]
 	if l != shown {
 		defer v.holds.expire(w.Length, end)
@@ -84,6 +87,9 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) [
 				}
 				if l != passing && j == 0 {
 					r.Changes = v.changes.of(k, version.name, start, end)
+				}
+				if l != passing && s.estimate != nil {
+					r.Performance = &PerformanceResult{MatchedRatio: Undefined, Estimated: s.estimate.Figures(nil)}
 				}
 				v.assessFeatures(r, verdicts, s, against.of(j), l, &all, k)
 				dst = append(dst, r)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/profile"
 	"github.com/streammon/streammon/internal/sketch"
@@ -14,10 +15,11 @@ import (
 
 // Versions of the binary forms, their first bytes.
 const (
-	paneVersion = 1
+	// Version 1 of a pane had no answers.
+	paneVersion = 2
 	// Version 1 of a shard had neither watermarks, but the largest times only, nor holes, nor what is new. Version 2
-	// had no record times.
-	shardVersion = 3
+	// had no record times, version 3 no labels.
+	shardVersion = 4
 )
 
 // AppendBinary appends the binary form of the pane, which need not be sealed: all by
@@ -61,7 +63,7 @@ func (v *version) appendBinary(b []byte, m *Model) []byte {
 		b = sketch.AppendText(b, m.segments[i])
 		start := len(b)
 		b = binary.AppendUvarint(binary.AppendUvarint(sketch.BeginBlock(b), s.events), s.failed)
-		b = sketch.EndBlock(s.features.AppendBinary(s.latency.AppendBinary(b)), start)
+		b = sketch.EndBlock(s.appendPerformance(s.features.AppendBinary(s.latency.AppendBinary(b))), start)
 	}
 	return b
 }
@@ -86,7 +88,7 @@ func finish(d *sketch.Decoder, what string) error {
 
 func (g *Group) readPane(d *sketch.Decoder, lost func(model, feature string)) *Pane {
 	p := newPane(g)
-	d.Begin(paneVersion)
+	form := d.BeginUpTo(paneVersion)
 	p.gap = d.Byte() == 1
 	for range d.Length(5) {
 		name, block := d.Text(), d.Block()
@@ -98,7 +100,7 @@ func (g *Group) readPane(d *sketch.Decoder, lost func(model, feature string)) *P
 			d.Fail(fmt.Errorf("model %q twice", name))
 		}
 		in := sketch.NewDecoder(block)
-		p.models[i] = g.Models[i].readVersions(in, func(f string) { lost(name, f) })
+		p.models[i] = g.Models[i].readVersions(in, form, func(f string) { lost(name, f) })
 		if err := finish(in, "model "+name); err != nil {
 			d.Fail(err)
 		}
@@ -106,7 +108,7 @@ func (g *Group) readPane(d *sketch.Decoder, lost func(model, feature string)) *P
 	return p
 }
 
-func (m *Model) readVersions(d *sketch.Decoder, lost func(feature string)) []version {
+func (m *Model) readVersions(d *sketch.Decoder, form byte, lost func(feature string)) []version {
 	var out []version
 	for range d.Length(2) {
 		v := version{name: d.Text(), series: make([]*series, len(m.segments))}
@@ -123,7 +125,7 @@ func (m *Model) readVersions(d *sketch.Decoder, lost func(feature string)) []ver
 				d.Fail(fmt.Errorf("segment %q twice", segment))
 			}
 			in := sketch.NewDecoder(block)
-			v.series[i] = m.readSeries(in, v.name, i, lost)
+			v.series[i] = m.readSeries(in, form, v.name, i, lost)
 			if err := finish(in, "segment "+segment); err != nil {
 				d.Fail(err)
 			}
@@ -136,7 +138,7 @@ func (m *Model) readVersions(d *sketch.Decoder, lost func(feature string)) []ver
 	return out
 }
 
-func (m *Model) readSeries(d *sketch.Decoder, version string, segment int, lost func(feature string)) *series {
+func (m *Model) readSeries(d *sketch.Decoder, form byte, version string, segment int, lost func(feature string)) *series {
 	s := newSeries(m.layout(version, segment))
 	s.events, s.failed = d.Count(), d.Count()
 	d.Read(&s.latency)
@@ -144,7 +146,53 @@ func (m *Model) readSeries(d *sketch.Decoder, version string, segment int, lost 
 		d.Fail(errors.New("latencies that are not distances from 0"))
 	}
 	d.Read(setReader{s, m.older(version, segment), lost})
+	if form > 1 {
+		m.readPerformance(d, s, lost)
+	}
 	return s
+}
+
+// appendPerformance writes what is known of the answers, empty blocks where there is nothing.
+func (s *series) appendPerformance(b []byte) []byte {
+	start := len(b)
+	b = sketch.BeginBlock(b)
+	if s.estimate != nil {
+		b = s.estimate.AppendBinary(b)
+	}
+	b = sketch.EndBlock(b, start)
+	start = len(b)
+	b = sketch.BeginBlock(b)
+	if s.labelled != nil {
+		b = s.labelled.appendBinary(b)
+	}
+	return sketch.EndBlock(b, start)
+}
+
+// performancePart names, beside the features, what is lost when a model's task or classes change.
+const performancePart = "performance"
+
+// readPerformance reads what appendPerformance wrote. What was counted of another task, or with another calibration, is forgotten.
+func (m *Model) readPerformance(d *sketch.Decoder, s *series, lost func(feature string)) {
+	estimate, labels := d.Block(), d.Block()
+	p := m.config.Performance
+	if p == nil || d.Err() != nil {
+		return
+	}
+	var err error
+	if len(estimate) > 0 && m.estimated {
+		if s.estimate, err = eval.ReadEstimate(&p.Spec, p.Calibrator, estimate); errors.Is(err, eval.ErrShape) {
+			s.estimate, err = nil, nil
+			lost(performancePart)
+		}
+		d.Fail(err)
+	}
+	if len(labels) > 0 && m.labels == nil {
+		if s.labelled, err = readLabelled(labels, &p.Spec); errors.Is(err, eval.ErrShape) {
+			s.labelled, err = nil, nil
+			lost(performancePart)
+		}
+		d.Fail(err)
+	}
 }
 
 // setReader makes a sketch of a set, for Decoder.Read.

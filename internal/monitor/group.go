@@ -44,6 +44,9 @@ type Group struct {
 	order  int
 	since  int64
 	before *Group
+	labels *Group // see Labels
+	// onLabels: it is the Labels of another.
+	onLabels bool
 }
 
 // Window is one of a group's window lengths.
@@ -127,6 +130,8 @@ type ModelConfig struct {
 	// Learn says how Reference is learned; it is nil until it is, and then Learned says when.
 	Learn   Learning
 	Learned *Learned
+	// Performance says how answers are compared with their labels; nil: they are not.
+	Performance *Performance
 }
 
 // Model is one model of a group.
@@ -147,6 +152,9 @@ type Model struct {
 	columns  *profile.Columns // nil if nothing is learned
 	common   layouts
 	versions map[string]layouts
+	labels   *Model // as it is in Group.Labels; nil there
+	// estimated: its answers are estimated without labels.
+	estimated bool
 }
 
 // layouts of a version: of all its traffic, and of a segment.
@@ -171,6 +179,20 @@ func (g *Group) Slides() (slides []int64) {
 
 // NewModel returns a model of a group with the given schema.
 func NewModel(c ModelConfig, schema *event.Schema) *Model {
+	m := newModel(c, schema)
+	m.estimated = c.Performance != nil && c.Performance.Calibrator != nil
+	labels := ModelConfig{Name: c.Name}
+	if c.Performance.joined() {
+		labels.Performance, labels.Segmentations = c.Performance, c.Segmentations
+	}
+	m.labels = newModel(labels, schema)
+	return m
+}
+
+func newModel(c ModelConfig, schema *event.Schema) *Model {
+	if c.Performance != nil {
+		c.Performance.prepare()
+	}
 	m := &Model{Name: c.Name, config: c, hash: sketch.HashText([]byte(c.Name)), Verdicts: c.Verdicts, Segmentations: c.Segmentations, segments: []string{""}, versions: map[string]layouts{}}
 	for _, s := range c.Segmentations {
 		m.offsets = append(m.offsets, len(m.segments))

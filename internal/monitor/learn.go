@@ -151,6 +151,7 @@ func (s *Shard) Holds(ev *event.Event) bool {
 	if r := s.Reached(); r >= s.open.FirstEnd() {
 		s.seal(r)
 	}
+	s.sealLabels()
 	return true
 }
 
@@ -202,6 +203,9 @@ func (s *Shard) RestoreLearner(model int, first int64, seen, limit uint64) {
 // Refer puts the references of a group in force that succeeds the shard's.
 func (s *Shard) Refer(g *Group) {
 	s.group = g
+	if s.labels != nil {
+		s.labels.group = g.Labels()
+	}
 	for i, m := range g.Models {
 		s.models[i].References = m.References
 		if s.learners != nil && !m.Learns() {

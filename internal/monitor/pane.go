@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/profile"
 	"github.com/streammon/streammon/internal/sketch"
@@ -33,6 +34,8 @@ type series struct {
 	events, failed uint64
 	latency        sketch.ExpHistogram // of seconds
 	features       profile.Set
+	estimate       *eval.Estimate // of the answers without their labels; nil: there is none
+	labelled       *labelled      // nil but in panes of label time
 }
 
 func newPane(g *Group) *Pane { return &Pane{group: g, models: make([][]version, len(g.Models))} }
@@ -43,16 +46,16 @@ func newSeries(l *profile.Layout) *series {
 
 // observe folds one accepted prediction into its series, and returns how many of its segments
 // are not listed.
-func (p *Pane) observe(ev *event.Event, name string, w *profile.Workspace) (unlisted uint64) {
+func (p *Pane) observe(ev *event.Event, name string, answer *eval.Prediction, w *profile.Workspace) (unlisted uint64) {
 	m := p.group.Models[ev.Model]
 	v := p.version(ev.Model, name)
-	p.at(v, m, 0).observe(ev, w)
+	p.at(v, m, 0).observe(ev, answer, w)
 	for i := range m.Segmentations {
 		series, other := m.segment(i, ev)
 		if other {
 			unlisted++
 		}
-		p.at(v, m, series).observe(ev, w)
+		p.at(v, m, series).observe(ev, answer, w)
 	}
 	return unlisted
 }
@@ -78,6 +81,7 @@ func (p *Pane) at(v *version, m *Model, i int) *series {
 	switch s := v.series[i]; {
 	case s == nil:
 		v.series[i] = newSeries(m.layout(v.name, i))
+		v.series[i].estimate = m.newEstimate()
 	case s.frozen:
 		v.series[i] = s.clone()
 	}
@@ -85,7 +89,14 @@ func (p *Pane) at(v *version, m *Model, i int) *series {
 }
 
 func (s *series) clone() *series {
-	return &series{events: s.events, failed: s.failed, latency: s.latency.Clone(), features: s.features.Clone()}
+	c := &series{events: s.events, failed: s.failed, latency: s.latency.Clone(), features: s.features.Clone()}
+	if s.estimate != nil {
+		c.estimate = s.estimate.Clone()
+	}
+	if s.labelled != nil {
+		c.labelled = s.labelled.clone()
+	}
+	return c
 }
 
 // freeze returns a copy of the pane that never changes. It shares the series until the
@@ -107,7 +118,7 @@ func (p *Pane) freeze() *Pane {
 	return c
 }
 
-func (s *series) observe(ev *event.Event, w *profile.Workspace) {
+func (s *series) observe(ev *event.Event, answer *eval.Prediction, w *profile.Workspace) {
 	s.events++
 	if ev.HasLatency {
 		s.latency.Add(ev.Latency)
@@ -117,6 +128,9 @@ func (s *series) observe(ev *event.Event, w *profile.Workspace) {
 		return
 	}
 	s.features.Observe(ev.Features, w)
+	if s.estimate != nil {
+		s.estimate.Add(answer)
+	}
 }
 
 // seal folds all columns.
@@ -188,6 +202,25 @@ func (s *series) addService(o *series) {
 	s.failed += o.failed
 	if err := s.latency.Merge(&o.latency); err != nil {
 		panic(err) // both are distances from 0
+	}
+	s.addPerformance(o)
+}
+
+// addPerformance adds what is known of the answers. Of two kinds of estimate the first stays.
+func (s *series) addPerformance(o *series) {
+	switch {
+	case o.estimate == nil:
+	case s.estimate == nil:
+		s.estimate = o.estimate.Clone()
+	default:
+		s.estimate.Merge(o.estimate)
+	}
+	switch {
+	case o.labelled == nil:
+	case s.labelled == nil:
+		s.labelled = o.labelled.clone()
+	default:
+		s.labelled.merge(o.labelled)
 	}
 }
 

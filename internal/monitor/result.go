@@ -34,6 +34,8 @@ type Result struct {
 	DriftedImportance Figure `json:"drifted_importance_ratio,omitzero"`
 	// Changes is what the sequential detectors say; for all traffic only.
 	Changes []ChangeResult `json:"changes,omitempty"`
+	// Performance is nil if nothing is known of the answers.
+	Performance *PerformanceResult `json:"performance,omitempty"`
 
 	// Length of the window in nanoseconds, for ordering.
 	Length int64 `json:"-"`

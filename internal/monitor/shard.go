@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/profile"
 	"github.com/streammon/streammon/internal/window"
@@ -29,10 +30,12 @@ type Shard struct {
 	recent     [2]recent
 	models     []ModelStatus
 	sealed     []SealedPane
-	holes      []Hole // since they were taken; the last may have no end yet
-	anew       uint64 // the generation of the config since which no prediction was accepted; 0: none
-	anewAt     int64  // from when on all that is new since counts, once one was; else window.NoTime
-	storedSpan int64  // of the ids where the shard comes from
+	holes      []Hole          // since they were taken; the last may have no end yet
+	anew       uint64          // the generation of the config since which no prediction was accepted; 0: none
+	anewAt     int64           // from when on all that is new since counts, once one was; else window.NoTime
+	storedSpan int64           // of the ids where the shard comes from
+	labels     *labels         // nil: none are matched with predictions
+	answer     eval.Prediction // of the prediction that is being folded
 
 	learners []*learner // by model; nil where nothing is learned
 	limit    int64      // events of panes from here on wait
@@ -56,6 +59,7 @@ func NewShard(g *Group) *Shard {
 	for i, m := range g.Models {
 		s.models[i] = ModelStatus{Model: m.Name, References: m.References}
 	}
+	s.labels = newLabels(g)
 	return s
 }
 
@@ -76,6 +80,9 @@ func (s *Shard) Apply(ev *event.Event) (Outcome, event.Reason) {
 	repeated, began := s.recent[ev.Kind].repeated(s.group.Models[ev.Model].hash, ev.ID, ev.Time)
 	if repeated {
 		m.Duplicate++
+		if ev.Kind == event.Label && s.labels != nil {
+			s.labels.await(ev, s.group.Models[ev.Model]) // it may say something else
+		}
 		return OutcomeDuplicate, event.Accepted
 	}
 	m.Accepted++
@@ -89,6 +96,9 @@ func (s *Shard) Apply(ev *event.Event) (Outcome, event.Reason) {
 			s.anewAt = s.beyond(ev.Time)
 		}
 		s.fold(ev)
+	} else if s.labels != nil {
+		s.labels.await(ev, s.group.Models[ev.Model])
+		s.sealLabels()
 	}
 	return OutcomeAccepted, event.Accepted
 }
@@ -128,11 +138,19 @@ func (s *Shard) fold(ev *event.Event) {
 	if name == event.Other {
 		folded[VersionLimit]++
 	}
-	folded[SegmentUnlisted] += pane.observe(ev, name, s.work)
+	m := s.group.Models[ev.Model]
+	if p := m.config.Performance; p != nil && !ev.Failed {
+		p.answer(ev, &s.answer)
+		if s.labels != nil {
+			s.labels.predict(ev, m, name, &s.answer)
+		}
+	}
+	folded[SegmentUnlisted] += pane.observe(ev, name, &s.answer, s.work)
 	folded[FeatureUnlisted] += uint64(ev.Unlisted)
 	if w.Time() >= s.open.FirstEnd() {
 		s.seal(w.Time())
 	}
+	s.sealLabels()
 }
 
 func (s *Shard) seal(watermark int64) {
@@ -155,6 +173,7 @@ func (s *Shard) End() {
 	if w := &s.watermarks[event.Prediction]; w.Largest() != window.NoTime {
 		w.Reach(window.Floor(w.Largest(), s.group.Pane) + s.group.Pane)
 		s.seal(w.Time())
+		s.sealLabels()
 	}
 }
 

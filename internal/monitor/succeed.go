@@ -20,6 +20,11 @@ func (g *Group) Succeed(since int64, change func(*ModelConfig)) *Group {
 		change(&c)
 		next.Models[i] = m.succeed(c, &g.Schema, next.order, since)
 	}
+	next.labels = nil
+	if g.labels != nil {
+		next.labels = next.labelled()
+		next.labels.before = g.labels
+	}
 	return &next
 }
 
@@ -67,7 +72,10 @@ func (g *Group) forget() {
 	}
 	g.before = nil
 	for _, m := range g.Models {
-		m.before = nil
+		m.before, m.labels.before = nil, nil
+	}
+	if g.labels != nil {
+		g.labels.before = nil
 	}
 }
 
@@ -75,6 +83,18 @@ func (g *Group) forget() {
 // remain comparable, and a segment that means the same is as old as it was.
 func (m *Model) succeed(c ModelConfig, schema *event.Schema, order int, since int64) *Model {
 	next := NewModel(c, schema)
+	next.follow(m, since)
+	next.labels.follow(m.labels, since)
+	next.common.keep(m.common, order)
+	for v, l := range next.versions {
+		l.keep(m.of(v), order)
+		next.versions[v] = l
+	}
+	return next
+}
+
+// follow makes the model the one after m: a segment that means the same is as old as it was.
+func (next *Model) follow(m *Model, since int64) {
 	next.before = m
 	for i, segment := range next.segments {
 		if k := slices.Index(m.segments, segment); k < 0 || i > 0 && m.segmentKey(segment) != next.segmentKey(segment) {
@@ -83,12 +103,6 @@ func (m *Model) succeed(c ModelConfig, schema *event.Schema, order int, since in
 			next.from[i] = m.from[k]
 		}
 	}
-	next.common.keep(m.common, order)
-	for v, l := range next.versions {
-		l.keep(m.of(v), order)
-		next.versions[v] = l
-	}
-	return next
 }
 
 // keep makes l what it was, if the reference is the same.

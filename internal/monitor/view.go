@@ -298,3 +298,18 @@ func (v *View) Show(frontier int64, open []SealedPane) []*Result {
 func sortResults(rs []*Result) {
 	slices.SortFunc(rs, CompareResults)
 }
+
+// Next returns the start of the first pane that was not merged yet, or window.NoTime.
+func (v *View) Next() int64 { return v.next }
+
+// Work returns the start of the pane that the next Step merges at the earliest; the frontier if nothing is to be done before.
+func (v *View) Work(frontier int64) int64 {
+	if v.last != window.NoTime && v.next-v.last <= v.keep {
+		return v.next
+	}
+	first := frontier
+	for start := range v.pending {
+		first = min(first, start)
+	}
+	return max(first, v.next)
+}

@@ -31,6 +31,24 @@ func (g *Group) advanceShown(now time.Time) {
 	}
 	g.frontier = max(g.frontier, window.Floor(target, g.monitor.Pane))
 	g.shown.Advance(g.frontier, nil)
+	if g.shownLabels != nil {
+		g.advanceLabels(now)
+	}
+}
+
+// advanceLabels moves the frontier up to which panes of labels are shown: the smallest of the lanes whose labels are not idle, or
+// that of the predictions where all are. It never goes back.
+func (g *Group) advanceLabels(now time.Time) {
+	target := g.frontier
+	for _, l := range g.lanes {
+		if t := l.labels(); !t.idle(now) && !t.silent(now, g.began) {
+			target = min(target, t.frontier)
+		}
+	}
+	if target != window.NoTime {
+		g.labelFrontier = max(g.labelFrontier, window.Floor(target, g.monitor.Pane))
+		g.shownLabels.Advance(g.labelFrontier, nil)
+	}
 }
 
 func (g *Group) target(now time.Time) int64 {
@@ -49,7 +67,7 @@ func (g *Group) target(now time.Time) int64 {
 			continue
 		}
 		all = false
-		if l.silent(now) && !g.caughtUp { // nobody knows when it comes back
+		if l.silent(now, g.began) && !g.caughtUp { // nobody knows when it comes back
 			g.held = true
 			continue
 		}
@@ -72,27 +90,27 @@ func (g *Group) target(now time.Time) int64 {
 
 // idle reports whether what is shown need not wait for the lane: one that has had nothing since the process began is
 // idle at once.
-func (l *Lane) idle(now time.Time) bool {
-	return l.done || l.quiet(now) || l.lastRecord.IsZero() && l.fresh(now)
+func (s *stream) idle(now time.Time) bool {
+	return s.done || s.quiet(now) || s.lastRecord.IsZero() && s.fresh(now)
 }
 
 // quiet reports whether the lane was read to its end, and was silent, for long.
-func (l *Lane) quiet(now time.Time) bool {
-	last := l.lastRecord
+func (s *stream) quiet(now time.Time) bool {
+	last := s.lastRecord
 	if last.IsZero() {
-		last = l.firstFetch
+		last = s.firstFetch
 	}
-	return !l.done && l.fresh(now) && now.Sub(last) >= idleAfter
+	return !s.done && s.fresh(now) && now.Sub(last) >= idleAfter
 }
 
 // fresh reports whether the lane was read to its end a moment ago.
-func (l *Lane) fresh(now time.Time) bool { return l.caughtUp && now.Sub(l.lastFetch) <= idleAfter }
+func (s *stream) fresh(now time.Time) bool { return s.caughtUp && now.Sub(s.lastFetch) <= idleAfter }
 
 // silent reports whether the lane could not be read for so long that the others do not wait for it.
-func (l *Lane) silent(now time.Time) bool {
-	last := l.lastFetch
+func (s *stream) silent(now, began time.Time) bool {
+	last := s.lastFetch
 	if last.IsZero() {
-		last = l.group.began
+		last = began
 	}
 	return !last.IsZero() && now.Sub(last) > idleAfter
 }

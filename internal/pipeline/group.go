@@ -17,20 +17,43 @@ type Lane struct {
 	group *Group
 	index int
 
-	mu     sync.Mutex
-	shard  *monitor.Shard
-	sealed []monitor.SealedPane  // and not delivered yet
-	base   []monitor.ModelStatus // the accounts as they were restored; nil if there were none
+	mu         sync.Mutex
+	shard      *monitor.Shard
+	sealed     []monitor.SealedPane  // and not delivered yet
+	labelPanes []monitor.SealedPane  // the same, of panes of labels
+	base       []monitor.ModelStatus // the accounts as they were restored; nil if there were none
 
 	// Guarded by the group's mutex.
+	stream
+	gone  bool // its partition is there no more
+	apart bool // its labels have a reader of their own
+	// truth is the stream of the labels; its frontier is that of the panes of labels.
+	truth stream
+}
+
+// stream is how far one of a lane's two streams is: its predictions, or its labels.
+type stream struct {
 	frontier   int64 // of what was delivered to the views
 	watermark  int64
 	done       bool      // read to the declared end, or gone
-	gone       bool      // its partition is there no more
 	caughtUp   bool      // read to the end as of the last fetch
 	firstFetch time.Time // since the process began
 	lastFetch  time.Time // that succeeded
 	lastRecord time.Time // that arrived
+}
+
+func newStream() stream { return stream{frontier: window.NoTime, watermark: window.NoTime} }
+
+// fetched notes what a reader knows after a batch.
+func (s *stream) fetched(p Progress) {
+	s.done = p.Done
+	s.caughtUp, s.lastFetch = p.CaughtUp || p.Done, p.Now
+	if s.firstFetch.IsZero() {
+		s.firstFetch = p.Now
+	}
+	if p.Records > 0 {
+		s.lastRecord = p.Now
+	}
 }
 
 // Group merges the lanes of one group of models.
@@ -53,7 +76,16 @@ type Group struct {
 	slot     int
 	shown    *monitor.View
 	frontier int64 // shown so far
-	held     bool  // a lane was passed by
+	// The same, of panes of labels; nil if none come.
+	finalLabels, shownLabels *monitor.View
+	labelFrontier            int64
+	ready                    [2][]*monitor.Result // final ones of the two views that wait for each other
+	// apart: labels are a topic of their own, of which so many lanes have a partition; -1: nobody knows yet.
+	apart      bool
+	labelLanes int
+	// without: final results go on without labels, which have been silent for too long.
+	without  bool
+	held     bool // a lane was passed by
 	idle     idleClock
 	caughtUp bool      // all lanes were read to the end once
 	began    time.Time // of the first look at what to show
@@ -62,6 +94,9 @@ type Group struct {
 	// maxWaiting. It must not call the group. If it is nil, results wait for ever, as they
 	// must where lanes have ends.
 	GaveUp func(lane int)
+	// WithoutLabels is told of the lane whose labels have been silent for so long that final results go on without
+	// performance figures until they come again. It must not call the group.
+	WithoutLabels func(lane int)
 	// Learned is told of each reference that was learned. It must not call the group.
 	Learned func(Learned)
 
@@ -71,16 +106,23 @@ type Group struct {
 // NewGroup returns a group without lanes. With a sequencer it makes final results,
 // as its member number slot; with shown it can Show.
 func NewGroup(g *monitor.Group, o decode.Options, sink *Sequencer, slot int, shown bool) *Group {
-	out := &Group{monitor: g, decode: o, sink: sink, slot: slot, frontier: window.NoTime, paneSize: g.PaneSize(), losses: &monitor.Losses{}, since: monitor.NewSince(g), anew: Anew{Results: window.NoTime}}
+	out := &Group{monitor: g, decode: o, sink: sink, slot: slot, frontier: window.NoTime, labelFrontier: window.NoTime, labelLanes: -1, paneSize: g.PaneSize(), losses: &monitor.Losses{}, since: monitor.NewSince(g), anew: Anew{Results: window.NoTime}}
 	out.decode.Schema = g.Schema
 	out.merged.L = &out.mu
+	labels := g.Labels()
 	if sink != nil {
 		out.final = monitor.NewView(g, 0)
+		if labels != nil {
+			out.finalLabels = monitor.NewView(labels, 0)
+		}
 	}
 	if shown {
 		out.shown = monitor.NewView(g, 0)
+		if labels != nil {
+			out.shownLabels = monitor.NewView(labels, 0)
+		}
 	}
-	for _, v := range out.views() {
+	for _, v := range []*monitor.View{out.final, out.shown} {
 		if v != nil {
 			v.Heed(out.losses, out.since)
 		}
@@ -94,14 +136,14 @@ func (g *Group) Grow(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for len(g.lanes) < n {
-		l := &Lane{group: g, index: len(g.lanes), shard: monitor.NewShard(g.monitor), frontier: window.NoTime, watermark: window.NoTime}
+		l := &Lane{group: g, index: len(g.lanes), shard: monitor.NewShard(g.monitor), stream: newStream(), truth: newStream(), apart: g.apart}
 		l.shard.Learn(l.index)
 		if g.journal {
 			l.shard.Journal()
 		}
 		g.lanes = append(g.lanes, l)
 	}
-	for _, v := range []*monitor.View{g.final, g.shown} {
+	for _, v := range g.views() {
 		if v != nil {
 			v.Grow(len(g.lanes))
 		}
@@ -142,8 +184,20 @@ func (l *Lane) Deliver(p Progress) error {
 	if l.gone { // and has come back
 		l.gone, l.done = false, false
 	}
-	final := l.deliver(p)
+	final := l.deliver(event.Prediction, p)
 	g.learn(p.Now)
+	g.mu.Unlock()
+	if !final {
+		return nil
+	}
+	return g.settle(p.Now, p.Stop)
+}
+
+// DeliverLabels is Deliver for the reader of the lane's labels, where they are apart.
+func (l *Lane) DeliverLabels(p Progress) error {
+	g := l.group
+	g.mu.Lock()
+	final := l.deliver(event.Label, p)
 	g.mu.Unlock()
 	if !final {
 		return nil
@@ -183,7 +237,7 @@ func (l *Lane) end(now time.Time) bool {
 	hole := monitor.Hole{From: l.shard.Frontier(), To: window.NoTime}
 	l.shard.End()
 	l.mu.Unlock()
-	l.deliver(Progress{Done: true, Now: now})
+	l.deliver(event.Prediction, Progress{Done: true, Now: now})
 	l.gone = true
 	g.learn(now)
 	for _, o := range g.lanes { // what was lost unread came before what the others go on with
@@ -198,9 +252,11 @@ func (l *Lane) end(now time.Time) bool {
 	return true
 }
 
-// deliver hands the panes to the views, and returns whether results may have become final.
-func (l *Lane) deliver(p Progress) bool {
+// deliver hands the panes to the views, and returns whether results may have become final. k is the stream of which the
+// reader speaks.
+func (l *Lane) deliver(k event.Kind, p Progress) bool {
 	g := l.group
+	ended := l.done
 	l.mu.Lock()
 	sealed := append(l.sealed, l.shard.TakeSealed()...)
 	l.sealed = nil
@@ -208,28 +264,51 @@ func (l *Lane) deliver(p Progress) bool {
 	if generation, at := l.shard.TakeRenewed(); generation > 0 {
 		g.since.Raise(generation, at)
 	}
-	frontier, watermark := l.shard.Frontier(), l.shard.Watermark(event.Prediction)
 	if p.Done {
+		l.shard.EndOf(k)
+		if !l.apart {
+			l.shard.EndOf(event.Label)
+		}
+	}
+	labels := append(l.labelPanes, l.shard.TakeSealedLabels()...)
+	l.labelPanes = nil
+	frontier, watermark := l.shard.Frontier(), l.shard.Watermark(event.Prediction)
+	labelFrontier, labelWatermark := l.shard.LabelFrontier(), l.shard.Watermark(event.Label)
+	if p.Done && k == event.Prediction {
 		// For the results only: the shard itself stays as it is.
 		sealed = append(sealed, l.shard.CopyOpen(window.EndOfTime)...)
-		frontier = window.EndOfTime
 	}
 	l.mu.Unlock()
-	if l.done {
-		return false
+	if k == event.Prediction && !ended {
+		l.fetched(p)
 	}
-	l.frontier, l.watermark, l.done = frontier, watermark, p.Done
-	l.caughtUp, l.lastFetch = p.CaughtUp || p.Done, p.Now
-	if l.firstFetch.IsZero() {
-		l.firstFetch = p.Now
+	if k == event.Label {
+		l.truth.fetched(p)
 	}
-	if p.Records > 0 {
-		l.lastRecord = p.Now
+	if !ended {
+		l.frontier, l.watermark = frontier, watermark
+		if l.done {
+			l.frontier = window.EndOfTime
+		}
 	}
+	l.truth.frontier, l.truth.watermark = labelFrontier, labelWatermark
+	if l.done && l.labels().done {
+		l.truth.frontier = window.EndOfTime
+	}
+	if ended {
+		sealed = nil
+	}
+	return g.deliver(l, sealed, labels, p.Now)
+}
+
+func (g *Group) deliver(l *Lane, sealed, labels []monitor.SealedPane, now time.Time) bool {
 	if g.shown != nil {
-		g.shown.Deliver(l.index, g.believed(sealed, p.Now))
+		g.shown.Deliver(l.index, g.believed(sealed, now))
+		if g.shownLabels != nil {
+			g.shownLabels.Deliver(l.index, labels)
+		}
 		if g.shown.Pending() > g.limit()/2 {
-			g.advanceShown(p.Now)
+			g.advanceShown(now)
 			g.merged.Broadcast()
 		}
 	}
@@ -237,6 +316,9 @@ func (l *Lane) deliver(p Progress) bool {
 		return false
 	}
 	g.final.Deliver(l.index, sealed)
+	if g.finalLabels != nil {
+		g.finalLabels.Deliver(l.index, labels)
+	}
 	return true
 }
 
@@ -253,32 +335,6 @@ func (g *Group) lose(lane int, holes []monitor.Hole) {
 		}
 	}
 	g.losses.Forget(oldest)
-}
-
-// finalize makes a pane final, and returns whether there may be more.
-func (g *Group) finalize(now time.Time) (more bool, err error) {
-	if g.final == nil {
-		return false, nil
-	}
-	slowest := slices.MinFunc(g.lanes, func(a, b *Lane) int { return cmp.Compare(a.frontier, b.frontier) })
-	frontier := slowest.frontier
-	still := slowest.quiet(now) || !slowest.done && slowest.silent(now)
-	if g.GaveUp != nil && g.final.Pending() > maxWaiting*g.limit() && still {
-		g.final = nil
-		g.merged.Broadcast()
-		g.GaveUp(slowest.index)
-		return false, g.sink.advance(g.slot, window.EndOfTime, false, now)
-	}
-	through := int64(window.NoTime)
-	more = g.final.Step(frontier, func(end int64, results []*monitor.Result) {
-		g.sink.add(results)
-		through = end
-	})
-	g.merged.Broadcast()
-	if !more {
-		through = frontier
-	}
-	return more, g.sink.advance(g.slot, through, still, now)
 }
 
 // maxWaiting is how many times as many panes as the limit may wait for a lane that is read to its end
@@ -340,7 +396,7 @@ func (g *Group) Wake() {
 // slowest reports whether there is no lane to wait for: one that lies behind and is being read.
 func (g *Group) slowest(l *Lane) bool {
 	for _, o := range g.lanes {
-		if !o.done && !o.caughtUp && o.frontier < l.frontier && (g.final != nil || !o.silent(l.lastFetch)) {
+		if !o.done && !o.caughtUp && o.frontier < l.frontier && (g.final != nil || !o.silent(l.lastFetch, g.began)) {
 			return false
 		}
 	}
@@ -391,11 +447,14 @@ func (g *Group) Show(now time.Time) ([]*monitor.Result, []monitor.ModelStatus) {
 	g.learn(now)
 	g.advanceShown(now)
 	var models []monitor.ModelStatus
-	var open []monitor.SealedPane
+	var open, labels []monitor.SealedPane
 	for _, l := range g.lanes {
 		l.mu.Lock()
 		if g.frontier != window.NoTime {
 			open = append(open, l.shard.CopyOpen(g.frontier)...)
+		}
+		if g.shownLabels != nil && g.labelFrontier != window.NoTime && l.labels().idle(now) {
+			labels = append(labels, l.shard.PreviewLabels(g.labelFrontier)...)
 		}
 		models = addModels(models, l.models())
 		l.mu.Unlock()
@@ -408,6 +467,9 @@ func (g *Group) Show(now time.Time) ([]*monitor.Result, []monitor.ModelStatus) {
 		return nil, models
 	}
 	results := g.shown.Show(g.frontier, open)
+	if g.shownLabels != nil && g.labelFrontier != window.NoTime {
+		results = monitor.WithPerformance(results, g.shownLabels.Show(g.labelFrontier, labels))
+	}
 	if g.held {
 		for _, r := range results {
 			r.Complete = false

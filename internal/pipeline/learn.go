@@ -104,7 +104,7 @@ func (g *Group) reaches(now time.Time) []reach {
 		r.skip = l.done || g.released
 		r.passed = r.skip
 		if !now.IsZero() && !l.shard.Held() {
-			lost := g.final == nil && l.silent(now)
+			lost := g.final == nil && l.silent(now, g.began)
 			r.skip = r.skip || l.idle(now) || lost
 			r.passed = r.passed || l.quiet(now) || lost
 		}
@@ -200,9 +200,13 @@ func (g *Group) put(next *monitor.Group) {
 	for _, l := range g.lanes {
 		l.shard.Refer(next)
 	}
-	for _, v := range g.views() {
-		if v != nil {
+	for i, v := range g.views() {
+		switch {
+		case v == nil:
+		case i < 2:
 			v.Refer(next)
+		default:
+			v.Refer(next.Labels())
 		}
 	}
 }

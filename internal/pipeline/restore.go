@@ -109,7 +109,7 @@ func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature 
 	}
 	var parts []PartState
 	for i := range n {
-		own, err := g.lanes[i].restore(d.Block(), lost)
+		own, err := g.lanes[i].restore(d.Block(), version, lost)
 		if d.Err() != nil || err != nil {
 			return nil, fmt.Errorf("restore lane %d: %w", i, errors.Join(d.Err(), err))
 		}
@@ -126,30 +126,47 @@ func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature 
 		defer mu.Unlock()
 		lost(model, feature)
 	}
-	for kind, v := range g.views() {
-		block := d.Block()
+	view := func(i int, block []byte, of *monitor.Group, newest int64) {
+		v, kind := g.views()[i], viewKinds[i]
 		if v != nil && len(block) == 0 {
-			v.Begin(g.newest((*monitor.Shard).Frontier))
+			v.Begin(newest)
 			if kind == viewFinal {
-				g.anew.Results = g.newest((*monitor.Shard).Frontier)
+				g.anew.Results = newest
 			}
 		} else if v != nil && d.Err() == nil {
-			reading.Go(func() error { return g.restoreView(v, uint8(kind), block, entries, tell) })
+			reading.Go(func() error { return g.restoreView(v, of, kind, block, entries, tell) })
 		}
+	}
+	for i := range 2 {
+		view(i, d.Block(), g.monitor, g.newest((*monitor.Shard).Frontier))
+	}
+	var losses, since []byte
+	if version > 1 {
+		losses, since = d.Block(), d.Block()
+	}
+	if version > 3 {
+		g.labelFrontier = d.Varint()
+	}
+	for i := 2; i < len(viewKinds); i++ {
+		var block []byte
+		if version > 3 {
+			block = d.Block()
+		}
+		view(i, block, g.monitor.Labels(), g.newest((*monitor.Shard).LabelFrontier))
 	}
 	if err := reading.Wait(); err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
 	if version > 1 {
-		d.Fail(g.losses.Read(sketch.NewDecoder(d.Block())))
-		d.Fail(g.since.Read(sketch.NewDecoder(d.Block())))
+		d.Fail(g.losses.Read(sketch.NewDecoder(losses)))
+		d.Fail(g.since.Read(sketch.NewDecoder(since)))
 		g.renew()
 	}
 	rest, err := d.End("group")
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("restore: %d bytes follow", len(rest))
 	}
-	return parts, errors.Join(err, g.restoreIDs(entries), g.restoreRows(entries))
+	return parts, errors.Join(err, g.restoreIDs(entries), g.restoreRows(entries), g.restorePending(entries))
 }
 
 // Anew is what of a restored group begins anew, and when.
@@ -187,24 +204,26 @@ func (g *Group) newest(of func(*monitor.Shard) int64) int64 {
 	return t
 }
 
-func (g *Group) restoreView(v *monitor.View, kind uint8, block []byte, entries []Entry, lost func(model, feature string)) error {
+func (g *Group) restoreView(v *monitor.View, of *monitor.Group, kind uint8, block []byte, entries []Entry, lost func(model, feature string)) error {
 	var own []monitor.Entry
 	for _, e := range entries {
 		if e.View != kind {
 			continue
 		}
-		p, err := g.monitor.ReadPane(e.Content, lost)
+		p, err := of.ReadPane(e.Content, lost)
 		if err != nil {
 			return err
 		}
 		own = append(own, monitor.Entry{Length: e.Length, Start: e.Start, Content: p})
 	}
-	restored, err := g.monitor.ReadView(block, len(g.lanes), own, lost)
+	restored, err := of.ReadView(block, len(g.lanes), own, lost)
 	if err != nil {
 		return err
 	}
 	*v = *restored
-	v.Heed(g.losses, g.since)
+	if of == g.monitor {
+		v.Heed(g.losses, g.since)
+	}
 	if g.journal {
 		v.Journal()
 	}
@@ -228,14 +247,12 @@ func (g *Group) restoreIDs(entries []Entry) error {
 	return nil
 }
 
-func (l *Lane) restore(b []byte, lost func(model, feature string)) ([]PartState, error) {
+func (l *Lane) restore(b []byte, version byte, lost func(model, feature string)) ([]PartState, error) {
 	d := sketch.NewDecoder(b)
 	parts := readParts(d)
-	for range d.Length(5) {
-		start := d.Varint()
-		p, err := l.group.monitor.ReadPane(d.Block(), lost)
-		d.Fail(err)
-		l.sealed = append(l.sealed, monitor.SealedPane{Start: start, Content: p})
+	l.sealed = readSealed(d, l.group.monitor, lost)
+	if version > 3 {
+		l.labelPanes = readSealed(d, l.group.monitor.Labels(), lost)
 	}
 	rest, err := d.End("lane")
 	if err != nil {
@@ -251,10 +268,25 @@ func (l *Lane) restore(b []byte, lost func(model, feature string)) ([]PartState,
 	l.base = slices.Clone(l.shard.Models())
 	l.sealed = append(l.sealed, l.shard.TakeSealed()...)
 	l.frontier, l.watermark = l.shard.Frontier(), l.shard.Watermark(event.Prediction)
-	if len(l.sealed) > 0 {
-		l.frontier = window.NoTime // until these are delivered
+	l.truth.frontier, l.truth.watermark = l.shard.LabelFrontier(), l.shard.Watermark(event.Label)
+	if len(l.sealed)+len(l.labelPanes) > 0 {
+		l.frontier, l.truth.frontier = window.NoTime, window.NoTime // until these are delivered
 	}
 	return parts, nil
+}
+
+// readSealed reads panes of a group, which is nil where none are kept any more.
+func readSealed(d *sketch.Decoder, g *monitor.Group, lost func(model, feature string)) (panes []monitor.SealedPane) {
+	for range d.Length(5) {
+		start, block := d.Varint(), d.Block()
+		if g == nil {
+			continue
+		}
+		p, err := g.ReadPane(block, lost)
+		d.Fail(err)
+		panes = append(panes, monitor.SealedPane{Start: start, Content: p})
+	}
+	return panes
 }
 
 // Restore makes an intake that has taken nothing what it was at a snapshot.

@@ -14,8 +14,8 @@ import (
 
 // Versions of the binary forms, their first bytes.
 const (
-	// 1 had neither losses nor what is new, 2 had no references that are learned.
-	groupVersion  = 3
+	// 1 had neither losses nor what is new, 2 had no references that are learned, 3 had no labels.
+	groupVersion  = 4
 	intakeVersion = 1
 	// Ids after those of the entries before, and ids of a bucket that has forgotten those.
 	idsVersion     = 1
@@ -30,13 +30,19 @@ type Part struct {
 }
 
 // Kinds of entry: the panes in the windows that are shown and in the final ones, the ids that lanes
-// remember, and the rows that references are learned from.
+// remember, the rows that references are learned from, the panes of labels, and predictions that wait for their labels.
 const (
 	viewShown = iota
 	viewFinal
 	entryIDs
 	entryRows
+	viewShownLabels
+	viewFinalLabels
+	entryPending
 )
+
+// viewKinds are the kinds of entry of views, in the order of Group.views.
+var viewKinds = [...]uint8{viewShown, viewFinal, viewShownLabels, viewFinalLabels}
 
 // Kind tells entries apart that have horizons of their own. Length is that of the panes in
 // nanoseconds; of ids it is twice the number of the lane, plus the kind of event; of rows the number of the lane.
@@ -85,8 +91,8 @@ func (g *Group) Journal() {
 	}
 }
 
-func (g *Group) views() [2]*monitor.View {
-	return [2]*monitor.View{viewShown: g.shown, viewFinal: g.final}
+func (g *Group) views() [len(viewKinds)]*monitor.View {
+	return [...]*monitor.View{g.shown, g.final, g.shownLabels, g.finalLabels}
 }
 
 // Cut is several groups at one and the same moment.
@@ -102,8 +108,9 @@ type groupCut struct {
 	group    *Group
 	monitor  *monitor.Group
 	lanes    []laneCut
-	frontier int64
-	views    [2]*monitor.FrozenView
+	// Up to where panes, and panes of labels, were shown.
+	frontier, labelFrontier int64
+	views    [len(viewKinds)]*monitor.FrozenView
 	losses   *monitor.Losses
 	since    *monitor.Since
 	entries  []freshEntry
@@ -113,6 +120,7 @@ type groupCut struct {
 type laneCut struct {
 	parts  []partCut
 	sealed []monitor.SealedPane
+	labels []monitor.SealedPane
 	shard  *monitor.Shard
 	// learners are what it gathers to learn references from.
 	learners []learnerCut
@@ -228,7 +236,7 @@ func lockAll(locks []*sync.Mutex) (since time.Time) {
 }
 
 func (g *Group) cut(anew bool) *groupCut {
-	c := &groupCut{group: g, monitor: g.monitor, frontier: g.frontier, losses: g.losses.Clone(), since: g.since.Clone()}
+	c := &groupCut{group: g, monitor: g.monitor, frontier: g.frontier, labelFrontier: g.labelFrontier, losses: g.losses.Clone(), since: g.since.Clone()}
 	for _, l := range g.lanes {
 		lane := l.cut()
 		lane.learners = l.learners(anew)
@@ -236,19 +244,20 @@ func (g *Group) cut(anew bool) *groupCut {
 		c.addIDs(l, anew)
 		c.addRows(l, lane.learners)
 	}
-	for kind, v := range g.views() {
+	for i, v := range g.views() {
 		if v == nil {
 			continue
 		}
+		kind := viewKinds[i]
 		if anew {
 			v.DropEntries()
 		}
-		c.views[kind] = v.Freeze()
+		c.views[i] = v.Freeze()
 		for _, e := range v.TakeEntries() {
-			c.entries = append(c.entries, freshEntry{Kind{uint8(kind), e.Length}, e.Start, e.Content.AppendBinary})
+			c.entries = append(c.entries, freshEntry{Kind{kind, e.Length}, e.Start, e.Content.AppendBinary})
 		}
 		for _, length := range g.monitor.Slides() {
-			c.horizons = append(c.horizons, Horizon{Kind{uint8(kind), length}, v.Horizon(length)})
+			c.horizons = append(c.horizons, Horizon{Kind{kind, length}, v.Horizon(length)})
 		}
 	}
 	return c
@@ -262,6 +271,8 @@ func (l *Lane) cut() (c laneCut) {
 	}
 	l.sealed = append(l.sealed, l.shard.TakeSealed()...)
 	c.sealed = slices.Clone(l.sealed)
+	l.labelPanes = append(l.labelPanes, l.shard.TakeSealedLabels()...)
+	c.labels = slices.Clone(l.labelPanes)
 	c.shard = l.shard.Freeze()
 	return c
 }
@@ -345,7 +356,20 @@ func (c *groupCut) snapshot() Snapshot {
 		b = appendBlock(b, c.lanes[i].appendBinary)
 	}
 	b = binary.AppendVarint(b, c.frontier)
-	for _, v := range c.views {
+	b = appendViews(b, c.views[:2])
+	b = appendBlock(b, c.losses.AppendBinary)
+	b = appendBlock(b, c.since.AppendBinary)
+	b = appendViews(binary.AppendVarint(b, c.labelFrontier), c.views[2:])
+	s.State, c.group.stored = b, len(b)
+	for _, e := range c.entries {
+		s.Entries = append(s.Entries, Entry{e.Kind, e.start, e.encode(nil)})
+	}
+	return s
+}
+
+// appendViews writes views as blocks, empty ones where there is none.
+func appendViews(b []byte, views []*monitor.FrozenView) []byte {
+	for _, v := range views {
 		b = appendBlock(b, func(b []byte) []byte {
 			if v == nil {
 				return b
@@ -353,13 +377,7 @@ func (c *groupCut) snapshot() Snapshot {
 			return v.AppendBinary(b)
 		})
 	}
-	b = appendBlock(b, c.losses.AppendBinary)
-	b = appendBlock(b, c.since.AppendBinary)
-	s.State, c.group.stored = b, len(b)
-	for _, e := range c.entries {
-		s.Entries = append(s.Entries, Entry{e.Kind, e.start, e.encode(nil)})
-	}
-	return s
+	return b
 }
 
 func appendBlock(b []byte, content func([]byte) []byte) []byte {
@@ -375,9 +393,11 @@ func (c *laneCut) appendBinary(b []byte) []byte {
 		b = binary.AppendUvarint(sketch.AppendText(b, p.topic), uint64(p.index))
 		b = appendBlock(b, func(b []byte) []byte { return append(b, p.state...) })
 	}
-	b = binary.AppendUvarint(b, uint64(len(c.sealed)))
-	for _, p := range c.sealed {
-		b = appendBlock(binary.AppendVarint(b, p.Start), p.Content.AppendBinary)
+	for _, panes := range [...][]monitor.SealedPane{c.sealed, c.labels} {
+		b = binary.AppendUvarint(b, uint64(len(panes)))
+		for _, p := range panes {
+			b = appendBlock(binary.AppendVarint(b, p.Start), p.Content.AppendBinary)
+		}
 	}
 	return c.shard.AppendBinary(b)
 }

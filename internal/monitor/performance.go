@@ -1,0 +1,153 @@
+package monitor
+
+import (
+	"math"
+
+	"github.com/streammon/streammon/internal/eval"
+	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/sketch"
+)
+
+// Performance says how a model's answers are compared with their labels, and estimated without.
+type Performance struct {
+	Spec eval.Spec
+	// Joined: labels come. Without, answers are estimated at most.
+	Joined bool
+	// Timeout is how long after a prediction its label may be, in nanoseconds.
+	Timeout int64
+	// MaxPending is how many predictions a lane keeps that may still get a label, or another one; 0 is any number.
+	MaxPending int
+	// Positive is the label of the positive class of eval.Binary.
+	Positive string
+	// Score, Decision and Value are the features that stand for the model's answer, as indices in the schema; -1: none.
+	Score, Decision, Value int
+	// Calibrator makes probabilities of scores, for estimates; nil: there are none.
+	Calibrator *eval.Calibrator
+
+	classes map[string]int
+}
+
+// prepare makes what reading needs.
+func (p *Performance) prepare() {
+	p.classes = make(map[string]int, len(p.Spec.Classes))
+	for i, c := range p.Spec.Classes {
+		p.classes[c] = i
+	}
+}
+
+// class returns the class of that name, as eval.Prediction has it.
+func (p *Performance) class(name []byte) int {
+	if p.Spec.Task == eval.Binary {
+		if string(name) == p.Positive {
+			return 1
+		}
+		return 0
+	}
+	if i, ok := p.classes[string(name)]; ok {
+		return i
+	}
+	return len(p.Spec.Classes)
+}
+
+// answer fills in what the model answered.
+func (p *Performance) answer(ev *event.Event, out *eval.Prediction) {
+	out.Score, out.Value, out.Lower, out.Upper = number(ev, p.Score), number(ev, p.Value), finite(&ev.Lower), finite(&ev.Upper)
+	out.Class = -1
+	if p.Decision >= 0 && ev.Features[p.Decision].State == event.Valid {
+		out.Class = p.class(ev.Features[p.Decision].Text)
+	}
+	out.Probabilities, out.Items = out.Probabilities[:0], out.Items[:0]
+	switch p.Spec.Task {
+	case eval.Multiclass:
+		p.probabilities(ev, out)
+	case eval.Ranking:
+		for _, item := range ev.Items {
+			out.Items = append(out.Items, sketch.HashText(item))
+		}
+	}
+}
+
+// probabilities sorts the scores of classes by the spec's: of those that it does not name the sum is the last.
+func (p *Performance) probabilities(ev *event.Event, out *eval.Prediction) {
+	if ev.ScoresState != event.Valid {
+		return
+	}
+	n := len(p.Spec.Classes)
+	for range n + 1 {
+		out.Probabilities = append(out.Probabilities, 0)
+	}
+	for i := range ev.Scores {
+		s := &ev.Scores[i]
+		out.Probabilities[p.class(s.Class)] += s.P
+	}
+}
+
+// number returns the value of a numeric feature, NaN if there is none.
+func number(ev *event.Event, feature int) float64 {
+	if feature < 0 {
+		return math.NaN()
+	}
+	return finite(&ev.Features[feature])
+}
+
+func finite(v *event.Value) float64 {
+	if v.State != event.Valid {
+		return math.NaN()
+	}
+	return v.Number
+}
+
+// truth fills in what a label says, and returns whether it says what the task needs.
+func (p *Performance) truth(ev *event.Event, out *eval.Label) bool {
+	t := &ev.Truth
+	*out = eval.Label{Items: out.Items[:0], Relevance: out.Relevance[:0]}
+	switch p.Spec.Task {
+	case eval.Regression:
+		out.Value = t.Number
+		return t.HasNumber
+	case eval.Ranking:
+		for i := range t.Items {
+			out.Items = append(out.Items, sketch.HashText(t.Items[i].Name))
+			out.Relevance = append(out.Relevance, t.Items[i].Relevance)
+		}
+		return t.ItemsState == event.Valid
+	default:
+		out.Class = p.class(t.Text)
+		return t.HasText
+	}
+}
+
+// Labels returns the group that counts, on label time, the answers of the models whose labels come; nil if there is no such model. Its
+// panes have the same series, and none of the features. It is made at the first call.
+func (g *Group) Labels() *Group {
+	if g.labels == nil {
+		g.labels = g.labelled()
+	}
+	return g.labels
+}
+
+func (g *Group) labelled() *Group {
+	l := *g
+	l.before, l.labels, l.Models, l.Deduplicate, l.onLabels = nil, nil, nil, 0, true
+	some := false
+	for _, m := range g.Models {
+		some = some || m.config.Performance.joined()
+		l.Models = append(l.Models, m.labels)
+	}
+	if !some {
+		return nil
+	}
+	return &l
+}
+
+// joined reports whether labels come.
+func (p *Performance) joined() bool { return p != nil && p.Joined }
+
+// newEstimate returns an empty estimate of the model's answers; nil if none is made.
+func (m *Model) newEstimate() *eval.Estimate {
+	if !m.estimated {
+		return nil
+	}
+	p := m.config.Performance
+	return eval.NewEstimate(&p.Spec, p.Calibrator)
+}

@@ -1,0 +1,102 @@
+package monitor
+
+import (
+	"slices"
+	"time"
+
+	"github.com/streammon/streammon/internal/eval"
+)
+
+// PerformanceResult is what is known of the answers of a series. Those with labels are in windows of label time, those that
+// are estimated in windows of the predictions' own.
+type PerformanceResult struct {
+	// End of the window of label time; it is earlier than the result's while labels are waited for.
+	End time.Time
+	// Labelled: there are labels, or predictions that expired without; else only Estimated is meaningful.
+	Labelled bool
+	// Complete: the window begins after the first label.
+	Complete bool
+	// Matched predictions have a label; Early ones one that is before them. Duplicate and Conflict are more labels of the
+	// same predictions, which said the same or not. Expired predictions had none in time.
+	Matched, Early, Duplicate, Conflict, Expired uint64
+	// MatchedRatio is the share of matched ones among matched and expired ones.
+	MatchedRatio Figure
+	// Delay of labels in seconds, 0 of early ones.
+	Delay Quantiles
+	// Figures of the matched ones, and Estimated ones of all answers, with and without labels.
+	Figures, Estimated []eval.Figure
+}
+
+// labelDelayQuantiles are those of the labels' delay.
+var labelDelayQuantiles = named(0.5, 0.9, 0.99)
+
+// assessLabels appends the results of the series in p, the content of window i over [start, end) of label time.
+func (v *View) assessLabels(dst []*Result, i int, start, end int64, p *Pane) []*Result {
+	if p == nil {
+		return dst
+	}
+	w := v.group.Windows[i]
+	for k, m := range p.group.Models {
+		for _, version := range v.shown(m, p.models[k]) {
+			for j, s := range version.series {
+				if s == nil || s.labelled == nil {
+					continue
+				}
+				r := &Result{
+					Model: m.Name, Version: version.name, Segment: m.segments[j], Window: w.Name, Length: w.Length,
+					Start: time.Unix(0, start).UTC(), End: time.Unix(0, end).UTC(), Service: noService,
+				}
+				r.Performance = s.labelled.assess()
+				r.Performance.End, r.Performance.Complete = r.End, start >= max(v.first, v.from[i])
+				r.Complete = r.Performance.Complete
+				dst = append(dst, r)
+			}
+		}
+	}
+	return dst
+}
+
+var noService = Service{RequestsPerSecond: Undefined, ErrorRatio: Undefined}
+
+func (l *labelled) assess() *PerformanceResult {
+	r := &PerformanceResult{
+		Labelled: true, Matched: l.matched, Early: l.early, Duplicate: l.duplicate, Conflict: l.conflict, Expired: l.expired, MatchedRatio: Undefined,
+		Figures: l.tally.Figures(nil),
+	}
+	if n := l.matched + l.expired; n > 0 {
+		r.MatchedRatio = Figure(float64(l.matched) / float64(n))
+	}
+	if l.delay.Count() > 0 {
+		for _, q := range labelDelayQuantiles {
+			r.Delay = append(r.Delay, Quantile{q.name, Figure(l.delay.Quantile(q.p))})
+		}
+	}
+	return r
+}
+
+// WithPerformance puts what is known from labels into the results of the same series, window and end - as of final
+// windows - or, of what is shown, the newest of each. Those of series without predictions are added. Both are ordered, and so is what is returned.
+func WithPerformance(results, labels []*Result) []*Result {
+	if len(labels) == 0 {
+		return results
+	}
+	n := 0
+	var added []*Result
+	for _, l := range labels {
+		for n < len(results) && CompareResults(results[n], l) < 0 {
+			n++
+		}
+		if n == len(results) || CompareResults(results[n], l) != 0 {
+			added = append(added, l)
+			continue
+		}
+		r := results[n]
+		if r.Performance != nil {
+			l.Performance.Estimated = r.Performance.Estimated
+		}
+		r.Performance = l.Performance
+	}
+	results = append(results, added...)
+	slices.SortStableFunc(results, CompareResults)
+	return results
+}

@@ -1,0 +1,119 @@
+package pipeline
+
+import (
+	"slices"
+	"time"
+
+	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/window"
+)
+
+// LabelsApart says that the labels of all lanes are a topic of its own; it comes before the first message.
+func (g *Group) LabelsApart() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.apart = true
+	for _, l := range g.lanes {
+		l.apart = true
+	}
+}
+
+// LabelPartitions says that the topic of the labels has so many partitions: lanes beyond have no labels.
+func (g *Group) LabelPartitions(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.labelLanes = max(g.labelLanes, n)
+}
+
+// LabelsApart is the same for a single lane.
+func (l *Lane) LabelsApart() {
+	l.group.mu.Lock()
+	defer l.group.mu.Unlock()
+	l.apart = true
+}
+
+// labels returns the stream of the lane's labels: that of the predictions where they come with these.
+func (l *Lane) labels() *stream {
+	if !l.apart {
+		return &l.stream
+	}
+	return &l.truth
+}
+
+// finalTo returns up to where the lane is final, and the stream that holds it there.
+func (l *Lane) finalTo() (frontier int64, holds *stream) {
+	g := l.group
+	if g.finalLabels != nil && !g.without && l.truth.frontier < l.frontier && !l.labelless() {
+		return l.truth.frontier, l.labels()
+	}
+	return l.frontier, &l.stream
+}
+
+// labelless reports whether the topic of the labels has no partition for the lane.
+func (l *Lane) labelless() bool {
+	return l.apart && l.group.labelLanes >= 0 && l.index >= l.group.labelLanes
+}
+
+// finalize makes a pane final, and returns whether there may be more.
+func (g *Group) finalize(now time.Time) (more bool, err error) {
+	if g.final == nil {
+		return false, nil
+	}
+	frontier, slowest, holds := int64(window.EndOfTime), g.lanes[0], &g.lanes[0].stream
+	for i, l := range g.lanes {
+		if f, s := l.finalTo(); i == 0 || f < frontier {
+			frontier, slowest, holds = f, l, s
+		}
+	}
+	still := holds.quiet(now) || !holds.done && holds.silent(now, g.began)
+	if g.GaveUp != nil && g.final.Pending() > maxWaiting*g.limit() && still {
+		if holds == &slowest.truth {
+			g.without = true
+			g.WithoutLabels(slowest.index)
+			return true, nil
+		}
+		g.final, g.finalLabels = nil, nil
+		g.merged.Broadcast()
+		g.GaveUp(slowest.index)
+		return false, g.sink.advance(g.slot, window.EndOfTime, false, now)
+	}
+	g.keepUp()
+	through, more := g.step(frontier)
+	g.merged.Broadcast()
+	return more, g.sink.advance(g.slot, through, still, now)
+}
+
+// step makes the windows final that end next, at the frontier at the latest, and returns up to where all are, and whether there may be more.
+func (g *Group) step(frontier int64) (through int64, more bool) {
+	if frontier == window.NoTime {
+		return frontier, false
+	}
+	if g.finalLabels == nil {
+		through = frontier
+		if more = g.final.Step(frontier, func(end int64, results []*monitor.Result) { g.sink.add(results) }); more {
+			through = g.final.Next()
+		}
+		return through, more
+	}
+	views := [...]*monitor.View{g.final, g.finalLabels}
+	if through = frontier; frontier != window.EndOfTime {
+		through = min(frontier, g.final.Work(frontier)+g.monitor.Pane, g.finalLabels.Work(frontier)+g.monitor.Pane)
+	}
+	for i, v := range views { // both to one time, so that no save comes in between
+		for v.Step(through, func(_ int64, results []*monitor.Result) { g.ready[i] = append(g.ready[i], results...) }) {
+		}
+	}
+	if g.without {
+		g.ready[1] = nil
+	}
+	g.sink.add(monitor.WithPerformance(g.ready[0], g.ready[1]))
+	g.ready[0], g.ready[1] = nil, nil
+	return through, through < frontier
+}
+
+// keepUp ends that results go on without labels, once those are as far as the results.
+func (g *Group) keepUp() {
+	if g.without && !slices.ContainsFunc(g.lanes, func(l *Lane) bool { return l.truth.frontier < g.final.Next() && !l.labelless() }) {
+		g.without = false
+	}
+}
