@@ -42,9 +42,14 @@ type Mapping struct {
 	Score      string // prediction.score
 	Label      string // prediction.label
 	Value      string // prediction.value
+	Lower      string // prediction.lower
+	Upper      string // prediction.upper
+	Scores     string // prediction.scores: the object that holds the scores by class
+	Items      string // prediction.items: the list of what was recommended
 	LatencyMS  string // latency_ms
 	Status     string // status
 	TrueLabel  string // label
+	LabelItems string // the member items of TrueLabel: a list of what was relevant, or an object of how relevant it was
 	LabelTime  string
 	RecordTime string
 
@@ -53,7 +58,7 @@ type Mapping struct {
 
 	ErrorStatus ErrorRule
 	TimeUnit    TimeUnit
-	// ParseStrings reads numeric features from text too.
+	// ParseStrings reads numeric features from text too, and lists and objects of scores and items from JSON in texts.
 	ParseStrings bool
 }
 
@@ -166,7 +171,10 @@ func (d *Decoder) reset(ev *event.Event) {
 	}
 	clear(ev.Features)
 	clear(ev.Segments)
-	*ev = event.Event{Features: ev.Features, Segments: ev.Segments}
+	*ev = event.Event{
+		Features: ev.Features, Segments: ev.Segments, Scores: ev.Scores[:0], Items: ev.Items[:0],
+		Truth: event.Truth{Items: ev.Truth.Items[:0]},
+	}
 	d.found = found{kind: d.options.DefaultKind}
 }
 

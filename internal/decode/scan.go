@@ -39,7 +39,7 @@ const (
 	compositeValue
 )
 
-// value is a scanned value: the unescaped text of a string, the token of a number.
+// value is a scanned value: the unescaped text of a string, the token of a number, the bytes of an object or array.
 type value struct {
 	kind valueKind
 	text []byte
@@ -140,8 +140,8 @@ func (d *Decoder) value(n *node, ev *event.Event) bool {
 		return s.syntax("a value is missing")
 	}
 	var v value
-	ok := false
-	switch c := s.msg[s.at]; {
+	ok, start := false, s.at
+	switch c := s.msg[start]; {
 	case c == '"':
 		v.kind = stringValue
 		v.text, ok = s.text()
@@ -162,6 +162,9 @@ func (d *Decoder) value(n *node, ev *event.Event) bool {
 		return s.syntax("no value begins with this byte")
 	}
 	if ok && n != nil {
+		if v.kind == compositeValue {
+			v.text = s.msg[start:s.at]
+		}
 		for _, t := range n.targets {
 			d.take(t, &v, ev)
 		}

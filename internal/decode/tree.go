@@ -41,6 +41,11 @@ const (
 	fieldCategorical
 	fieldSegment
 	fieldFeatures // the object of the features
+	fieldLower
+	fieldUpper
+	fieldScores     // the object of scores by class
+	fieldItems      // the list of what was recommended
+	fieldLabelItems // what was relevant
 )
 
 // target is a use of a value; index is that of the feature or segment.
@@ -52,7 +57,7 @@ type target struct {
 // compile makes the tree of all paths of the mapping.
 func compile(o *Options) (*node, error) {
 	root := &node{}
-	m := &o.Mapping
+	m, a := &o.Mapping, &o.Schema.Answers
 	for _, f := range []struct {
 		field       field
 		path, usual string
@@ -61,12 +66,20 @@ func compile(o *Options) (*node, error) {
 		{fieldVersion, m.Version, "version"}, {fieldStatus, m.Status, "status"}, {fieldLatency, m.LatencyMS, "latency_ms"},
 		{fieldTrueLabel, m.TrueLabel, "label"}, {fieldLabelTime, m.LabelTime, ""}, {fieldRecordTime, m.RecordTime, ""},
 		{fieldFeatures, m.Features, "features"},
+		{fieldLower, given(a.Interval, m.Lower, "prediction.lower"), ""}, {fieldUpper, given(a.Interval, m.Upper, "prediction.upper"), ""},
+		{fieldScores, given(a.Probabilities, m.Scores, "prediction.scores"), ""}, {fieldItems, given(a.Items, m.Items, "prediction.items"), ""},
+		{fieldLabelItems, m.LabelItems, ""},
 	} {
 		path := cmp.Or(f.path, f.usual)
 		if path == "" {
 			continue
 		}
 		if err := root.bind(path, nil, target{f.field, 0}); err != nil {
+			return nil, err
+		}
+	}
+	if m.LabelItems == "" && a.Items {
+		if err := root.bind(cmp.Or(m.TrueLabel, "label"), []string{"items"}, target{fieldLabelItems, 0}); err != nil {
 			return nil, err
 		}
 	}
@@ -90,6 +103,14 @@ func compile(o *Options) (*node, error) {
 		}
 	}
 	return root, nil
+}
+
+// given returns the path of what is wanted, or the usual one; else none.
+func given(wanted bool, path, usual string) string {
+	if !wanted {
+		return ""
+	}
+	return cmp.Or(path, usual)
 }
 
 // featurePath returns where a feature is: a path, and the names below it.

@@ -20,6 +20,14 @@ func (d *Decoder) take(t target, v *value, ev *event.Event) {
 		}
 	case fieldFeatures:
 		d.features(v, ev)
+	case fieldLower:
+		ev.Lower = d.numeric(v)
+	case fieldUpper:
+		ev.Upper = d.numeric(v)
+	case fieldScores:
+		d.scores(v, ev)
+	case fieldItems:
+		d.items(v, ev)
 	default:
 		if v.kind != nullValue { // null is absent
 			d.envelope(t.field, v, ev)
@@ -77,6 +85,14 @@ func (d *Decoder) envelope(f field, v *value, ev *event.Event) {
 	case fieldTrueLabel:
 		found.hasLabel = true
 		found.envelope = found.envelope || v.kind == compositeValue && d.scanner.msg[d.scanner.at-1] == ']'
+		if d.options.Schema.Answers.Truth {
+			d.truth(v, &ev.Truth)
+		}
+	case fieldLabelItems:
+		found.hasLabel = true
+		if a := &d.options.Schema.Answers; a.Truth && a.Items {
+			d.relevant(v, &ev.Truth)
+		}
 	case fieldStatus:
 		ev.Failed = d.options.Mapping.ErrorStatus.isError(v)
 	case fieldLatency:

@@ -95,6 +95,8 @@ type Schema struct {
 	// Segments are the names of the segmentations of all models, such as
 	// "country".
 	Segments []string
+	// Answers is what is wanted beside the features: Event has no more than that.
+	Answers Answers
 }
 
 // Event is one decoded message.
@@ -122,6 +124,17 @@ type Event struct {
 	Features []Value
 	// Segments has the value of each of Schema.Segments; nil if absent.
 	Segments [][]byte
+	// Lower and Upper are the numbers between which the model expects the value.
+	Lower, Upper Value
+	// Scores are the scores of classes, each class once, in the message's order; none unless ScoresState is Valid.
+	Scores      []ClassScore
+	ScoresState State
+	// Items are what was recommended, the best first, of more than MaxItems the first so many; an item may be there twice. None
+	// unless ItemsState is Valid.
+	Items      [][]byte
+	ItemsState State
+	// Truth is the label: of a label event, or of a row that carries its own.
+	Truth Truth
 	// Unlisted is how many members of the features object are no feature of the schema.
 	Unlisted int
 }

@@ -16,6 +16,7 @@ type Intake struct {
 	routes []route
 	event  event.Event
 	labels labelQueue
+	label  event.Event // that has waited
 	// Rejected, if set, is told of each rejected message: its index in what Take was
 	// given, and why.
 	Rejected func(index int, message []byte, reason event.Reason, detail error)
@@ -244,9 +245,9 @@ func (in *Intake) apply(l *Lane, ev *event.Event) event.Reason {
 // prediction take their place in the order of label times.
 func (in *Intake) release(t int64) {
 	for l := in.labels.next(t); l != nil; l = in.labels.next(t) {
-		ev := l.event()
+		l.event(&in.label)
 		in.ledger.Consumed++
-		if reason := in.apply(l.lane, &ev); reason != event.Accepted {
+		if reason := in.apply(l.lane, &in.label); reason != event.Accepted {
 			in.ledger.Rejected[reason]++
 		}
 	}

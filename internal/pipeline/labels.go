@@ -4,13 +4,14 @@ import (
 	"container/heap"
 
 	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/sketch"
 )
 
 // WaitingLabelBytes is how much the labels may take that wait in a partition for their time. Those whose time is the
 // furthest away are rejected beyond that, as future.
 const WaitingLabelBytes = 16 << 20
 
-// labelOverhead is what a label takes besides its id.
+// labelOverhead is what a label takes besides its id and what it says.
 const labelOverhead = 128
 
 // labelQueue holds labels in order of their time, then of their arrival.
@@ -19,6 +20,7 @@ type labelQueue struct {
 	latest latestFirst     // the same, the last in front
 	count  uint64
 	bytes  int
+	truth  []byte // to be written into
 }
 
 type waitingLabel struct {
@@ -26,16 +28,18 @@ type waitingLabel struct {
 	time  int64
 	id    string
 	model int
+	truth string // by appendTruth
 	order uint64
 	at    [2]int // in items and in latest
 }
 
-// event is the label as an event.
-func (l *waitingLabel) event() event.Event {
-	return event.Event{Kind: event.Label, Time: l.time, ID: []byte(l.id), Model: l.model}
+// event makes ev the label event, whose slices are used again.
+func (l *waitingLabel) event(ev *event.Event) {
+	*ev = event.Event{Kind: event.Label, Time: l.time, ID: append(ev.ID[:0], l.id...), Model: l.model, Truth: ev.Truth}
+	readTruth(sketch.NewDecoder([]byte(l.truth)), &ev.Truth) // it was read before, or written by appendTruth
 }
 
-func (l *waitingLabel) size() int { return labelOverhead + len(l.id) }
+func (l *waitingLabel) size() int { return labelOverhead + len(l.id) + len(l.truth) }
 
 func (l *waitingLabel) before(o *waitingLabel) bool {
 	if l.time != o.time {
@@ -47,7 +51,8 @@ func (l *waitingLabel) before(o *waitingLabel) bool {
 // add adds a label, and returns how many had to go for it, it among them perhaps.
 func (q *labelQueue) add(l *Lane, ev *event.Event) (gone int) {
 	q.count++
-	q.insert(&waitingLabel{lane: l, time: ev.Time, id: string(ev.ID), model: ev.Model, order: q.count})
+	q.truth = appendTruth(q.truth[:0], &ev.Truth)
+	q.insert(&waitingLabel{lane: l, time: ev.Time, id: string(ev.ID), model: ev.Model, truth: string(q.truth), order: q.count})
 	for q.bytes > WaitingLabelBytes {
 		last := heap.Pop(&q.latest).(*waitingLabel)
 		heap.Remove(q, last.at[0])

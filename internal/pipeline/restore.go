@@ -19,8 +19,9 @@ type PartState struct {
 	Topic string
 	Index int
 	Offsets
-	Ledger event.Ledger
-	labels []byte // that wait
+	Ledger  event.Ledger
+	version byte   // of the form
+	labels  []byte // that wait
 }
 
 // ReadParts returns the partitions that a snapshot has.
@@ -59,7 +60,7 @@ func readParts(d *sketch.Decoder) (parts []PartState) {
 
 // read reads what Intake.appendBinary wrote, but for the labels.
 func (p *PartState) read(d *sketch.Decoder) {
-	d.Begin(intakeVersion)
+	p.version = d.BeginUpTo(intakeVersion)
 	copy(p.Log[:], d.Bytes(len(p.Log)))
 	p.First, p.Next = d.Varint(), d.Varint()
 	l := &p.Ledger
@@ -299,7 +300,14 @@ func (in *Intake) Restore(p PartState) error {
 	lane := in.routes[0].lane
 	for range d.Length(4) {
 		w := &waitingLabel{lane: lane, time: d.Varint(), order: d.Count(), id: d.Text()}
-		if w.model = lane.group.monitor.Find(d.Text()); w.model >= 0 {
+		model := d.Text()
+		if p.version > 1 {
+			w.truth = d.Text()
+		} else {
+			w.truth = string(appendTruth(nil, &event.Truth{}))
+		}
+		d.Fail(checkTruth(w.truth))
+		if w.model = lane.group.monitor.Find(model); w.model >= 0 && d.Err() == nil {
 			in.labels.insert(w)
 		}
 	}

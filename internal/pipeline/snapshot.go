@@ -15,8 +15,9 @@ import (
 // Versions of the binary forms, their first bytes.
 const (
 	// 1 had neither losses nor what is new, 2 had no references that are learned, 3 had no labels.
-	groupVersion  = 4
-	intakeVersion = 1
+	groupVersion = 4
+	// 1 had labels that wait without what they say.
+	intakeVersion = 2
 	// Ids after those of the entries before, and ids of a bucket that has forgotten those.
 	idsVersion     = 1
 	idsAnewVersion = 2
@@ -419,6 +420,7 @@ func (in *Intake) appendBinary(b []byte) []byte {
 	for _, w := range in.labels.items {
 		b = binary.AppendUvarint(binary.AppendVarint(b, w.time), w.order)
 		b = sketch.AppendText(sketch.AppendText(b, w.id), w.lane.group.monitor.Models[w.model].Name)
+		b = sketch.AppendText(b, w.truth)
 	}
 	return b
 }
