@@ -219,6 +219,7 @@ func (s *Shard) AppendBinary(b []byte) []byte {
 	}
 	b = appendHoles(b, s.holes)
 	b = binary.AppendVarint(binary.AppendUvarint(b, s.anew), s.anewAt)
+	b = binary.AppendVarint(b, s.LabelFrontier())
 	b = binary.AppendUvarint(b, uint64(len(s.open.All())))
 	for _, p := range s.open.All() {
 		b = binary.AppendVarint(b, p.Start)
@@ -269,6 +270,7 @@ func (s *Shard) Freeze() *Shard {
 		c.versions[i].live = slices.Clone(c.versions[i].live)
 	}
 	c.recent, c.sealed, c.work, c.learners = [2]recent{}, nil, nil, nil
+	c.labels = s.labels.freeze()
 	return &c
 }
 
@@ -282,7 +284,8 @@ func (s *Shard) appendModel(b []byte, i int) []byte {
 	for _, v := range s.versions[i].live {
 		b = binary.AppendVarint(sketch.AppendText(b, v.name), v.lastSeen)
 	}
-	return b
+	start := len(b)
+	return sketch.EndBlock(s.labels.appendModel(sketch.BeginBlock(b), i), start)
 }
 
 // ErrShape is the failure of reading a shard of panes of another length.
@@ -313,12 +316,17 @@ func (g *Group) ReadShard(b []byte, lost func(model, feature string)) (*Shard, e
 	} else if d.Byte() == 1 {
 		s.Gap()
 	}
+	if version > 3 {
+		if end := d.Varint(); s.labels != nil && end != window.EndOfTime {
+			s.labels.end = end
+		}
+	}
 	s.readOpen(d, lost)
 	for range d.Length(5) {
 		name, block := d.Text(), d.Block()
 		if i := g.Find(name); i >= 0 {
 			in := sketch.NewDecoder(block)
-			s.readModel(in, i)
+			s.readModel(in, version, i, func() { lost(name, performancePart) })
 			if err := finish(in, "model "+name); err != nil {
 				d.Fail(err)
 			}
@@ -350,7 +358,7 @@ func (s *Shard) readOpen(d *sketch.Decoder, lost func(model, feature string)) {
 	}
 }
 
-func (s *Shard) readModel(d *sketch.Decoder, i int) {
+func (s *Shard) readModel(d *sketch.Decoder, version byte, i int, lost func()) {
 	status := &s.models[i]
 	status.Accepted, status.Late, status.Duplicate = d.Count(), d.Count(), d.Count()
 	status.LastEvent = d.Varint()
@@ -359,5 +367,10 @@ func (s *Shard) readModel(d *sketch.Decoder, i int) {
 	}
 	if len(s.versions[i].live) > MaxLiveVersions {
 		d.Fail(errors.New("too many versions"))
+	}
+	if version > 3 {
+		if block := d.Block(); d.Err() == nil && len(block) > 0 {
+			d.Fail(s.labels.readModel(block, i, lost))
+		}
 	}
 }

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 	"time"
 
@@ -15,8 +16,10 @@ import (
 // labels pairs a lane's predictions with their labels. What it has sealed is a function of the two logs, each in its
 // order, whatever their interleaving: a pane of labels is paired when neither of them can add to it any more.
 type labels struct {
-	group  *Group        // Group.Labels of the shard's
-	tables []*join.Table // by model; nil: no labels come
+	group  *Group         // Group.Labels of the shard's
+	tables []*join.Table  // by model; nil: no labels come
+	frozen []*join.Frozen // the same in a copy that does not change
+	stored [][]byte       // the same as it was saved, until RestorePending
 	open   window.Open[Pane]
 	sealed []SealedPane
 	end    int64   // panes before are sealed
@@ -43,8 +46,9 @@ type LabelStatus struct {
 	Matched, Early, Unmatched, Duplicate, Conflict, Useless uint64
 	// Expired predictions have had no label in time; Evicted ones were given up for lack of room.
 	Expired, Evicted uint64
-	// Mispredicted answers of the matched ones were wrong; the errors of a regression are summed up.
-	Mispredicted                uint64
+	// Compared are those of the matched ones whose answer can be right or wrong, of which Mispredicted ones were wrong; the errors of
+	// a regression are summed up.
+	Compared, Mispredicted      uint64
 	AbsoluteError, SquaredError float64
 	// Pending predictions wait for their labels, Waiting labels for their time.
 	Pending, Waiting uint64
@@ -56,7 +60,7 @@ func newLabels(g *Group) *labels {
 		return nil
 	}
 	l := &labels{
-		group: own, tables: make([]*join.Table, len(g.Models)), counts: make([]LabelStatus, len(g.Models)),
+		group: own, tables: make([]*join.Table, len(g.Models)), counts: make([]LabelStatus, len(g.Models)), stored: make([][]byte, len(g.Models)),
 		open: window.NewOpen[Pane](g.Pane), end: window.NoTime,
 	}
 	for i, m := range own.Models {
@@ -302,4 +306,19 @@ func (f *folder) Unmatched(int64) { f.counts.Unmatched++ }
 func (f *folder) Expired(key *join.Key, at int64) {
 	f.counts.Expired++
 	f.each(key, at, func(s *labelled) { s.expired++ })
+}
+
+// add counts a matched answer.
+func (c *LabelStatus) add(spec *eval.Spec, p *eval.Prediction, l *eval.Label) {
+	if right, known := spec.Right(p, l); known {
+		c.Compared++
+		if !right {
+			c.Mispredicted++
+		}
+	}
+	if spec.Task == eval.Regression && !math.IsNaN(p.Value) {
+		e := p.Value - l.Value
+		c.AbsoluteError += math.Abs(e)
+		c.SquaredError += e * e
+	}
 }

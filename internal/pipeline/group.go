@@ -100,7 +100,8 @@ type Group struct {
 	// Learned is told of each reference that was learned. It must not call the group.
 	Learned func(Learned)
 
-	released bool // references are made of what there is
+	released bool   // references are made of what there is
+	gone     []Kind // of entries that were saved for models that are there no more
 }
 
 // NewGroup returns a group without lanes. With a sequencer it makes final results,

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/join"
 	"github.com/streammon/streammon/internal/monitor"
 	"github.com/streammon/streammon/internal/sketch"
 	"github.com/streammon/streammon/internal/window"
@@ -313,4 +314,38 @@ func (in *Intake) Restore(p PartState) error {
 	}
 	_, err := d.End("partition")
 	return err
+}
+
+// restorePending gives the lanes the predictions that wait for their labels.
+func (g *Group) restorePending(entries []Entry) error {
+	stored := make([]map[string][]join.Stored, len(g.lanes))
+	for i := range entries {
+		e := &entries[i]
+		if e.View != entryPending {
+			continue
+		}
+		d := sketch.NewDecoder(e.Content)
+		model := d.Text()
+		content, err := d.End("predictions that wait")
+		if err != nil {
+			return fmt.Errorf("restore: %w", err)
+		}
+		lane := int(e.Length >> 32)
+		if lane >= len(g.lanes) || g.monitor.Find(model) < 0 || g.monitor.Labels() == nil {
+			if !slices.Contains(g.gone, e.Kind) {
+				g.gone = append(g.gone, e.Kind)
+			}
+			continue
+		}
+		if stored[lane] == nil {
+			stored[lane] = map[string][]join.Stored{}
+		}
+		stored[lane][model] = append(stored[lane][model], join.Stored{Number: e.Start, Content: content})
+	}
+	for i, l := range g.lanes {
+		if err := l.shard.RestorePending(stored[i]); err != nil {
+			return fmt.Errorf("restore lane %d: %w", i, err)
+		}
+	}
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/monitor"
 	"github.com/streammon/streammon/internal/sketch"
+	"github.com/streammon/streammon/internal/window"
 )
 
 // Versions of the binary forms, their first bytes.
@@ -106,16 +107,16 @@ type Cut struct {
 
 // groupCut is a group at one moment, in parts that do not change any more.
 type groupCut struct {
-	group    *Group
-	monitor  *monitor.Group
-	lanes    []laneCut
+	group   *Group
+	monitor *monitor.Group
+	lanes   []laneCut
 	// Up to where panes, and panes of labels, were shown.
 	frontier, labelFrontier int64
-	views    [len(viewKinds)]*monitor.FrozenView
-	losses   *monitor.Losses
-	since    *monitor.Since
-	entries  []freshEntry
-	horizons []Horizon
+	views                   [len(viewKinds)]*monitor.FrozenView
+	losses                  *monitor.Losses
+	since                   *monitor.Since
+	entries                 []freshEntry
+	horizons                []Horizon
 }
 
 type laneCut struct {
@@ -243,6 +244,7 @@ func (g *Group) cut(anew bool) *groupCut {
 		lane.learners = l.learners(anew)
 		c.lanes = append(c.lanes, lane)
 		c.addIDs(l, anew)
+		c.addPending(l, anew)
 		c.addRows(l, lane.learners)
 	}
 	for i, v := range g.views() {
@@ -288,6 +290,25 @@ func (c *groupCut) addIDs(l *Lane, anew bool) {
 			c.entries = append(c.entries, freshEntry{kind, bucket.Start, func(b []byte) []byte { return appendIDs(b, bucket) }})
 		}
 	}
+}
+
+// addPending makes an entry of each part of the predictions that wait for their labels.
+func (c *groupCut) addPending(l *Lane, anew bool) {
+	for _, p := range l.shard.TakePending(anew) {
+		kind := pendingKind(l.index, p.Model)
+		c.horizons = append(c.horizons, Horizon{kind, p.Horizon})
+		for _, e := range p.Entries {
+			c.entries = append(c.entries, freshEntry{kind, e.Number, func(b []byte) []byte { return e.AppendBinary(sketch.AppendText(b, p.Model)) }})
+		}
+	}
+	for _, kind := range l.group.gone {
+		c.horizons = append(c.horizons, Horizon{kind, window.EndOfTime})
+	}
+}
+
+// pendingKind is that of a model's predictions in a lane.
+func pendingKind(lane int, model string) Kind {
+	return Kind{entryPending, int64(lane)<<32 | int64(sketch.HashText([]byte(model))>>32)}
 }
 
 // appendIDs writes ids; the version says whether those before are forgotten.
