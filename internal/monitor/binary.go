@@ -180,14 +180,14 @@ func (m *Model) readPerformance(d *sketch.Decoder, s *series, lost func(feature 
 	}
 	var err error
 	if len(estimate) > 0 && m.estimated {
-		if s.estimate, err = eval.ReadEstimate(&p.Spec, p.Calibrator, estimate); errors.Is(err, eval.ErrShape) {
+		if s.estimate, err = p.Spec.ReadEstimate(estimate, p.Calibrator); errors.Is(err, eval.ErrSpec) {
 			s.estimate, err = nil, nil
 			lost(performancePart)
 		}
 		d.Fail(err)
 	}
 	if len(labels) > 0 && m.labels == nil {
-		if s.labelled, err = readLabelled(labels, &p.Spec); errors.Is(err, eval.ErrShape) {
+		if s.labelled, err = readLabelled(labels, &p.Spec); errors.Is(err, eval.ErrSpec) {
 			s.labelled, err = nil, nil
 			lost(performancePart)
 		}

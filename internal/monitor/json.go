@@ -2,10 +2,12 @@ package monitor
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
 
+	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/event"
 )
 
@@ -39,7 +41,90 @@ func (r *Result) AppendJSON(b []byte) []byte {
 		b = appendFigure(b, 0, "drifted_importance_ratio", r.DriftedImportance)
 	}
 	b = appendChanges(b, r.Changes)
+	if r.Performance != nil {
+		b = r.Performance.appendJSON(append(b, `,"performance":`...), r.End)
+	}
 	return append(b, '}')
+}
+
+// MarshalJSON returns the object with the end of its window.
+func (p *PerformanceResult) MarshalJSON() ([]byte, error) { return p.appendJSON(nil, time.Time{}), nil }
+
+// appendJSON appends the object. The end of its window is left out if it is that of the result.
+func (p *PerformanceResult) appendJSON(b []byte, end time.Time) []byte {
+	b = append(b, '{')
+	start := len(b)
+	if p.Labelled {
+		if !p.End.Equal(end) {
+			b = append(p.End.AppendFormat(append(b, `"end":"`...), time.RFC3339Nano), `",`...)
+		}
+		b = strconv.AppendBool(append(b, `"complete":`...), p.Complete)
+		b = appendCount(b, "matched", p.Matched)
+		b = appendCount(b, "early", p.Early)
+		b = appendCount(b, "duplicate", p.Duplicate)
+		b = appendCount(b, "conflict", p.Conflict)
+		b = appendCount(b, "expired", p.Expired)
+		b = appendFigure(b, start, "matched_ratio", p.MatchedRatio)
+		b = p.Delay.appendJSON(b, start, "label_delay_seconds")
+	}
+	b = appendFigures(b, start, p.Figures, "")
+	b = appendFigures(b, start, p.Estimated, "")
+	if slices.ContainsFunc(p.Figures, func(f eval.Figure) bool { return f.Label == thresholdDecision }) {
+		b = append(appendComma(b, start), `"at_threshold":{`...)
+		b = append(appendFigures(b, len(b), p.Figures, thresholdDecision), '}')
+	}
+	b = appendIntervals(b, start, p.Figures, p.Estimated)
+	return append(b, '}')
+}
+
+// thresholdDecision is the label of figures at the configured threshold, which have an object of their own.
+const thresholdDecision = "decision"
+
+// appendFigures appends figures. Those of one name with several labels are one object by label.
+func appendFigures(b []byte, start int, figures []eval.Figure, decision string) []byte {
+	for i := range figures {
+		f := &figures[i]
+		same := func(o eval.Figure) bool { return o.Name == f.Name && o.Label == f.Label }
+		switch {
+		case (f.Label == thresholdDecision) != (decision != ""):
+		case f.Label == "" || f.Label == thresholdDecision:
+			b = appendFigure(b, start, f.Name, Figure(f.Value))
+		case slices.IndexFunc(figures, same) == i:
+			b = append(appendText(appendComma(b, start), f.Name), ':', '{')
+			inner := len(b)
+			for _, o := range figures[i:] {
+				if same(o) {
+					b = appendFigure(b, inner, o.At, Figure(o.Value))
+				}
+			}
+			b = append(b, '}')
+		}
+	}
+	return b
+}
+
+// appendIntervals appends the intervals, at 95 %, of the figures that have no label.
+func appendIntervals(b []byte, start int, figures ...[]eval.Figure) []byte {
+	inner := 0
+	for _, some := range figures {
+		for i := range some {
+			f := &some[i]
+			low, high := f.Interval()
+			if f.Label != "" || math.IsNaN(low) {
+				continue
+			}
+			if inner == 0 {
+				b = append(appendComma(b, start), `"intervals":{`...)
+				inner = len(b)
+			}
+			b = append(appendText(appendComma(b, inner), f.Name), ':', '[')
+			b = append(appendNumber(append(appendNumber(b, low), ','), high), ']')
+		}
+	}
+	if inner > 0 {
+		b = append(b, '}')
+	}
+	return b
 }
 
 func (s *Service) appendJSON(b []byte) []byte {

@@ -54,7 +54,7 @@ func (l *labelled) appendBinary(b []byte) []byte {
 	return l.tally.AppendBinary(l.delay.AppendBinary(b))
 }
 
-// readLabelled fails with eval.ErrShape if it is of another spec.
+// readLabelled fails with eval.ErrSpec if it is of another spec.
 func readLabelled(b []byte, spec *eval.Spec) (*labelled, error) {
 	d := sketch.NewDecoder(b)
 	l := &labelled{}
