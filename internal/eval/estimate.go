@@ -169,7 +169,7 @@ func (s *Spec) ReadEstimate(b []byte, c *Calibrator) (*Estimate, error) {
 	d := sketch.NewDecoder(b)
 	d.Begin(estimateVersion)
 	if d.Uint64() != s.Fingerprint() || d.Uint64() != c.Fingerprint() {
-		d.Fail(errSpec)
+		d.Fail(ErrSpec)
 	}
 	e.n, e.unknown = d.Count(), d.Count()
 	for i := range e.classes {

@@ -89,3 +89,24 @@ func exactly(name string, value, stderr float64) Figure {
 
 // defined reports whether x is a number that can be shown.
 func defined(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// Right reports whether the answer is the truth, and whether that can be said: not where no class was answered.
+func (s *Spec) Right(p *Prediction, l *Label) (right, known bool) {
+	answer := -1
+	switch s.Task {
+	case Binary:
+		own, byScore := s.decide(p)
+		if answer = own; own < 0 {
+			answer = byScore
+		}
+	case Multiclass:
+		answer = s.answer(p, s.probabilities(p))
+	}
+	return answer == l.Class, answer >= 0
+}
+
+// Interval returns what encloses the figure with 95 % of probability, by the sample's size and the histogram's bounds; NaN if nobody knows.
+func (f *Figure) Interval() (low, high float64) {
+	const z = 1.959963984540054
+	return f.Low - z*f.StdErr, f.High + z*f.StdErr
+}

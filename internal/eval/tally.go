@@ -116,7 +116,7 @@ func (t *Tally) AppendBinary(b []byte) []byte {
 }
 
 var (
-	errSpec = errors.New("of another specification")
+	ErrSpec = errors.New("of another specification")
 	errRest = errors.New("bytes left over")
 )
 
@@ -129,7 +129,7 @@ func (s *Spec) ReadTally(b []byte) (*Tally, error) {
 	d := sketch.NewDecoder(b)
 	d.Begin(tallyVersion)
 	if d.Uint64() != s.Fingerprint() {
-		d.Fail(errSpec)
+		d.Fail(ErrSpec)
 	}
 	if d.Err() == nil {
 		t.part.readBinary(d)
