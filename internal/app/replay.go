@@ -131,6 +131,9 @@ func openLanes(groups []*pipeline.Group, c *config.Config, o ReplayOptions) ([]*
 			if err := l.open(o.Labels[i], options, event.Label); err != nil {
 				return files, err
 			}
+			for _, lane := range l.lanes {
+				lane.LabelsApart()
+			}
 		}
 	}
 	return files, nil
@@ -222,34 +225,52 @@ func (l *replayLane) watermark() int64 {
 	return w
 }
 
-// step takes one chunk of each stream of the lane.
+// step takes one chunk of the predictions, or of the labels where these are behind in event time.
 func (l *replayLane) step() error {
-	l.done = true
-	records := 0
-	for _, s := range l.streams {
-		if s.ended {
-			continue
-		}
-		if len(s.rest) == 0 {
-			if err := s.read(); err != nil {
-				return err
-			}
-		}
-		records += len(s.rest)
-		s.rest = s.rest[s.intake.Take(s.rest, 0):]
-		records -= len(s.rest)
-		s.ended = s.atEnd && len(s.rest) == 0
-		if s.ended {
-			s.intake.Finish()
-		}
-		l.done = l.done && s.ended
+	s, kind := l.streams[0], event.Prediction
+	if len(l.streams) > 1 && l.labelsNext() {
+		s, kind = l.streams[1], event.Label
 	}
+	if len(s.rest) == 0 {
+		if err := s.read(); err != nil {
+			return err
+		}
+	}
+	records := len(s.rest)
+	s.rest = s.rest[s.intake.Take(s.rest, 0):]
+	records -= len(s.rest)
+	if s.ended = s.atEnd && len(s.rest) == 0; s.ended {
+		s.intake.Finish()
+	}
+	l.done = !slices.ContainsFunc(l.streams, func(s *replayStream) bool { return !s.ended })
 	for _, lane := range l.lanes {
-		if err := lane.Deliver(pipeline.Progress{Records: records, Done: l.done}); err != nil {
+		deliver := lane.Deliver
+		if kind == event.Label {
+			deliver = lane.DeliverLabels
+		}
+		if err := deliver(pipeline.Progress{Records: records, Done: s.ended}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// labelsNext reports whether the labels are to be taken next.
+func (l *replayLane) labelsNext() bool {
+	if l.streams[0].ended || l.streams[1].ended {
+		return l.streams[0].ended
+	}
+	if l.held() {
+		return true
+	}
+	labels := int64(window.NoTime)
+	for _, lane := range l.lanes {
+		if lane.LabelsHeld() {
+			return false
+		}
+		labels = max(labels, lane.KindWatermark(event.Label))
+	}
+	return labels < l.watermark()
 }
 
 // read fills the batch with the next messages.

@@ -177,6 +177,7 @@ func (r *runner) newGroup(i int, m *modelGroup) *pipeline.Group {
 	g := pipeline.NewGroup(m.monitor, m.decode, r.sink, i, true)
 	if r.live {
 		g.GaveUp = r.gaveUp(m.predictions)
+		g.WithoutLabels = r.withoutLabels(m.labels)
 	}
 	g.Learned = r.learned
 	if r.keeper != nil {

@@ -86,6 +86,7 @@ func (r *runner) addTopics(m *modelGroup, g *pipeline.Group) {
 	r.topics[m.predictions] = &topic{name: m.predictions, kind: event.Prediction, group: g, delivers: true}
 	if m.labels != "" && m.labels != m.predictions {
 		r.topics[m.labels] = &topic{name: m.labels, kind: event.Label, group: g}
+		g.LabelsApart()
 	}
 }
 
@@ -104,6 +105,14 @@ func (r *runner) gaveUp(topic string) func(lane int) {
 	}
 }
 
+// withoutLabels says that final results go on without performance figures.
+func (r *runner) withoutLabels(topic string) func(lane int) {
+	return func(lane int) {
+		r.logger.Warn("results go on without performance figures until labels come again: they are final only when the labels of every partition go on, and those of this one have been silent for too long; gauges have them all the same",
+			"topic", topic, "partition", lane)
+	}
+}
+
 // onPartitions makes the lanes before the first message of any. A partition that comes after
 // others is new, and all that it holds is: so it is saved even if it cannot be read yet.
 func (r *runner) onPartitions(name string, n int) {
@@ -112,6 +121,9 @@ func (r *runner) onPartitions(name string, n int) {
 	r.known[name] = max(known, n)
 	r.mu.Unlock()
 	t.group.Grow(n)
+	if t.kind == event.Label {
+		t.group.LabelPartitions(n)
+	}
 	if known == 0 {
 		return // where to start is for the config to say
 	}
@@ -236,13 +248,12 @@ func (r *runner) HandleBatch(ctx context.Context, b *consumer.Batch) error {
 		p.intake.Finish()
 	}
 	r.consumer.Commit(b.Topic, b.Partition, r.deadLetters.commitable(p.key, b.Next))
-	if !p.topic.delivers {
-		return nil
-	}
 	if err := r.deliver(ctx, p, pipeline.Progress{Records: records, CaughtUp: b.CaughtUp, Done: b.Done}); err != nil {
 		return err
 	}
-	p.lane.Wait(ended(ctx))
+	if p.topic.delivers { // labels wait where there are too many, see hold
+		p.lane.Wait(ended(ctx))
+	}
 	return nil
 }
 
@@ -319,7 +330,11 @@ func (r *runner) hold(ctx context.Context, p *partition, taken int) error {
 	if err := r.deliver(ctx, p, pipeline.Progress{Records: taken}); err != nil {
 		return err
 	}
-	p.lane.Hold(time.Now, ended(ctx))
+	if p.topic.delivers {
+		p.lane.Hold(time.Now, ended(ctx))
+	} else {
+		p.lane.HoldLabels(ended(ctx))
+	}
 	return ctx.Err()
 }
 
@@ -331,6 +346,9 @@ func (r *runner) deliver(ctx context.Context, p *partition, progress pipeline.Pr
 	progress.Now = time.Now()
 	if r.keeper != nil { // else nobody makes it final later
 		progress.Stop = ended(ctx)
+	}
+	if !p.topic.delivers {
+		return r.delivered(p.lane.DeliverLabels(progress))
 	}
 	return r.delivered(p.lane.Deliver(progress))
 }

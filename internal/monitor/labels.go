@@ -153,11 +153,41 @@ func (s *Shard) sealLabels() {
 	l.sealed = append(l.sealed, l.open.Seal(end)...)
 }
 
+// WaitingLabelBytes is how much the labels of a lane may take that wait until the predictions have come as far, before the next
+// must wait.
+const WaitingLabelBytes = 16 << 20
+
+// LabelsApart says that labels come in an order of their own, so that they may wait for the predictions.
+func (s *Shard) LabelsApart() { s.apart = true }
+
+// LabelsHeld reports whether the next label must wait: too many do, and more predictions would help.
+func (s *Shard) LabelsHeld() bool {
+	l := s.labels
+	if l == nil || !s.apart || l.ended[event.Prediction] || window.Floor(s.Watermark(event.Label), s.group.Pane) <= l.end {
+		return false
+	}
+	sum := 0
+	for _, t := range l.tables {
+		if t != nil {
+			_, bytes := t.Waiting()
+			sum += bytes
+		}
+	}
+	return sum > WaitingLabelBytes
+}
+
 // EndOf says that no event of a kind comes any more. It is for results only: what the shard is then must not be saved.
 func (s *Shard) EndOf(k event.Kind) {
 	if s.labels != nil {
 		s.labels.ended[k] = true
 		s.sealLabels()
+	}
+}
+
+// GoOn takes back that no predictions come any more.
+func (s *Shard) GoOn() {
+	if s.labels != nil {
+		s.labels.ended[event.Prediction] = false
 	}
 }
 

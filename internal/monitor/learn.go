@@ -143,7 +143,10 @@ func (s *Shard) learn(ev *event.Event) {
 // Holds reports whether an event must wait, because it is not known yet which reference is in force for its pane. It will be
 // accepted, so that what it closes is sealed now: other lanes may wait for that.
 func (s *Shard) Holds(ev *event.Event) bool {
-	if ev.Time < s.limit || ev.Kind != event.Prediction || s.judge(ev, &s.watermarks[ev.Kind]) != event.Accepted ||
+	if ev.Kind == event.Label {
+		return s.LabelsHeld()
+	}
+	if ev.Time < s.limit || s.judge(ev, &s.watermarks[ev.Kind]) != event.Accepted ||
 		s.recent[ev.Kind].has(s.group.Models[ev.Model].hash, ev.ID, ev.Time) {
 		return false
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/streammon/streammon/internal/eval"
+	"github.com/streammon/streammon/internal/window"
 )
 
 // PerformanceResult is what is known of the answers of a series. Those with labels are in windows of label time, those that
@@ -74,8 +75,8 @@ func (l *labelled) assess() *PerformanceResult {
 	return r
 }
 
-// WithPerformance puts what is known from labels into the results of the same series, window and end - as of final
-// windows - or, of what is shown, the newest of each. Those of series without predictions are added. Both are ordered, and so is what is returned.
+// WithPerformance puts what is known from labels into the results of the same series, window and end. Those of series without
+// predictions are added. Both are ordered, and so is what is returned.
 func WithPerformance(results, labels []*Result) []*Result {
 	if len(labels) == 0 {
 		return results
@@ -99,4 +100,13 @@ func WithPerformance(results, labels []*Result) []*Result {
 	results = append(results, added...)
 	slices.SortStableFunc(results, CompareResults)
 	return results
+}
+
+// Date gives what is shown of labels the times of the windows of the same lengths that are shown at the frontier.
+func (v *View) Date(labels []*Result, frontier int64) []*Result {
+	for _, r := range labels {
+		r.Start = time.Unix(0, window.Ceil(frontier, window.Slide(r.Length, v.group.Pane))-r.Length).UTC()
+		r.End = time.Unix(0, frontier).UTC()
+	}
+	return labels
 }

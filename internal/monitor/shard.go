@@ -36,6 +36,7 @@ type Shard struct {
 	storedSpan int64           // of the ids where the shard comes from
 	labels     *labels         // nil: none are matched with predictions
 	answer     eval.Prediction // of the prediction that is being folded
+	apart      bool            // labels come in an order of their own
 
 	learners []*learner // by model; nil where nothing is learned
 	limit    int64      // events of panes from here on wait

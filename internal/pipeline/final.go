@@ -14,7 +14,7 @@ func (g *Group) LabelsApart() {
 	defer g.mu.Unlock()
 	g.apart = true
 	for _, l := range g.lanes {
-		l.apart = true
+		l.labelsApart()
 	}
 }
 
@@ -29,7 +29,30 @@ func (g *Group) LabelPartitions(n int) {
 func (l *Lane) LabelsApart() {
 	l.group.mu.Lock()
 	defer l.group.mu.Unlock()
+	l.labelsApart()
+}
+
+func (l *Lane) labelsApart() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.apart = true
+	l.shard.LabelsApart()
+}
+
+// HoldLabels waits until the lane may take the label in at which Take stopped, or stop returns true.
+func (l *Lane) HoldLabels(stop func() bool) {
+	g := l.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for l.labelsHeld() && !stop() {
+		g.merged.Wait()
+	}
+}
+
+func (l *Lane) labelsHeld() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.shard.LabelsHeld()
 }
 
 // labels returns the stream of the lane's labels: that of the predictions where they come with these.
@@ -116,4 +139,11 @@ func (g *Group) keepUp() {
 	if g.without && !slices.ContainsFunc(g.lanes, func(l *Lane) bool { return l.truth.frontier < g.final.Next() && !l.labelless() }) {
 		g.without = false
 	}
+}
+
+// LabelsHeld reports whether the next label must wait until the predictions have come as far.
+func (l *Lane) LabelsHeld() bool {
+	l.group.mu.Lock()
+	defer l.group.mu.Unlock()
+	return l.labelsHeld()
 }

@@ -136,8 +136,11 @@ func (g *Group) Grow(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for len(g.lanes) < n {
-		l := &Lane{group: g, index: len(g.lanes), shard: monitor.NewShard(g.monitor), stream: newStream(), truth: newStream(), apart: g.apart}
+		l := &Lane{group: g, index: len(g.lanes), shard: monitor.NewShard(g.monitor), stream: newStream(), truth: newStream()}
 		l.shard.Learn(l.index)
+		if g.apart {
+			l.labelsApart()
+		}
 		if g.journal {
 			l.shard.Journal()
 		}
@@ -183,6 +186,9 @@ func (l *Lane) Deliver(p Progress) error {
 	g.mu.Lock() // first, so that no cut finds the panes neither here nor in the views
 	if l.gone { // and has come back
 		l.gone, l.done = false, false
+		l.mu.Lock()
+		l.shard.GoOn()
+		l.mu.Unlock()
 	}
 	final := l.deliver(event.Prediction, p)
 	g.learn(p.Now)
@@ -311,6 +317,9 @@ func (g *Group) deliver(l *Lane, sealed, labels []monitor.SealedPane, now time.T
 			g.advanceShown(now)
 			g.merged.Broadcast()
 		}
+	}
+	if g.shownLabels != nil {
+		g.merged.Broadcast()
 	}
 	if g.final == nil {
 		return false
@@ -468,7 +477,7 @@ func (g *Group) Show(now time.Time) ([]*monitor.Result, []monitor.ModelStatus) {
 	}
 	results := g.shown.Show(g.frontier, open)
 	if g.shownLabels != nil && g.labelFrontier != window.NoTime {
-		results = monitor.WithPerformance(results, g.shownLabels.Show(g.labelFrontier, labels))
+		results = monitor.WithPerformance(results, g.shown.Date(g.shownLabels.Show(g.labelFrontier, labels), g.frontier))
 	}
 	if g.held {
 		for _, r := range results {

@@ -264,6 +264,9 @@ func (l *Lane) restore(b []byte, version byte, lost func(model, feature string))
 		return nil, err
 	}
 	l.shard.Learn(l.index)
+	if l.apart {
+		l.shard.LabelsApart()
+	}
 	if l.group.journal {
 		l.shard.Journal()
 	}
