@@ -38,7 +38,7 @@ type Config struct {
 }
 
 // Warnings returns what is worth telling about a valid config: keys that have no
-// effect in this version, and files of the connection that are not there now. Each
+// effect as things are, and files of the connection that are not there now. Each
 // begins with file, line and path.
 func (c *Config) Warnings() []string { return c.warnings }
 
@@ -133,7 +133,9 @@ type Model struct {
 	Features []Feature
 	Segments []Segment
 	Labels   Labels
-	Drift    Drift
+	// Performance is measured with labels.
+	Performance Performance
+	Drift       Drift
 	// Changes are the figures that change detectors watch.
 	Changes []Change
 	Mapping Mapping
@@ -186,6 +188,8 @@ type Segment struct {
 type Labels struct {
 	// Timeout is how long after its prediction a label may come.
 	Timeout time.Duration
+	// MaxPending is how many predictions of the model wait for their labels in a partition; beyond it the oldest go.
+	MaxPending int
 }
 
 // Drift says how windows are compared.
@@ -221,9 +225,14 @@ type Mapping struct {
 	Score      string
 	Label      string // the predicted one
 	Value      string
+	Lower      string
+	Upper      string
+	Scores     string // by class
+	Items      string // recommended
 	LatencyMS  string
 	Status     string
 	TrueLabel  string
+	LabelItems string // relevant
 	LabelTime  string
 	RecordTime string
 	// TimeUnit of numeric times is auto, s, ms, us or ns.

@@ -22,7 +22,8 @@ func allKeys() []string {
 	return slices.Concat(
 		keysOf("", topKeys), keysOf("kafka.", kafkaKeys), keysOf("kafka.tls.", tlsKeys), keysOf("kafka.sasl.", saslKeys),
 		keysOf("state.", stateKeys), keysOf("dead_letters.", deadLetterKeys), keysOf("limits.", limitKeys), keysOf(model, modelKeys), keysOf(model+"topics.", topicKeys),
-		keysOf(model+"reference.", referenceKeys), keysOf(model+"labels.", labelKeys), keysOf(model+"features.NAME.", featureKeys),
+		keysOf(model+"reference.", referenceKeys), keysOf(model+"labels.", labelKeys), keysOf(model+"cost.", costKeys), keysOf(model+"fairness.", fairnessKeys),
+		keysOf(model+"performance.", verdictKeys), keysOf(model+"features.NAME.", featureKeys),
 		keysOf(model+"segments[].", segmentKeys), keysOf(model+"drift.", driftKeys), keysOf(model+"changes[].", changeKeys), keysOf(model+"mapping.", mappingKeys),
 		keysOf(model+"mapping.errors.", errorKeys),
 	)
@@ -109,6 +110,30 @@ func TestEveryKey(t *testing.T) {
 		key := k[strings.LastIndex(k, ".")+1:]
 		if key != "learn" && key != "password_file" && !regexp.MustCompile(`\b`+key+`:`).MatchString(text) {
 			t.Errorf("testdata/good/every-key.yaml lacks %s", k)
+		}
+	}
+}
+
+// TestPerformanceKeys: each key says which tasks it is for, here and in the documentation, which names the deciding figures.
+func TestPerformanceKeys(t *testing.T) {
+	text := documentation(t)
+	for i, f := range performanceKeys {
+		if len(performanceTasks) != len(performanceKeys) || !slices.ContainsFunc(performanceTasks, func(k keyTasks) bool { return k.key == f.key }) {
+			t.Errorf("key %d, %s, is for no task", i, f.key)
+		}
+	}
+	for _, k := range performanceTasks {
+		tasks := strings.Join(k.tasks, ", ")
+		if len(k.tasks) == len(decidingFigures) {
+			tasks = "all but none"
+		}
+		if want := "| `" + k.key + "` | " + tasks + " |"; !strings.Contains(text, want) {
+			t.Errorf("the documentation lacks %s", want)
+		}
+	}
+	for task, names := range decidingFigures {
+		if want := task + ": `" + strings.Join(names, "`, `") + "`"; !strings.Contains(strings.ToLower(text), want) {
+			t.Errorf("the documentation lacks %s", want)
 		}
 	}
 }

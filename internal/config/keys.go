@@ -5,11 +5,6 @@ import (
 	"time"
 )
 
-// Notes on keys that are accepted for later versions.
-const (
-	noJoin = "in this version labels are read and counted, but not matched with predictions"
-)
-
 // defaults returns a config that lacks the required keys only.
 func defaults() *Config {
 	return &Config{

@@ -54,7 +54,7 @@ func TestRoundTrip(t *testing.T) {
 // is reported in its own line, and nothing else is.
 func TestEveryViolation(t *testing.T) {
 	lines := everyKey(t)
-	breakable := regexp.MustCompile(`^( *)(group|client_id|isolation|start|dead_letter_topic|mechanism|session_timeout|save_interval|allowed_lateness|max_future|max_jump|max_ids|max_series|predictions|labels|task|min_samples|false_alarms|against|id|time|time_unit|parse_strings): [^{]+$`)
+	breakable := regexp.MustCompile(`^( *)(group|client_id|isolation|start|dead_letter_topic|mechanism|session_timeout|save_interval|allowed_lateness|max_future|max_jump|max_ids|max_series|predictions|labels|task|min_samples|false_alarms|against|threshold|beta|calibrated|floor|segment|privileged|max_pending|catalog|id|time|time_unit|parse_strings): [^{]+$`)
 	rapid.Check(t, func(t *rapid.T) {
 		text := slices.Clone(lines)
 		var broken []int
@@ -251,7 +251,7 @@ func drawModel(t *rapid.T, i int) Model {
 	m := Model{
 		Name: fmt.Sprint(i, text(t, "name")), Topics: Topics{Predictions: fmt.Sprint("p", i)},
 		Task:    rapid.SampledFrom([]string{"binary", "multiclass", "regression", "ranking", "none"}).Draw(t, "task"),
-		Labels:  Labels{Timeout: time.Hour * time.Duration(rapid.IntRange(1, 1000).Draw(t, "timeout"))},
+		Labels:  Labels{Timeout: time.Hour * time.Duration(rapid.IntRange(1, 1000).Draw(t, "timeout")), MaxPending: rapid.IntRange(1, 100_000_000).Draw(t, "pending")},
 		Drift:   Drift{MinSamples: rapid.IntRange(1, 1000).Draw(t, "min"), FalseAlarms: FalseAlarms{1, 30 * day}, Against: "reference"},
 		Mapping: Mapping{ID: "$.id['x y']", TimeUnit: rapid.SampledFrom([]string{"auto", "ns"}).Draw(t, "unit"), Errors: Errors{MinStatus: 500, Statuses: []string{"error"}}},
 	}
@@ -275,8 +275,37 @@ func drawModel(t *rapid.T, i int) Model {
 			})
 		}
 	}
+	m.Performance = drawPerformance(t, m.Task)
+	if m.Task == "binary" {
+		m.Positive = text(t, "positive")
+	}
 	m.Segments = rapid.SampledFrom([][]Segment{nil, {{Name: "country", Values: []string{"DE", "a b, c: [d]"}}, {Name: "plan", Path: "$.plan"}}}).Draw(t, "segments")
 	return m
+}
+
+// drawPerformance draws what the task allows.
+func drawPerformance(t *rapid.T, task string) Performance {
+	p := Performance{Beta: 1, Verdict: Verdict{MinSamples: 200}}
+	if task != "none" {
+		p.Verdict = Verdict{rapid.SampledFrom(decidingFigures[task][:3]).Draw(t, "figure"), rapid.SampledFrom([]float64{0.01, 3}).Draw(t, "floor"), rapid.IntRange(1, 999).Draw(t, "samples")}
+	}
+	switch task {
+	case "binary":
+		p.Beta = rapid.SampledFrom([]float64{1, 0.5, 2}).Draw(t, "beta")
+		if x := rapid.Float64Range(0, 1).Draw(t, "threshold"); x > 0.1 {
+			p.Threshold = &x
+			p.Cost = &Cost{-1, rapid.Float64Range(-1e6, 1e6).Draw(t, "cost"), 1e9, 0}
+		}
+	case "multiclass":
+		p.Classes = rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) string { return text(t, "class") }), 2, 4, rapid.ID).Draw(t, "classes")
+		p.Calibrated = rapid.Bool().Draw(t, "calibrated")
+	case "regression":
+		p.Levels = rapid.SampledFrom([][]float64{nil, {0.5}, {0.001, 0.25, 0.999}}).Draw(t, "levels")
+	case "ranking":
+		p.TopK = rapid.SampledFrom([][]int{{1}, {1, 5, 10}, {3, 1000}}).Draw(t, "top")
+		p.Catalog = rapid.IntRange(0, 2).Draw(t, "catalog") * 1000
+	}
+	return p
 }
 
 // text draws a name, often one that YAML must quote.
@@ -346,7 +375,8 @@ func (y *writer) model(m *Model) {
 	y.line(0, "- name: %s", y.text(m.Name))
 	y.line(2, "topics: {predictions: %s}", m.Topics.Predictions)
 	y.line(2, "task: %s", m.Task)
-	y.line(2, "labels: {timeout: %s}", FormatDuration(m.Labels.Timeout))
+	y.line(2, "labels: {timeout: %s, max_pending: %d}", FormatDuration(m.Labels.Timeout), m.Labels.MaxPending)
+	y.performance(m)
 	y.line(2, "drift: {statistics: %s, decide_by: %s, min_samples: %d}", y.list(m.Drift.Statistics), m.Drift.DecideBy, m.Drift.MinSamples)
 	y.line(2, "mapping: {id: %s, time_unit: %s}", y.text(m.Mapping.ID), m.Mapping.TimeUnit)
 	if len(m.Features) > 0 {
@@ -363,6 +393,35 @@ func (y *writer) model(m *Model) {
 	}
 	if len(m.Segments) > 0 {
 		y.line(2, "segments: [{name: country, values: %s}, {name: plan, path: $.plan}]", y.list(m.Segments[0].Values))
+	}
+}
+
+func (y *writer) performance(m *Model) {
+	p := &m.Performance
+	if m.Task != "none" {
+		y.line(2, "performance: {decide_by: %s, floor: %g, min_samples: %d}", p.Verdict.DecideBy, p.Verdict.Floor, p.Verdict.MinSamples)
+	}
+	switch m.Task {
+	case "binary":
+		y.line(2, "positive: %s", y.text(m.Positive))
+		y.line(2, "beta: %g", p.Beta)
+		if p.Threshold != nil {
+			c := p.Cost
+			y.line(2, "threshold: %g", *p.Threshold)
+			y.line(2, "cost: {true_positive: %g, false_positive: %g, false_negative: %g}", c.TruePositive, c.FalsePositive, c.FalseNegative)
+		}
+	case "multiclass":
+		y.line(2, "classes: %s", y.list(p.Classes))
+		y.line(2, "calibrated: %v", p.Calibrated)
+	case "regression":
+		if p.Levels != nil {
+			y.line(2, "levels: %s", strings.ReplaceAll(fmt.Sprint(p.Levels), " ", ", "))
+		}
+	case "ranking":
+		y.line(2, "top_k: %s", strings.ReplaceAll(fmt.Sprint(p.TopK), " ", ", "))
+		if p.Catalog > 0 {
+			y.line(2, "catalog: %d", p.Catalog)
+		}
 	}
 }
 

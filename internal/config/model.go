@@ -1,8 +1,11 @@
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-var modelKeys = []field[Model]{
+var modelKeys = slices.Concat([]field[Model]{
 	{key: "name", read: func(v value, m *Model) { v.name(&m.Name) }},
 	{key: "topics", read: func(v value, m *Model) { v.topics(&m.Topics) }},
 	{key: "reference", read: func(v value, m *Model) { v.reference(&m.Reference) }},
@@ -16,11 +19,11 @@ var modelKeys = []field[Model]{
 	{key: "drift", read: func(v value, m *Model) { object(v, driftKeys, &m.Drift) }},
 	{key: "changes", read: func(v value, m *Model) { v.changes(&m.Changes) }},
 	{key: "mapping", read: func(v value, m *Model) { object(v, mappingKeys, &m.Mapping) }},
-}
+}, performanceKeys)
 
 var topicKeys = []field[Topics]{
 	{key: "predictions", read: func(v value, t *Topics) { v.topic(&t.Predictions) }},
-	{key: "labels", read: func(v value, t *Topics) { v.topic(&t.Labels) }, note: noJoin},
+	{key: "labels", read: func(v value, t *Topics) { v.topic(&t.Labels) }},
 }
 
 func (v value) topics(to *Topics) {
@@ -32,14 +35,16 @@ func (v value) topics(to *Topics) {
 
 var labelKeys = []field[Labels]{
 	{key: "timeout", read: func(v value, l *Labels) { v.duration(&l.Timeout, time.Second, 365*day) }},
+	{key: "max_pending", read: func(v value, l *Labels) { v.integer(&l.MaxPending, 1, 100_000_000) }},
 }
 
 // model reads a model; what depends on several of its keys is in rules.go.
 func (v value) model() Model {
 	m := Model{
-		Labels:  Labels{Timeout: day},
-		Drift:   Drift{MinSamples: 200, FalseAlarms: FalseAlarms{Count: 1, Per: 30 * day}, Against: "reference"},
-		Mapping: Mapping{TimeUnit: "auto", Errors: Errors{MinStatus: 500, Statuses: []string{"error"}}},
+		Labels:      Labels{Timeout: day, MaxPending: 1_000_000},
+		Performance: Performance{Beta: 1, Verdict: Verdict{MinSamples: 200}},
+		Drift:       Drift{MinSamples: 200, FalseAlarms: FalseAlarms{Count: 1, Per: 30 * day}, Against: "reference"},
+		Mapping:     Mapping{TimeUnit: "auto", Errors: Errors{MinStatus: 500, Statuses: []string{"error"}}},
 	}
 	object(v, modelKeys, &m)
 	if v.n.kind == mapping {

@@ -23,7 +23,6 @@ type reader struct {
 	places     map[string]position // of the keys that were given, by path
 	violations Violations
 	warnings   []string
-	noted      map[string]bool
 }
 
 // add records a violation.
@@ -72,17 +71,6 @@ func (r *reader) given(path string) bool {
 func (r *reader) warn(path, format string, args ...any) {
 	p := r.place(path)
 	r.warnings = append(r.warnings, r.violation(p, path, fmt.Sprintf(format, args...)).Error())
-}
-
-// note warns once of what a key does not do yet.
-func (r *reader) note(path, note string) {
-	if r.noted == nil {
-		r.noted = map[string]bool{}
-	}
-	if note != "" && !r.noted[note] {
-		r.noted[note] = true
-		r.warn(path, "%s", note)
-	}
 }
 
 // sorted returns the violations in order of their places. The last one of too many says so.

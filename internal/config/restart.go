@@ -38,6 +38,15 @@ var fixedModelParts = []part[Model]{
 	{"drift.against", func(m *Model) any { return m.Drift.Trailing() }},
 	{"changes", func(m *Model) any { return m.Changes }},
 	{"mapping", func(m *Model) any { return m.Mapping }},
+	{"threshold", func(m *Model) any { return m.Performance.Threshold }},
+	{"cost", func(m *Model) any { return m.Performance.Cost }},
+	{"beta", func(m *Model) any { return m.Performance.Beta }},
+	{"classes", func(m *Model) any { return m.Performance.Classes }},
+	{"top_k", func(m *Model) any { return m.Performance.TopK }},
+	{"levels", func(m *Model) any { return m.Performance.Levels }},
+	{"catalog", func(m *Model) any { return m.Performance.Catalog }},
+	{"fairness", func(m *Model) any { return m.Performance.Fairness }},
+	{"calibrated", func(m *Model) any { return m.Performance.Calibrated }},
 }
 
 // inputs are the features without what says how they are judged.
@@ -51,7 +60,7 @@ func (m *Model) inputs() []Feature {
 }
 
 // NeedRestart returns the keys in which next differs from c and that a running program cannot change. What
-// is left are the files of references and how drift is judged.
+// is left are the files of references and how drift and performance are judged.
 func (c *Config) NeedRestart(next *Config) (keys []string) {
 	for _, p := range fixedParts {
 		if !reflect.DeepEqual(p.of(c), p.of(next)) {

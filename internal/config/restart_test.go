@@ -17,6 +17,7 @@ models:
   - name: a
     topics: {predictions: p}
     task: binary
+    positive: a
     reference: {versions: {"6": fraud.profile.json}}
     features: {amount: {type: numeric, floor: 0.2}, country: {type: categorical, show_categories: none}}
     segments: [country]
@@ -52,10 +53,18 @@ models:
 		{"country: {", "y: numeric, country: {", "models[0].features"},
 		{"x: numeric", "x: categorical", "models[1].features"},
 		{"x: numeric", "x: {type: numeric, path: $.x}", "models[1].features"},
-		{"task: binary", "task: multiclass", "models[0].task"},
+		{"task: binary\n    positive: a", "task: multiclass", "models[0].task models[0].positive"},
 		{"segments: [country]", "segments: [plan]", "models[0].segments"},
 		{"name: b", "name: c", "models[1].name"},
 		{"predictions: q", "predictions: r", "models[1].topics"},
+		{"positive: a", "positive: b", "models[0].positive"},
+		{"positive: a", "positive: a\n    threshold: 0.5\n    cost: {false_positive: 1}\n    beta: 2", "models[0].threshold models[0].cost models[0].beta"},
+		{"positive: a", "positive: a\n    fairness: {segment: country}\n    calibrated: true", "models[0].fairness models[0].calibrated"},
+		{"positive: a", "positive: a\n    performance: {decide_by: accuracy, floor: 0.1, min_samples: 7}", ""},
+		{"positive: a", "positive: a\n    labels: {max_pending: 7}", "models[0].labels"},
+		{"predictions: q}", "predictions: q}\n    task: multiclass\n    classes: [a, b]", "models[1].task models[1].features models[1].classes"},
+		{"predictions: q}", "predictions: q}\n    task: ranking\n    top_k: [3]\n    catalog: 9", "models[1].task models[1].top_k models[1].catalog"},
+		{"predictions: q}", "predictions: q}\n    task: regression\n    levels: [0.5]", "models[1].task models[1].features models[1].levels"},
 		{text[strings.Index(text, "  - name: b"):], "", "models"},
 	} {
 		if got := strings.Join(parse(text).NeedRestart(parse(strings.Replace(text, c.old, c.new, 1))), " "); got != c.keys {
@@ -70,7 +79,7 @@ func TestNeedRestartKnowsAll(t *testing.T) {
 		fields := reflect.VisibleFields(reflect.TypeOf(v))
 		return len(slices.DeleteFunc(fields, func(f reflect.StructField) bool { return !f.IsExported() }))
 	}
-	if visible(Config{}) != len(fixedParts)+1 || visible(Model{}) != len(fixedModelParts) || visible(Reference{}) != 3 || visible(Drift{}) != 5 || visible(Feature{}) != 7 {
+	if visible(Config{}) != len(fixedParts)+1 || visible(Model{})+visible(Performance{})-2 != len(fixedModelParts) || visible(Reference{}) != 3 || visible(Drift{}) != 5 || visible(Feature{}) != 7 {
 		t.Error("the config has fields that NeedRestart does not know")
 	}
 }

@@ -92,7 +92,8 @@ func (m *modelRules) check() {
 		m.checkFeature(&m.Features[i])
 	}
 	m.checkChanges()
-	if !m.given(join(m.path, "features")) && m.given(m.path) && len(m.OutputFeatures()) == 0 {
+	m.checkPerformance()
+	if !m.given(join(m.path, "features")) && m.given(m.path) && len(m.OutputFeatures()) == 0 && !(m.Measured() && m.Labelled()) {
 		m.warn(m.path, "has neither features nor a task: only service figures will be there")
 	}
 }

@@ -25,8 +25,6 @@ func (v value) want(what string) { v.fail("%s where %s is wanted", v.n, what) }
 type field[T any] struct {
 	key  string
 	read func(v value, to *T)
-	// note says what the key does not do yet, if anything.
-	note string
 }
 
 // object reads a mapping with fixed keys.
@@ -39,7 +37,6 @@ func object[T any](v value, fields []field[T], to *T) {
 	v.entries("a mapping of "+strings.Join(keys, ", "), func(key string, at position, child value) {
 		for _, f := range fields {
 			if f.key == key {
-				child.r.note(child.path, f.note)
 				f.read(child, to)
 				return
 			}
