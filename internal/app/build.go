@@ -19,11 +19,16 @@ type modelGroup struct {
 	models              []*config.Model
 	monitor             *monitor.Group
 	decode              decode.Options
+	// labelled: labels come that the config knows nothing of.
+	labelled bool
 }
 
 // buildGroups makes the groups of the config, in order of their first models, and
 // loads the references.
-func buildGroups(c *config.Config) ([]*modelGroup, error) {
+func buildGroups(c *config.Config) ([]*modelGroup, error) { return buildLabelled(c, false) }
+
+// buildLabelled is buildGroups where, with labelled, labels may come whatever the config says.
+func buildLabelled(c *config.Config, labelled bool) ([]*modelGroup, error) {
 	var groups []*modelGroup
 	for i := range c.Models {
 		m := &c.Models[i]
@@ -35,6 +40,7 @@ func buildGroups(c *config.Config) ([]*modelGroup, error) {
 		groups[k].models = append(groups[k].models, m)
 	}
 	for _, g := range groups {
+		g.labelled = labelled
 		if err := g.build(c); err != nil {
 			return nil, err
 		}
@@ -71,6 +77,7 @@ func (g *modelGroup) schema() event.Schema {
 	var s event.Schema
 	for _, m := range g.models {
 		s.Models = append(s.Models, m.Name)
+		s.Answers = s.Answers.Or(answers(m, g.labelled))
 		for _, f := range m.AllFeatures() {
 			if e := schemaFeature(f); !slices.Contains(s.Features, e) {
 				s.Features = append(s.Features, e)
@@ -111,6 +118,7 @@ func (g *modelGroup) model(m *config.Model) (monitor.ModelConfig, error) {
 	if err := loadReferences(m, &mc); err != nil {
 		return mc, err
 	}
+	mc.Performance = g.performance(m)
 	for _, s := range m.Segments {
 		values := s.Values
 		if len(values) == 0 && mc.Reference != nil {

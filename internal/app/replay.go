@@ -43,7 +43,7 @@ const replayChunk = 256
 // returns the account of all messages.
 func Replay(ctx context.Context, c *config.Config, o ReplayOptions) (event.Ledger, error) {
 	var ledger event.Ledger
-	models, err := buildGroups(c)
+	models, err := buildLabelled(c, true)
 	if err != nil {
 		return ledger, err
 	}

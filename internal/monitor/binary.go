@@ -219,7 +219,7 @@ func (s *Shard) AppendBinary(b []byte) []byte {
 	}
 	b = appendHoles(b, s.holes)
 	b = binary.AppendVarint(binary.AppendUvarint(b, s.anew), s.anewAt)
-	b = binary.AppendVarint(b, s.LabelFrontier())
+	b = binary.AppendVarint(b, s.labels.sealedTo())
 	b = binary.AppendUvarint(b, uint64(len(s.open.All())))
 	for _, p := range s.open.All() {
 		b = binary.AppendVarint(b, p.Start)
@@ -317,7 +317,7 @@ func (g *Group) ReadShard(b []byte, lost func(model, feature string)) (*Shard, e
 		s.Gap()
 	}
 	if version > 3 {
-		if end := d.Varint(); s.labels != nil && end != window.EndOfTime {
+		if end := d.Varint(); s.labels != nil {
 			s.labels.end = end
 		}
 	}

@@ -180,7 +180,7 @@ func (g *Group) Slides() (slides []int64) {
 // NewModel returns a model of a group with the given schema.
 func NewModel(c ModelConfig, schema *event.Schema) *Model {
 	m := newModel(c, schema)
-	m.estimated = c.Performance != nil && c.Performance.Calibrator != nil
+	m.estimated = c.Performance != nil && c.Performance.Estimated
 	labels := ModelConfig{Name: c.Name}
 	if c.Performance.joined() {
 		labels.Performance, labels.Segmentations = c.Performance, c.Segmentations

@@ -191,12 +191,17 @@ func (s *Shard) GoOn() {
 	}
 }
 
-// LabelFrontier returns the end of the last pane of labels that is sealed, or window.NoTime.
+// LabelFrontier returns the end of the last pane of labels that is sealed, or window.NoTime; window.EndOfTime if there will
+// be no more.
 func (s *Shard) LabelFrontier() int64 {
-	if s.labels == nil {
+	l := s.labels
+	if l == nil {
 		return window.EndOfTime
 	}
-	return s.labels.end
+	if last := s.watermarks[event.Label].Largest(); l.ended[event.Label] && (last == window.NoTime || l.end > last) {
+		return window.EndOfTime
+	}
+	return l.end
 }
 
 // TakeSealedLabels returns the panes of labels that were sealed since the last call, in order.

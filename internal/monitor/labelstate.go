@@ -8,6 +8,7 @@ import (
 
 	"github.com/streammon/streammon/internal/join"
 	"github.com/streammon/streammon/internal/sketch"
+	"github.com/streammon/streammon/internal/window"
 )
 
 // Pending are predictions of a model that wait for their labels, in parts that never change.
@@ -113,4 +114,12 @@ func (l *labels) readModel(b []byte, i int, lost func()) error {
 		l.stored[i] = rest
 	}
 	return nil
+}
+
+// sealedTo returns the end of the last pane of labels that is sealed, or window.NoTime.
+func (l *labels) sealedTo() int64 {
+	if l == nil {
+		return window.NoTime
+	}
+	return l.end
 }

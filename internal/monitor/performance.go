@@ -21,7 +21,9 @@ type Performance struct {
 	Positive string
 	// Score, Decision and Value are the features that stand for the model's answer, as indices in the schema; -1: none.
 	Score, Decision, Value int
-	// Calibrator makes probabilities of scores, for estimates; nil: there are none.
+	// Estimated: answers are estimated without labels, by probabilities that Calibrator makes of scores; if it is nil scores are
+	// probabilities.
+	Estimated  bool
 	Calibrator *eval.Calibrator
 
 	classes map[string]int

@@ -1,0 +1,52 @@
+package app
+
+import (
+	"math"
+	"slices"
+
+	"github.com/streammon/streammon/internal/config"
+	"github.com/streammon/streammon/internal/eval"
+	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/monitor"
+)
+
+var tasks = map[string]eval.Task{"binary": eval.Binary, "multiclass": eval.Multiclass, "regression": eval.Regression, "ranking": eval.Ranking}
+
+// answers are the parts of answers and labels that a model wants beside its features.
+func answers(m *config.Model, labelled bool) event.Answers {
+	if !m.Measured() {
+		return event.Answers{}
+	}
+	return event.Answers{
+		Interval: m.Task == "regression", Probabilities: m.Task == "multiclass", Items: m.Task == "ranking", Truth: labelled || m.Labelled(),
+	}
+}
+
+// performance says how a model's answers are compared with labels; nil if it is not known what is right. Labels come if the config says
+// so, or whoever reads has others.
+func (g *modelGroup) performance(m *config.Model) *monitor.Performance {
+	if !m.Measured() {
+		return nil
+	}
+	c := &m.Performance
+	p := &monitor.Performance{
+		Spec: eval.Spec{
+			Task: tasks[m.Task], Classes: c.Classes, Threshold: math.NaN(), Beta: c.Beta, K: c.TopK, Levels: c.Levels, Catalog: c.Catalog,
+		},
+		Joined: g.labelled || m.Labelled(), Timeout: int64(m.Labels.Timeout), MaxPending: m.Labels.MaxPending, Positive: m.Positive,
+		Score: g.output(event.PredictionScore), Decision: g.output(event.PredictionLabel), Value: g.output(event.PredictionValue),
+	}
+	if c.Threshold != nil {
+		p.Spec.Threshold = *c.Threshold
+	}
+	if c.Cost != nil {
+		p.Spec.Cost = &[2][2]float64{{c.Cost.TrueNegative, c.Cost.FalsePositive}, {c.Cost.FalseNegative, c.Cost.TruePositive}}
+	}
+	p.Estimated = c.Calibrated && (m.Task == "binary" || m.Task == "multiclass")
+	return p
+}
+
+// output returns the index of a prediction output in the schema, -1 if it is not there.
+func (g *modelGroup) output(name string) int {
+	return slices.IndexFunc(g.monitor.Schema.Features, func(f event.Feature) bool { return f.Name == name })
+}
