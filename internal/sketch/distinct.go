@@ -135,6 +135,9 @@ func logLogBeta(sum, zeros float64) uint64 {
 	return uint64(alpha*m*(m-zeros)/(sum+beta) + 0.5)
 }
 
+// Exact reports whether the estimate is the number itself.
+func (d *Distinct) Exact() bool { return d.dense == nil }
+
 // Clone returns an independent copy.
 func (d *Distinct) Clone() Distinct {
 	c := Distinct{exact: slices.Clone(d.exact)}

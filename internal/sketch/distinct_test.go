@@ -34,7 +34,7 @@ func TestDistinctError(t *testing.T) {
 			d.Add(hash)
 			d.Add(hash)
 		}
-		if exact := d.dense == nil; exact != (n <= exactDistinct) {
+		if exact := d.Exact(); exact != (n <= exactDistinct) {
 			t.Errorf("%d are counted exactly: %t", n, exact)
 		}
 		bound := 0.0
