@@ -52,7 +52,7 @@ func (c confusion) averages(m margins, listed int, dst []Figure) []Figure {
 	}
 	for _, q := range measures {
 		dst = put(dst, c.average(m, q, func(int) float64 { return 1 / float64(n) }).labelled("average", "macro"))
-		dst = put(dst, share(q.name, m.hits, m.n).labelled("average", "micro"))
+		dst = put(dst, proportion(q.name, m.hits, m.n).labelled("average", "micro"))
 		dst = put(dst, c.average(m, q, func(i int) float64 { return float64(m.truths[i]) / float64(m.n) }).labelled("average", "weighted"))
 	}
 	return dst

@@ -164,7 +164,7 @@ func (t *binaryPairs) figures(s *Spec, dst []Figure) []Figure {
 		dst = decisions(&t.atThreshold, s, "decision", "threshold", dst)
 	}
 	c := t.scores.curve(1)
-	dst = put(dst, share("positive_ratio", t.positives, t.n))
+	dst = put(dst, proportion("positive_ratio", t.positives, t.n))
 	dst = put(dst, c.measuredArea())
 	dst = put(dst, c.precision())
 	for _, top := range tops {
@@ -191,14 +191,14 @@ func decisions(t *table, s *Spec, label, at string, dst []Figure) []Figure {
 	c := t.confusion()
 	m := c.margins()
 	dst = c.overall(m, 2, dst)
-	dst = put(dst, share("precision", tp, tp+fp))
-	dst = put(dst, share("recall", tp, tp+fn))
-	dst = put(dst, share("specificity", tn, tn+fp))
+	dst = put(dst, proportion("precision", tp, tp+fp))
+	dst = put(dst, proportion("recall", tp, tp+fn))
+	dst = put(dst, proportion("specificity", tn, tn+fp))
 	dst = put(dst, t.measure("f1", 1))
 	if s.Beta > 0 && s.Beta != 1 {
 		dst = put(dst, t.measure("fbeta", s.Beta))
 	}
-	dst = put(dst, share("predicted_positive_ratio", tp+fp, m.n))
+	dst = put(dst, proportion("predicted_positive_ratio", tp+fp, m.n))
 	if s.Cost != nil {
 		dst = put(dst, c.cost(m, s.Cost))
 	}

@@ -114,7 +114,7 @@ func (e *Estimate) answered(class int, c float64) {
 	of := &e.classes[class]
 	of.answers++
 	of.hits += c
-	of.variance += c * (1 - c)
+	of.variance += float64(c * (1 - c)) // not fused
 }
 
 // Merge adds what another estimate of the same Spec and calibrator has, which stays as it is.

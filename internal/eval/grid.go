@@ -26,7 +26,7 @@ func makeStarts() (starts [len(octaves)]uint16) {
 	return starts
 }
 
-// bin returns the bin of a finite score, which rises with it: 0 to outside-1 are below 0.
+// bin returns the bin of a finite score other than −0, which rises with it: 0 to outside-1 are below 0.
 func bin(x float64) int {
 	if x < 0.5 {
 		return lower(x)

@@ -24,8 +24,8 @@ type part interface {
 	figures(s *Spec, dst []Figure) []Figure
 }
 
-// counted is what a type of one task has to be a part.
-type counted[T any] interface {
+// counting is what a type of one task has to be a part.
+type counting[T any] interface {
 	*T
 	add(p *Prediction, l *Label)
 	merge(o *T)
@@ -38,7 +38,7 @@ type counted[T any] interface {
 }
 
 // only is a part of one type.
-type only[T any, P counted[T]] struct{ of P }
+type only[T any, P counting[T]] struct{ of P }
 
 func (o only[T, P]) add(p *Prediction, l *Label)            { o.of.add(p, l) }
 func (o only[T, P]) merge(other part)                       { o.of.merge(other.(only[T, P]).of) }
