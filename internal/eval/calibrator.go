@@ -65,9 +65,11 @@ func (c *Calibrator) AtAll(dst, probabilities []float64) ([]float64, bool) {
 	}
 	sum := 0.0
 	for i, p := range probabilities {
+		of := c
 		if c != nil {
-			p = c.Classes[i].At(p)
+			of = c.Classes[i]
 		}
+		p = of.At(p)
 		dst = append(dst, p)
 		sum += p
 	}

@@ -65,7 +65,7 @@ func (h *scores) place(x float64) int {
 
 // home is where the search for a score begins.
 func (h *scores) home(x float64) int {
-	return int(math.Float64bits(x)*0x9e3779b97f4a7c15>>40) & (len(h.index) - 1)
+	return int(math.Float64bits(x)*0x9e3779b97f4a7c15>>52) & (len(h.index) - 1)
 }
 
 // insert makes an entry for a score that has none.

@@ -26,11 +26,11 @@ func TestBins(t *testing.T) {
 		}
 		reached[i] = true
 	}
-	for e := -5.; e < 8; e += 0.125 {
+	for e := -5.; e < 8; e += 1. / 32 {
 		reached[bin(-math.Exp2(e))], reached[bin(1+math.Exp2(e))] = true, true
 	}
 	if len(reached) != bins {
-		t.Errorf("%d bins reached", len(reached))
+		t.Fatalf("%d bins reached", len(reached))
 	}
 	for x, want := range map[float64]int{0: outside, 1: bins - outside - 1, 0.5: half, math.Nextafter(0.5, 0): half - 1,
 		-5e-324: outside - 1, math.Nextafter(1, 2): bins - outside, -math.MaxFloat64: 0, math.MaxFloat64: bins - 1, 5e-324: outside} {
