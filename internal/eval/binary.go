@@ -22,6 +22,8 @@ func (t *table) merge(o *table) {
 	}
 }
 
+func (t *table) total() uint64 { return t[0][0] + t[0][1] + t[1][0] + t[1][1] }
+
 func (t *table) confusion() confusion {
 	return confusion{2, []uint64{t[0][0], t[0][1], t[1][0], t[1][1]}}
 }
@@ -156,6 +158,17 @@ func (t *binaryPairs) readBinary(d *sketch.Decoder) {
 	t.brier.readBinary(d)
 	t.reliability.readBinary(d)
 	t.scores.readBinary(d)
+	if d.Err() == nil && !t.consistent() {
+		d.Fail(errDamaged)
+	}
+}
+
+// consistent reports whether the numbers agree with each other.
+func (t *binaryPairs) consistent() bool {
+	judged, positives := t.reliability.total()
+	decided := t.decided.total()
+	return t.unscored <= t.n && t.improper <= t.n && t.n == t.unscored+t.improper+t.loss.n && t.loss.n == t.brier.n && t.loss.n == judged &&
+		t.scores.total() == t.n-t.unscored && positives <= t.positives && t.positives <= t.n && t.own <= decided && decided <= t.n && t.atThreshold.total() <= t.n
 }
 
 func (t *binaryPairs) figures(s *Spec, dst []Figure) []Figure {

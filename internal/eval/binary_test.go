@@ -79,6 +79,12 @@ func TestOwnDecisionOrThreshold(t *testing.T) {
 	if tally.Count() != 10 || tally.Mispredicted() != 3 {
 		t.Errorf("count %d, mispredicted %d", tally.Count(), tally.Mispredicted())
 	}
+	if got, ok := tally.Answers(); !ok || got != [2][2]uint64{{3, 1}, {2, 3}} {
+		t.Errorf("answers %v, %v", got, ok)
+	}
+	if _, ok := NewTally(multiclassSpec()).Answers(); ok {
+		t.Error("answers of another task")
+	}
 	of := tally.part.(only[binaryPairs, *binaryPairs]).of
 	if of.unscored != 3 || of.improper != 2 || len(of.scores.values) != 6 {
 		t.Errorf("%d without a score, %d no probabilities, scores %v", of.unscored, of.improper, of.scores.values)

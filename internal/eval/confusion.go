@@ -46,7 +46,7 @@ func proportion(name string, part, whole uint64) Figure {
 
 // put appends a figure if it is defined.
 func put(dst []Figure, f Figure) []Figure {
-	if !defined(f.Value) {
+	if !defined(f.Value) || !defined(f.Low) || !defined(f.High) {
 		return dst
 	}
 	if !defined(f.StdErr) {

@@ -184,7 +184,27 @@ func (s *Spec) ReadEstimate(b []byte, c *Calibrator) (*Estimate, error) {
 			e.scores[i].readBinary(d)
 		}
 	}
+	if d.Err() == nil && !e.consistent() {
+		d.Fail(errDamaged)
+	}
 	return e, all(d, "estimate")
+}
+
+// consistent reports whether the numbers agree with each other.
+func (e *Estimate) consistent() bool {
+	answers := uint64(0)
+	for _, c := range e.classes {
+		if c.answers > e.n {
+			return false
+		}
+		answers += c.answers
+	}
+	for i := range e.scores {
+		if e.scores[i].total() != e.n*certain {
+			return false
+		}
+	}
+	return answers <= e.n
 }
 
 // Figures appends all figures that are defined, in a fixed order.

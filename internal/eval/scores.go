@@ -124,6 +124,14 @@ func (h *scores) merge(o *scores) {
 	}
 }
 
+// total returns the mass of all entries.
+func (h *scores) total() (n uint64) {
+	for _, m := range h.masses {
+		n += m[0] + m[1]
+	}
+	return n
+}
+
 // clone returns an independent copy.
 func (h *scores) clone() scores {
 	return scores{slices.Clone(h.values), slices.Clone(h.masses), slices.Clone(h.index), h.binned}

@@ -98,6 +98,14 @@ func (t *Tally) Count() uint64 { return t.part.count() }
 // Mispredicted returns the number of pairs of which the answer is another class than the truth.
 func (t *Tally) Mispredicted() uint64 { return t.part.mispredicted() }
 
+// Answers returns the numbers of pairs of Binary by [truth][answer], 0 is negative and 1 positive; false for other tasks.
+func (t *Tally) Answers() ([2][2]uint64, bool) {
+	if o, ok := t.part.(only[binaryPairs, *binaryPairs]); ok {
+		return o.of.decided, true
+	}
+	return [2][2]uint64{}, false
+}
+
 // Bytes estimates the memory in use.
 func (t *Tally) Bytes() int { return 64 + t.part.bytes() }
 

@@ -3,6 +3,7 @@ package eval
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/streammon/streammon/internal/sketch"
 	"pgregory.net/rapid"
 )
 
@@ -270,7 +272,11 @@ func (x subject[C]) reencoded(b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Figures(nil)
+	for _, f := range c.Figures(nil) {
+		if !defined(f.Value) || !defined(f.Low) || !defined(f.High) || math.IsInf(f.StdErr, 0) {
+			return nil, fmt.Errorf("figure %+v", f)
+		}
+	}
 	c.Bytes()
 	form := c.AppendBinary(nil)
 	c.Merge(x.of(rowsOf(x.spec, 3, 3)))
@@ -358,11 +364,16 @@ func TestReadTallyAllocatesLittle(t *testing.T) {
 
 // TestReadScoresRefusesDamage has one form for each rule that the reader checks.
 func TestReadScoresRefusesDamage(t *testing.T) {
-	s := &Spec{Task: Binary, Threshold: math.NaN()}
-	form := NewTally(s).AppendBinary(nil)
-	form = form[:len(form)-2]
+	read := func(b []byte) error {
+		d, h := sketch.NewDecoder(b), scores{}
+		h.readBinary(d)
+		return all(d, "scores")
+	}
 	number := func(x float64) []byte { return appendFloat(nil, x) }
-	if _, err := s.ReadTally(slices.Concat(form, []byte{0, 1}, number(0.5), []byte{1, 0})); err != nil {
+	if err := read(slices.Concat([]byte{0, 1}, number(0.5), []byte{1, 0})); err != nil {
+		t.Fatal(err)
+	}
+	if err := read([]byte{1, 1, 5, 1, 0}); err != nil {
 		t.Fatal(err)
 	}
 	for i, b := range [][]byte{
@@ -377,7 +388,7 @@ func TestReadScoresRefusesDamage(t *testing.T) {
 		{1, 1, 5, 0, 0},       // empty
 		{1, 2, 0, 1, 1},       // cut short
 	} {
-		if _, err := s.ReadTally(slices.Concat(form, b)); err == nil {
+		if read(b) == nil {
 			t.Errorf("%d: read %x", i, b)
 		}
 	}
@@ -385,18 +396,52 @@ func TestReadScoresRefusesDamage(t *testing.T) {
 	for i := range maxScores + 1 {
 		many = append(append(many, number(float64(i))...), 1, 0)
 	}
-	if _, err := s.ReadTally(slices.Concat(form, many)); err == nil {
+	if read(many) == nil {
 		t.Error("read more scores than are kept")
+	}
+}
+
+// TestReadTallyRefusesNumbersThatDisagree changes each number of a form in turn: those are refused that others contradict.
+func TestReadTallyRefusesNumbersThatDisagree(t *testing.T) {
+	s := &Spec{Task: Binary, Threshold: 0.5}
+	rows := []row{{Prediction{Score: 0.7, Class: 1}, Label{Class: 1}}, {Prediction{Score: 0.2, Class: -1}, Label{}}}
+	form := tallyOf(s, rows).AppendBinary(nil)
+	for at, name := range []string{"pairs", "positives", "decisions", "no scores", "no probabilities"} {
+		b := slices.Clone(form)
+		b[9+at] += 3
+		if _, err := s.ReadTally(b); err == nil {
+			t.Errorf("read with 3 more %s", name)
+		}
+	}
+	b := slices.Clone(form)
+	b[len(b)-1]++ // of the last score
+	if _, err := s.ReadTally(b); err == nil {
+		t.Error("read with one more score")
+	}
+	e := estimateOf(s, nil, rows)
+	e.n++
+	if _, err := s.ReadEstimate(e.AppendBinary(nil), nil); err == nil {
+		t.Error("read an estimate of one prediction more")
+	}
+	m := tallyOf(multiclassSpec(), rowsOf(multiclassSpec(), 9, 1))
+	m.part.(only[multiclassPairs, *multiclassPairs]).of.cells[0] += 10
+	if _, err := m.spec.ReadTally(m.AppendBinary(nil)); err == nil {
+		t.Error("read more answers than pairs")
 	}
 }
 
 func fuzzReading(f *testing.F, s coded) {
 	for _, form := range s.forms() {
-		f.Add(form)
+		if len(form) < 1<<13 { // large seeds are slow
+			f.Add(form)
+		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		again, err := s.reencoded(b)
 		if err != nil {
+			if !strings.HasPrefix(err.Error(), "read ") {
+				t.Fatalf("%x: %v", b, err)
+			}
 			return
 		}
 		if third, err := s.reencoded(again); err != nil || !bytes.Equal(third, again) {
