@@ -216,7 +216,8 @@ func (e *Estimate) Figures(dst []Figure) []Figure {
 }
 
 // binary appends the figures of the expected confusion. With T the positives among the predictions that are answered
-// with positive and F those among the others, which are sums of independent events of variances V₁ and V₀, the standard errors are those of functions of T and F by the delta method.
+// with positive and F those among the others, which are sums of independent events of variances V₁ and V₀, the standard
+// errors are those of functions of T and F by the delta method.
 func (e *Estimate) binary(dst []Figure) []Figure {
 	no, yes := e.classes[0], e.classes[1]
 	tn, tp := no.hits, yes.hits
