@@ -51,25 +51,28 @@ func (c confusion) averages(m margins, listed int, dst []Figure) []Figure {
 		}
 	}
 	for _, q := range measures {
-		dst = put(dst, c.average(m, q, func(int) float64 { return 1 / float64(n) }).labelled("average", "macro"))
-		dst = put(dst, share(q.name, m.hits, m.n).labelled("average", "micro"))
-		dst = put(dst, c.average(m, q, func(i int) float64 { return float64(m.truths[i]) / float64(m.n) }).labelled("average", "weighted"))
+		dst = put(dst, c.average(m, q, n).labelled("average", "macro"))
+		dst = put(dst, proportion(q.name, m.hits, m.n).labelled("average", "micro"))
+		dst = put(dst, c.average(m, q, 0).labelled("average", "weighted"))
 	}
 	return dst
 }
 
-// average returns the mean of a measure over classes with weights, in shares of all pairs; weights are constants for its
-// standard error.
-func (c confusion) average(m margins, q measure, weight func(class int) float64) Figure {
-	n := float64(m.n)
-	value := 0.0
+// average returns the mean of a measure over classes, in shares of all pairs: over n classes that weigh the same, or for n = 0
+// over all by the share of their truths.
+func (c confusion) average(m margins, q measure, n int) Figure {
+	total, value := float64(m.n), 0.0
 	hit, truths, answers := make([]float64, c.k), make([]float64, c.k), make([]float64, c.k)
 	for i := range c.k {
-		hits, truth, answer := float64(c.cells[i*c.k+i])/n, float64(m.truths[i])/n, float64(m.answers[i])/n
-		w := weight(i)
-		value += w * q.of(hits, truth, answer)
+		hits, truth, answer := float64(c.cells[i*c.k+i])/total, float64(m.truths[i])/total, float64(m.answers[i])/total
+		of := q.of(hits, truth, answer)
+		weight, byTruth := truth, of // the weight's derivative is 1
+		if n > 0 {
+			weight, byTruth = 1/float64(n), 0
+		}
+		value += weight * of
 		hit[i], truths[i], answers[i] = q.by(hits, truth, answer)
-		hit[i], truths[i], answers[i] = w*hit[i], w*truths[i], w*answers[i]
+		hit[i], truths[i], answers[i] = weight*hit[i], weight*truths[i]+byTruth, weight*answers[i]
 	}
 	return exactly(q.name, value, c.delta(m.n, func(i, j int) float64 {
 		return same(i, j)*hit[i] + truths[i] + answers[j]

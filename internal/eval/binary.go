@@ -22,6 +22,8 @@ func (t *table) merge(o *table) {
 	}
 }
 
+func (t *table) total() uint64 { return t[0][0] + t[0][1] + t[1][0] + t[1][1] }
+
 func (t *table) confusion() confusion {
 	return confusion{2, []uint64{t[0][0], t[0][1], t[1][0], t[1][1]}}
 }
@@ -156,6 +158,17 @@ func (t *binaryPairs) readBinary(d *sketch.Decoder) {
 	t.brier.readBinary(d)
 	t.reliability.readBinary(d)
 	t.scores.readBinary(d)
+	if d.Err() == nil && !t.consistent() {
+		d.Fail(errDamaged)
+	}
+}
+
+// consistent reports whether the numbers agree with each other.
+func (t *binaryPairs) consistent() bool {
+	judged, positives := t.reliability.total()
+	decided := t.decided.total()
+	return t.unscored <= t.n && t.improper <= t.n && t.n == t.unscored+t.improper+t.loss.n && t.loss.n == t.brier.n && t.loss.n == judged &&
+		t.scores.total() == t.n-t.unscored && positives <= t.positives && t.positives <= t.n && t.own <= decided && decided <= t.n && t.atThreshold.total() <= t.n
 }
 
 func (t *binaryPairs) figures(s *Spec, dst []Figure) []Figure {
@@ -164,7 +177,7 @@ func (t *binaryPairs) figures(s *Spec, dst []Figure) []Figure {
 		dst = decisions(&t.atThreshold, s, "decision", "threshold", dst)
 	}
 	c := t.scores.curve(1)
-	dst = put(dst, share("positive_ratio", t.positives, t.n))
+	dst = put(dst, proportion("positive_ratio", t.positives, t.n))
 	dst = put(dst, c.measuredArea())
 	dst = put(dst, c.precision())
 	for _, top := range tops {
@@ -191,14 +204,14 @@ func decisions(t *table, s *Spec, label, at string, dst []Figure) []Figure {
 	c := t.confusion()
 	m := c.margins()
 	dst = c.overall(m, 2, dst)
-	dst = put(dst, share("precision", tp, tp+fp))
-	dst = put(dst, share("recall", tp, tp+fn))
-	dst = put(dst, share("specificity", tn, tn+fp))
+	dst = put(dst, proportion("precision", tp, tp+fp))
+	dst = put(dst, proportion("recall", tp, tp+fn))
+	dst = put(dst, proportion("specificity", tn, tn+fp))
 	dst = put(dst, t.measure("f1", 1))
 	if s.Beta > 0 && s.Beta != 1 {
 		dst = put(dst, t.measure("fbeta", s.Beta))
 	}
-	dst = put(dst, share("predicted_positive_ratio", tp+fp, m.n))
+	dst = put(dst, proportion("predicted_positive_ratio", tp+fp, m.n))
 	if s.Cost != nil {
 		dst = put(dst, c.cost(m, s.Cost))
 	}

@@ -53,7 +53,7 @@ func (c *Calibrator) interpolate(score float64) float64 {
 		return y0
 	}
 	share := (score/2 - x0/2) / (x1/2 - x0/2) // halves do not overflow
-	return min(y0+share*(y1-y0), y1)
+	return min(y0+float64(share*(y1-y0)), y1) // not fused
 }
 
 // AtAll sets dst to the calibrated probabilities of classes that are given with those, so that they add up to 1. It reports whether they can be:
@@ -65,9 +65,11 @@ func (c *Calibrator) AtAll(dst, probabilities []float64) ([]float64, bool) {
 	}
 	sum := 0.0
 	for i, p := range probabilities {
+		of := c
 		if c != nil {
-			p = c.Classes[i].At(p)
+			of = c.Classes[i]
 		}
+		p = of.At(p)
 		dst = append(dst, p)
 		sum += p
 	}

@@ -38,15 +38,15 @@ func ratio(part, whole uint64) (share, stderr float64) {
 	return share, math.Sqrt(share * (1 - share) / n)
 }
 
-// share is ratio as a figure.
-func share(name string, part, whole uint64) Figure {
+// proportion is ratio as a figure.
+func proportion(name string, part, whole uint64) Figure {
 	value, stderr := ratio(part, whole)
 	return exactly(name, value, stderr)
 }
 
 // put appends a figure if it is defined.
 func put(dst []Figure, f Figure) []Figure {
-	if !defined(f.Value) {
+	if !defined(f.Value) || !defined(f.Low) || !defined(f.High) {
 		return dst
 	}
 	if !defined(f.StdErr) {
@@ -152,7 +152,7 @@ func (c confusion) kappa(m margins) Figure {
 
 // overall appends the figures of a confusion of which at least wanted classes have a truth that say all with one number.
 func (c confusion) overall(m margins, wanted int, dst []Figure) []Figure {
-	dst = put(dst, share("accuracy", m.hits, m.n))
+	dst = put(dst, proportion("accuracy", m.hits, m.n))
 	dst = put(dst, c.balanced(m, wanted))
 	dst = put(dst, c.correlation(m))
 	return put(dst, c.kappa(m))

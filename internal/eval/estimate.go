@@ -114,7 +114,7 @@ func (e *Estimate) answered(class int, c float64) {
 	of := &e.classes[class]
 	of.answers++
 	of.hits += c
-	of.variance += c * (1 - c)
+	of.variance += float64(c * (1 - c)) // not fused
 }
 
 // Merge adds what another estimate of the same Spec and calibrator has, which stays as it is.
@@ -184,7 +184,27 @@ func (s *Spec) ReadEstimate(b []byte, c *Calibrator) (*Estimate, error) {
 			e.scores[i].readBinary(d)
 		}
 	}
+	if d.Err() == nil && !e.consistent() {
+		d.Fail(errDamaged)
+	}
 	return e, all(d, "estimate")
+}
+
+// consistent reports whether the numbers agree with each other.
+func (e *Estimate) consistent() bool {
+	answers := uint64(0)
+	for _, c := range e.classes {
+		if c.answers > e.n {
+			return false
+		}
+		answers += c.answers
+	}
+	for i := range e.scores {
+		if e.scores[i].total() != e.n*certain {
+			return false
+		}
+	}
+	return answers <= e.n
 }
 
 // Figures appends all figures that are defined, in a fixed order.
@@ -196,7 +216,8 @@ func (e *Estimate) Figures(dst []Figure) []Figure {
 }
 
 // binary appends the figures of the expected confusion. With T the positives among the predictions that are answered
-// with positive and F those among the others, which are sums of independent events of variances V₁ and V₀, the standard errors are those of functions of T and F by the delta method.
+// with positive and F those among the others, which are sums of independent events of variances V₁ and V₀, the standard
+// errors are those of functions of T and F by the delta method.
 func (e *Estimate) binary(dst []Figure) []Figure {
 	no, yes := e.classes[0], e.classes[1]
 	tn, tp := no.hits, yes.hits

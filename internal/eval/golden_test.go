@@ -19,8 +19,8 @@ func golden(t *testing.T, name string, into any) {
 	}
 }
 
-// near reports whether two numbers are the same to a relative tolerance, or an absolute 1e-12.
-func near(got, want, tolerance float64) bool {
+// nearly reports whether two numbers are the same to a relative tolerance, or an absolute 1e-12.
+func nearly(got, want, tolerance float64) bool {
 	return math.Abs(got-want) <= max(tolerance*math.Abs(want), 1e-12)
 }
 
@@ -44,7 +44,7 @@ func exact(t *testing.T, figures []Figure, name, at string, want *float64) {
 	case want == nil:
 	case !ok:
 		t.Errorf("%s %s is missing, want %v", name, at, *want)
-	case !near(f.Value, *want, 1e-9) || f.Low != f.Value || f.High != f.Value:
+	case !nearly(f.Value, *want, 1e-9) || f.Low != f.Value || f.High != f.Value:
 		t.Errorf("%s %s is %v in [%v, %v], want %v", name, at, f.Value, f.Low, f.High, *want)
 	}
 }
@@ -333,7 +333,7 @@ func (g *multiclassGolden) checkClasses(t *testing.T, of *multiclassPairs) {
 		for _, q := range measures {
 			want := g.Expected.Averaged.perClass(t)[name][q.name]
 			got := q.of(float64(of.cells[i*k+i]), float64(m.truths[i]), float64(m.answers[i]))
-			if want == nil && got != 0 || want != nil && !near(got, *want, 1e-9) {
+			if want == nil && got != 0 || want != nil && !nearly(got, *want, 1e-9) {
 				t.Errorf("%s of class %s is %v, want %v", q.name, name, got, want)
 			}
 		}

@@ -6,13 +6,13 @@ import "math"
 const (
 	bins    = 1024
 	half    = bins / 2
-	outside = 32 // of the scores below 0, and as many of those above 1
+	outside = 64 // of the scores below 0, and as many of those above 1
 )
 
 // octaves has how many bins, as powers of two, there are of the scores from 2^-(i+2) to 2^-(i+1): narrow ones in
 // the middle, where scores are often spread evenly, and ones of a constant ratio toward 0, where those of rare events are.
-// With one bin for all that is below, they are the 480 bins from 0 to ½.
-var octaves = [...]uint8{7, 6, 5, 5, 5, 5, 5, 4, 4, 4, 4, 4, 4, 4, 3, 2, 1, 0}
+// With one bin for all that is below, they are the 448 bins from 0 to ½.
+var octaves = [...]uint8{7, 6, 5, 5, 5, 5, 4, 4, 4, 4, 4, 4, 3, 3, 3, 2, 1, 0}
 
 // starts has the first bin of each octave.
 var starts = makeStarts()
@@ -26,7 +26,7 @@ func makeStarts() (starts [len(octaves)]uint16) {
 	return starts
 }
 
-// bin returns the bin of a finite score, which rises with it: 0 to outside-1 are below 0.
+// bin returns the bin of a finite score other than −0, which rises with it: 0 to outside-1 are below 0.
 func bin(x float64) int {
 	if x < 0.5 {
 		return lower(x)
@@ -50,10 +50,10 @@ func lower(x float64) int {
 	return int(starts[octave]) + int(bits&(1<<52-1)>>(52-octaves[octave]))
 }
 
-// below returns how far out the bin of a distance from 0 (downward) or 1 (upward) is: four an octave from ⅛ to 32.
+// below returns how far out the bin of a distance from 0 (downward) or 1 (upward) is: eight an octave from ⅛ to 32.
 func below(distance float64) int {
 	bits := math.Float64bits(distance)
-	return min(max(int(bits>>50)-(1023-3)*4, 0), outside-1)
+	return min(max(int(bits>>49)-(1023-3)*8, 0), outside-1)
 }
 
 // edges returns the least and the largest score of a bin within [0, 1], as they would be without rounding.

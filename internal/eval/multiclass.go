@@ -239,6 +239,30 @@ func (t *multiclassPairs) readBinary(d *sketch.Decoder) {
 	t.brier.readBinary(d)
 	t.reliability.readBinary(d)
 	t.scores = readScores(d, t.spec.classes())
+	if d.Err() == nil && !t.consistent() {
+		d.Fail(errDamaged)
+	}
+}
+
+// consistent reports whether the numbers agree with each other.
+func (t *multiclassPairs) consistent() bool {
+	judged, _ := t.reliability.total()
+	answered := uint64(0)
+	for _, n := range t.cells {
+		answered += n
+	}
+	for i := range t.top {
+		if t.top[i].n != t.loss.n {
+			return false
+		}
+	}
+	for i := range t.scores {
+		if t.scores[i].total() != t.loss.n {
+			return false
+		}
+	}
+	return t.improper <= t.n && t.loss.n <= t.n && answered <= t.n && judged <= t.n && t.loss.n <= judged && t.loss.n == t.brier.n &&
+		(t.loss.n > 0) == (t.scores != nil)
 }
 
 func (t *multiclassPairs) figures(s *Spec, dst []Figure) []Figure {

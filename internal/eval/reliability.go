@@ -75,7 +75,8 @@ func (r *reliability) parts() (reliability, resolution float64) {
 	return reliability / float64(n), resolution / float64(n)
 }
 
-func square(x float64) float64 { return x * x }
+// square returns x²; the conversion keeps all platforms from fusing it with what follows.
+func square(x float64) float64 { return float64(x * x) }
 
 func (r *reliability) appendBinary(b []byte) []byte {
 	for i := range r {
@@ -109,7 +110,7 @@ type losses struct {
 func (s *losses) add(x float64) {
 	s.n++
 	s.sum += x
-	s.squares += x * x
+	s.squares += square(x)
 }
 
 func (s *losses) merge(o *losses) {

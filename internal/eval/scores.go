@@ -65,7 +65,7 @@ func (h *scores) place(x float64) int {
 
 // home is where the search for a score begins.
 func (h *scores) home(x float64) int {
-	return int(math.Float64bits(x)*0x9e3779b97f4a7c15>>40) & (len(h.index) - 1)
+	return int(math.Float64bits(x)*0x9e3779b97f4a7c15>>52) & (len(h.index) - 1)
 }
 
 // insert makes an entry for a score that has none.
@@ -122,6 +122,14 @@ func (h *scores) merge(o *scores) {
 		h.masses[i][0] += m[0]
 		h.masses[i][1] += m[1]
 	}
+}
+
+// total returns the mass of all entries.
+func (h *scores) total() (n uint64) {
+	for _, m := range h.masses {
+		n += m[0] + m[1]
+	}
+	return n
 }
 
 // clone returns an independent copy.

@@ -24,8 +24,8 @@ type part interface {
 	figures(s *Spec, dst []Figure) []Figure
 }
 
-// counted is what a type of one task has to be a part.
-type counted[T any] interface {
+// counting is what a type of one task has to be a part.
+type counting[T any] interface {
 	*T
 	add(p *Prediction, l *Label)
 	merge(o *T)
@@ -38,7 +38,7 @@ type counted[T any] interface {
 }
 
 // only is a part of one type.
-type only[T any, P counted[T]] struct{ of P }
+type only[T any, P counting[T]] struct{ of P }
 
 func (o only[T, P]) add(p *Prediction, l *Label)            { o.of.add(p, l) }
 func (o only[T, P]) merge(other part)                       { o.of.merge(other.(only[T, P]).of) }
@@ -97,6 +97,14 @@ func (t *Tally) Count() uint64 { return t.part.count() }
 
 // Mispredicted returns the number of pairs of which the answer is another class than the truth.
 func (t *Tally) Mispredicted() uint64 { return t.part.mispredicted() }
+
+// Answers returns the numbers of pairs of Binary by [truth][answer], 0 is negative and 1 positive; false for other tasks.
+func (t *Tally) Answers() ([2][2]uint64, bool) {
+	if o, ok := t.part.(only[binaryPairs, *binaryPairs]); ok {
+		return o.of.decided, true
+	}
+	return [2][2]uint64{}, false
+}
 
 // Bytes estimates the memory in use.
 func (t *Tally) Bytes() int { return 64 + t.part.bytes() }
