@@ -259,6 +259,7 @@ func (t *Table) Seal(end int64, f Folder) {
 		t.expire(start, plus(start, t.config.Pane), f)
 	}
 	t.sealed, t.dead = end, max(t.dead, plus(end, -t.config.Timeout))
+	t.pair = Pair{} // it holds the labels
 }
 
 // nextPane returns the start of the first pane in which labels wait or predictions expire, or never.
@@ -332,7 +333,10 @@ func (t *Table) Preview(end int64, f Folder) {
 	if t.overlay == nil {
 		t.overlay = map[uint32][]byte{}
 	}
-	defer clear(t.overlay)
+	defer func() {
+		clear(t.overlay)
+		t.pair = Pair{}
+	}()
 	for _, w := range t.waiting {
 		if w.start >= end {
 			break
