@@ -15,7 +15,7 @@ func newCheck() *cobra.Command {
 		Short: "Check a config and the references it names, without a network",
 		Long: `check reads a config as run would and prints every violation at once, each with its
 line and path. Of each model's reference it prints k, how many windows of each length lie side by side in
-it: with fewer than 20 a verdict is at most a warning; and it prints which figures are watched for changes. It exits with 0 if the config would start, with 1 if not. Warnings
+it: with fewer than 20 a verdict is at most a warning; and it prints what is measured with labels, and which figures are watched for changes. It exits with 0 if the config would start, with 1 if not. Warnings
 do not fail it.`,
 		Example: `  streammon check streammon.yaml
   streammon check deploy/streammon.yaml && kubectl rollout restart deploy/streammon`,
@@ -37,6 +37,9 @@ do not fail it.`,
 			for i := range c.Models {
 				m := &c.Models[i]
 				fmt.Fprintf(out, "  model %s: %d features, %d segments, topic %s\n", printable(m.Name), len(m.AllFeatures()), len(m.Segments), m.Topics.Predictions)
+				if m.Measured() && m.Labelled() {
+					fmt.Fprintf(out, "    performance: %s\n", printable(m.Measures()))
+				}
 				for k := range m.Changes {
 					fmt.Fprintf(out, "    changes of %s\n", printable(m.Changes[k].String()))
 				}

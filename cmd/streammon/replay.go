@@ -19,20 +19,22 @@ func newReplay() *cobra.Command {
 		Short: "Compute every window of recorded events from files",
 		Long: `replay reads JSONL, CSV or Parquet files (also .gz and .zst; - is standard
 input) as run reads partitions: each --input stands for one, and may mix predictions
-and labels. The windows are those that run would have made final from the same events,
+and labels. Labels of their own files are given as --labels, one for each --input, in the same
+order: the partitions of two topics. The windows are those that run would have made final from the same events,
 byte for byte.
 
 --json writes one line a window, in order of (end, model, version, segment, window), and
 a last line with the account of all messages: consumed = accepted + rejected + late +
 duplicate. Without --json a summary is printed.`,
 		Example: `  streammon replay --config.file=streammon.yaml --input=events.jsonl.gz --json=windows.jsonl
+  streammon replay --config.file=streammon.yaml --input=p0.jsonl --labels=l0.jsonl --input=p1.jsonl --labels=l1.jsonl
   kcat -C -e -t fraud.predictions -b localhost:9092 | streammon replay --config.file=streammon.yaml --input=- --json=-`,
 		Args: exactArgs(0, "no arguments, only flags"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := required(cmd, "config.file", "input"); err != nil {
 				return err
 			}
-			if len(o.Labels) > len(o.Inputs) {
+			if len(o.Labels) > 0 && len(o.Labels) != len(o.Inputs) {
 				return usagef("%d --labels for %d --input: they pair by position", len(o.Labels), len(o.Inputs))
 			}
 			inputs := slices.Concat(o.Inputs, o.Labels)
@@ -52,7 +54,7 @@ duplicate. Without --json a summary is printed.`,
 	f := cmd.Flags()
 	f.StringVar(&configFile, "config.file", "", "config `FILE`")
 	f.StringArrayVar(&o.Inputs, "input", nil, "a `FILE` of events that stands for one partition; may be repeated")
-	f.StringArrayVar(&o.Labels, "labels", nil, "a `FILE` of labels, paired with --input by position; may be repeated")
+	f.StringArrayVar(&o.Labels, "labels", nil, "a `FILE` of labels, paired with --input by position: one for each, or none at all")
 	f.StringVar(&o.Topic, "topic", "", "the predictions `TOPIC` that the files are of (default: each event names its model, if the config has several topics)")
 	addFormatFlag(cmd, &o.Format)
 	f.StringVar(&jsonFile, "json", "", "write results and ledger as JSON lines to `FILE` (- is standard output)")

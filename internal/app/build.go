@@ -92,6 +92,16 @@ func (g *modelGroup) schema() event.Schema {
 	return s
 }
 
+// answers is what measuring a model takes beside its outputs.
+func answers(m *config.Model) event.Answers {
+	if !m.Measured() {
+		return event.Answers{}
+	}
+	return event.Answers{
+		Interval: m.Task == "regression", Probabilities: m.Task == "multiclass", Items: m.Task == "ranking", Truth: true,
+	}
+}
+
 func schemaFeature(f config.Feature) event.Feature {
 	if f.Type == event.Categorical.String() {
 		return event.Feature{Name: f.Name, Type: event.Categorical}
@@ -169,8 +179,9 @@ func mapping(models []*config.Model) decode.Mapping {
 	unit, _ := decode.ParseTimeUnit(c.TimeUnit) // config has checked it
 	m := decode.Mapping{
 		Type: c.Type, ID: c.ID, Time: c.Time, Model: c.Model, Version: c.Version, Features: c.Features, Segments: c.Segments,
-		Score: c.Score, Label: c.Label, Value: c.Value, LatencyMS: c.LatencyMS, Status: c.Status,
-		TrueLabel: c.TrueLabel, LabelTime: c.LabelTime, RecordTime: c.RecordTime,
+		Score: c.Score, Label: c.Label, Value: c.Value, Lower: c.Lower, Upper: c.Upper, Scores: c.Scores, Items: c.Items,
+		LatencyMS: c.LatencyMS, Status: c.Status,
+		TrueLabel: c.TrueLabel, LabelItems: c.LabelItems, LabelTime: c.LabelTime, RecordTime: c.RecordTime,
 		TimeUnit: unit, ParseStrings: c.ParseStrings, FeaturePaths: map[string]string{}, SegmentPaths: map[string]string{},
 		ErrorStatus: decode.ErrorRule{MinStatus: c.Errors.MinStatus, Statuses: c.Errors.Statuses},
 	}

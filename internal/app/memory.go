@@ -16,6 +16,7 @@ import (
 
 	"github.com/streammon/streammon/internal/config"
 	"github.com/streammon/streammon/internal/consumer"
+	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/monitor"
 	"github.com/streammon/streammon/internal/pipeline"
 )
@@ -75,6 +76,9 @@ func (m *Memory) add(g *modelGroup, lanes int, results, saved bool) {
 	}
 	_, buffers := consumer.Config{}.Memory()
 	table, texts := g.decode.Limits.Memory()
+	if g.decode.Schema.Answers != (event.Answers{}) {
+		texts *= 2 // those of scores and items are read once more
+	}
 	if g.decode.Mapping.LabelTime != "" {
 		labels := int64(lanes) * pipeline.WaitingLabelBytes
 		if saved {

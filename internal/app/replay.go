@@ -19,7 +19,8 @@ import (
 // ReplayOptions says what to replay. Each input stands for one lane.
 type ReplayOptions struct {
 	Inputs []string
-	// Labels pair with Inputs by position; an empty name is no file.
+	// Labels are files of labels, one for each of Inputs by position, or none at all. Labels of files are those of the lanes of their
+	// inputs.
 	Labels []string
 	// Topic of predictions that the files are of, so that events need no model where
 	// its group has one; empty: the files hold the messages of all topics.
@@ -43,6 +44,9 @@ const replayChunk = 256
 // returns the account of all messages.
 func Replay(ctx context.Context, c *config.Config, o ReplayOptions) (event.Ledger, error) {
 	var ledger event.Ledger
+	if len(o.Labels) > 0 && len(o.Labels) != len(o.Inputs) {
+		return ledger, fmt.Errorf("replay: %d files of labels for %d inputs: they pair by position", len(o.Labels), len(o.Inputs))
+	}
 	models, err := buildLabelled(c, true)
 	if err != nil {
 		return ledger, err
@@ -126,7 +130,7 @@ func openLanes(groups []*pipeline.Group, c *config.Config, o ReplayOptions) ([]*
 		if err := l.open(name, options, event.Prediction); err != nil {
 			return files, err
 		}
-		if i < len(o.Labels) && o.Labels[i] != "" {
+		if len(o.Labels) > 0 {
 			options.Progress = meter.part()
 			if err := l.open(o.Labels[i], options, event.Label); err != nil {
 				return files, err

@@ -2,8 +2,12 @@ package app
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/streammon/streammon/internal/event"
 )
 
 // TestReplayOfOneTopic: where the config has several topics an event must name its model,
@@ -49,5 +53,57 @@ models:
 	l, err := Replay(t.Context(), c, ReplayOptions{Inputs: []string{name}})
 	if err != nil || l.Accepted != 2 || l.Duplicate != 1 {
 		t.Errorf("%+v, %v", l, err)
+	}
+}
+
+// TestReplayOfLabels: labels in files of their own are counted as those among the predictions, in the lane of their input.
+func TestReplayOfLabels(t *testing.T) {
+	c := parseConfig(t, `kafka: {brokers: ["localhost:1"]}
+windows: [1m]
+deduplicate: 10m
+models:
+  - {name: a, topics: {predictions: p, labels: l}, positive: "1", features: {x: numeric}}
+`)
+	var predictions, labels, mixed [2][]string
+	for lane := range 2 {
+		for i := range 1000 { // chunks of both
+			at := time.Date(2026, 11, 22, 10, 0, i, 0, time.UTC).Format(time.RFC3339)
+			p := fmt.Sprintf(`{"id":"%d-%d","time":%q,"features":{"x":1}}`, lane, i%500, at)
+			predictions[lane], mixed[lane] = append(predictions[lane], p), append(mixed[lane], p)
+			if i%3 > 0 {
+				continue
+			}
+			l := fmt.Sprintf(`{"type":"label","id":"%d-%d","time":%q,"label":%d}`, lane, i%500, at, i%2)
+			switch {
+			case i == 300:
+				l = l[1:]
+			case i == 600:
+				l = `{"type":"label","id":"late","time":"2026-11-22T10:00:00Z","label":1}`
+			case i == 900:
+				l = fmt.Sprintf(`{"type":"label","time":%q,"label":1}`, at)
+			}
+			mixed[lane] = append(mixed[lane], l)
+			labels[lane] = append(labels[lane], strings.Replace(l, `"type":"label",`, "", 1)) // the file says so
+		}
+	}
+	name := func(lines []string) string { return writeLines(t, lines...) }
+	var together, apart bytes.Buffer
+	want, err := Replay(t.Context(), c, ReplayOptions{Inputs: []string{name(mixed[0]), name(mixed[1])}, Results: &together})
+	if err != nil || want.Accepted == 0 || want.Late != 2 || want.Duplicate == 0 || want.Rejected[event.Syntax] != 2 || want.Rejected[event.Envelope] != 2 {
+		t.Fatalf("%+v, %v", want, err)
+	}
+	got, err := Replay(t.Context(), c, ReplayOptions{
+		Inputs: []string{name(predictions[0]), name(predictions[1])}, Labels: []string{name(labels[0]), name(labels[1])}, Results: &apart,
+	})
+	if err != nil || got != want || !got.Balanced() {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+	if together.String() != apart.String() {
+		t.Error("the results differ")
+	}
+	for _, labels := range [][]string{{"l"}, {"l", "l", "l"}} {
+		if _, err := Replay(t.Context(), c, ReplayOptions{Inputs: []string{"p", "p"}, Labels: labels}); err == nil || !strings.Contains(err.Error(), "pair by position") {
+			t.Errorf("%d files of labels for two inputs: %v", len(labels), err)
+		}
 	}
 }

@@ -302,24 +302,26 @@ func (m *modelRules) warnUnmatched() {
 	}
 }
 
-// String is what is measured, in one line.
-func (p *Performance) String() string {
-	var parts []string
+// Measures is what is measured with labels, in one line.
+func (m *Model) Measures() string {
+	p := &m.Performance
+	parts := []string{m.Task}
 	add := func(given bool, format string, args ...any) {
 		if given {
 			parts = append(parts, fmt.Sprintf(format, args...))
 		}
 	}
 	if p.Threshold != nil {
-		add(true, "at the threshold %g", *p.Threshold)
+		add(true, "threshold %g", *p.Threshold)
 	}
 	add(p.Cost != nil, "cost")
 	add(p.Beta != 1, "beta %g", p.Beta)
 	add(len(p.Classes) > 0, "%d classes", len(p.Classes))
 	add(len(p.TopK) > 0, "top %s", strings.Trim(fmt.Sprint(p.TopK), "[]"))
 	add(len(p.Levels) > 0, "levels %s", strings.Trim(fmt.Sprint(p.Levels), "[]"))
-	add(p.Catalog > 0, "of %d items", p.Catalog)
+	add(p.Catalog > 0, "catalog of %d", p.Catalog)
 	add(p.Fairness.Segment != "", "fairness by %s", p.Fairness.Segment)
 	add(p.Verdict.DecideBy != "", "decided by %s", p.Verdict.DecideBy)
+	add(true, "labels up to %s after their predictions", FormatDuration(m.Labels.Timeout))
 	return strings.Join(parts, ", ")
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -316,4 +318,30 @@ func FuzzAnswers(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestDocumentedEvents: the examples of the documentation are events, and what the answers in them say is read.
+func TestDocumentedEvents(t *testing.T) {
+	data, err := os.ReadFile("../../docs/events.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"", "scores sport=0.7 news=0.2 other=0.1", "lower 290; upper 340", "items [sku-7 sku-1 42]",
+		`text "fraud"`, `text "305"; number 305`, "relevant sku-1=1 42=1", "relevant sku-1=3 sku-9=1",
+	}
+	var got []string
+	for _, m := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(string(data), -1) {
+		for _, line := range strings.Split(strings.TrimSpace(m[1]), "\n") {
+			d := newDecoder(t, wantAll)
+			var ev event.Event
+			if why := d.Decode([]byte(line), &ev); why != event.Accepted {
+				t.Errorf("%s: %v", line, d.LastError())
+			}
+			got = append(got, shownAnswer(&ev))
+		}
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("%q\nwant\n%q", got, want)
+	}
 }

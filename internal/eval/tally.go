@@ -64,6 +64,10 @@ func (s *Spec) newPart() part {
 		return only[binaryPairs, *binaryPairs]{newBinary(s)}
 	case Multiclass:
 		return only[multiclassPairs, *multiclassPairs]{newMulticlass(s)}
+	case Regression:
+		return only[regression, *regression]{newRegression(s)}
+	case Ranking:
+		return only[ranking, *ranking]{newRanking(s)}
 	}
 	return nil
 }

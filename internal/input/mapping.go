@@ -27,6 +27,7 @@ type columnSet struct {
 // (features.amount), or as the last name of it (amount). A field without a column stays where it
 // was, and will be missing. Texts are parsed as numbers, since CSV has nothing else.
 func TabularMapping(columns [][]string, m decode.Mapping, s event.Schema) (decode.Mapping, error) {
+	items := below(m.TrueLabel, "label", "items")
 	c := columnSet{paths: columns}
 	for _, p := range columns {
 		c.dotted = append(c.dotted, strings.Join(p, "."))
@@ -39,6 +40,23 @@ func TabularMapping(columns [][]string, m decode.Mapping, s event.Schema) (decod
 		{&m.LatencyMS, "latency_ms"}, {&m.Status, "status"}, {&m.TrueLabel, "label"}, {&m.LabelTime, "label_time"}, {&m.RecordTime, "record_time"},
 	} {
 		*f.path = c.field(orElse(*f.path, f.usual))
+	}
+	for _, f := range []struct {
+		wanted        bool
+		path          *string
+		usual, column string
+	}{
+		{s.Answers.Interval, &m.Lower, "prediction.lower", "prediction_lower"}, {s.Answers.Interval, &m.Upper, "prediction.upper", "prediction_upper"},
+		{s.Answers.Probabilities, &m.Scores, "prediction.scores", "prediction_scores"},
+		{s.Answers.Items, &m.Items, "prediction.items", "prediction_items"}, {s.Answers.Items, &m.LabelItems, items, "label_items"},
+	} {
+		if f.wanted {
+			names := []string{lastName(*f.path), f.column}
+			if f.path != &m.LabelItems { // items are recommended ones, not relevant ones
+				names = append(names, lastName(f.usual))
+			}
+			*f.path = c.any(orElse(*f.path, f.usual), names...)
+		}
 	}
 	features, segments := map[string]string{}, map[string]string{}
 	answers := map[string]string{event.PredictionScore: m.Score, event.PredictionLabel: m.Label, event.PredictionValue: m.Value}
@@ -105,6 +123,29 @@ func (c *columnSet) find(path string, usual ...string) string {
 	for _, want := range append([]string{strings.Join(names, ".")}, usual...) {
 		if i := slices.Index(c.dotted, want); i >= 0 {
 			return decode.QuotePath(c.paths[i]...)
+		}
+	}
+	return path
+}
+
+// any is find for what may be a list or an object, too, whose columns are deeper.
+func (c *columnSet) any(path string, usual ...string) string {
+	names, err := decode.ParsePath(path)
+	if err != nil {
+		return path
+	}
+	for _, want := range append([]string{strings.Join(names, ".")}, usual...) {
+		for _, p := range c.paths {
+			for n := range p {
+				if want == "" || strings.Join(p[:n+1], ".") != want {
+					continue
+				}
+				switch strings.Join(p[n+1:], ".") {
+				case "list.element", "list.item", "bag.array_element": // the forms of lists in Parquet files
+					n = len(p) - 1
+				}
+				return decode.QuotePath(p[:n+1]...)
+			}
 		}
 	}
 	return path
