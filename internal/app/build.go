@@ -77,7 +77,7 @@ func (g *modelGroup) schema() event.Schema {
 	var s event.Schema
 	for _, m := range g.models {
 		s.Models = append(s.Models, m.Name)
-		s.Answers = s.Answers.Or(answers(m, g.labelled))
+		s.Answers = s.Answers.Or(answers(m))
 		for _, f := range m.AllFeatures() {
 			if e := schemaFeature(f); !slices.Contains(s.Features, e) {
 				s.Features = append(s.Features, e)

@@ -12,16 +12,6 @@ import (
 
 var tasks = map[string]eval.Task{"binary": eval.Binary, "multiclass": eval.Multiclass, "regression": eval.Regression, "ranking": eval.Ranking}
 
-// answers are the parts of answers and labels that a model wants beside its features.
-func answers(m *config.Model, labelled bool) event.Answers {
-	if !m.Measured() {
-		return event.Answers{}
-	}
-	return event.Answers{
-		Interval: m.Task == "regression", Probabilities: m.Task == "multiclass", Items: m.Task == "ranking", Truth: labelled || m.Labelled(),
-	}
-}
-
 // performance says how a model's answers are compared with labels; nil if it is not known what is right. Labels come if the config says
 // so, or whoever reads has others.
 func (g *modelGroup) performance(m *config.Model) *monitor.Performance {
