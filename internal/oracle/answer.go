@@ -64,7 +64,7 @@ func (t *Task) class(name string) string {
 	return event.Other
 }
 
-// readProbabilities adds up those of the classes that are not told apart. One that is no
+// readProbabilities adds up those of the classes that are not told apart. Null is none, anything else that is no
 // probability spoils them all.
 func readProbabilities(task *Task, scores any) map[string]float64 {
 	members, ok := scores.(map[string]any)
@@ -73,6 +73,9 @@ func readProbabilities(task *Task, scores any) map[string]float64 {
 	}
 	out := map[string]float64{}
 	for name, value := range members {
+		if value == nil {
+			continue
+		}
 		p, ok := readNumber(value)
 		if !ok || p < 0 || p > 1 {
 			return nil
@@ -82,12 +85,12 @@ func readProbabilities(task *Task, scores any) map[string]float64 {
 	return out
 }
 
-// readItems reads a list of names; one that is none spoils them all.
+// readItems reads a list of texts and integers; anything else in it spoils them all.
 func readItems(list any) (items []string, ok bool) {
 	values, ok := list.([]any)
 	for _, value := range values {
 		name, isName := readText(value)
-		if !isName {
+		if _, truth := value.(bool); truth || !isName {
 			return nil, false
 		}
 		items = append(items, name)
@@ -115,12 +118,15 @@ func readTruth(task *Task, label any) *truth {
 	return nil
 }
 
-// readRelevance reads a list of items that are relevant, or an object that says how relevant each is;
-// it is not nil if it is one of both.
+// readRelevance reads a list of items that are relevant, or an object that says how relevant each is, where null is not
+// relevant; it is not nil if it is one of both.
 func readRelevance(value any) map[string]float64 {
 	out := map[string]float64{}
 	if members, ok := value.(map[string]any); ok {
 		for name, value := range members {
+			if value == nil {
+				continue
+			}
 			x, ok := readNumber(value)
 			if !ok || x < 0 {
 				return nil

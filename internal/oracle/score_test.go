@@ -58,7 +58,7 @@ func TestFiguresByHand(t *testing.T) {
 		{"multiclass", multiclass, [][2]string{
 			{`{"label":"a","scores":{"a":0.5,"b":0.25,"c":0.125,"d":0.125}}`, `"a"`},
 			{`{"label":"x"}`, `"y"`}, // both are another one
-			{`{"label":"b","scores":{"a":1}}`, `"x"`},
+			{`{"label":"b","scores":{"a":1,"x":null}}`, `"x"`},
 			{`{"scores":{"b":0.5,"y":0.125,"z":0.375}}`, `"x"`},
 			{`{"scores":{"b":"0.5"}}`, `"a"`},
 			{`{"scores":{"a":1.5}}`, `"a"`},
@@ -110,7 +110,7 @@ func TestTruths(t *testing.T) {
 		{Multiclass, `"a"`, `"b"`, false},
 		{Regression, "1", "true", true},
 		{Regression, "1", "1.5", false},
-		{Ranking, `{"items":["a","b"]}`, `{"items":{"b":1,"a":1,"c":0}}`, true},
+		{Ranking, `{"items":["a","b"]}`, `{"items":{"b":1,"a":1,"c":0,"d":null}}`, true},
 		{Ranking, `{"items":["a"]}`, `{"items":{"a":2}}`, false},
 		{Ranking, `{"items":[]}`, `{"items":["a"]}`, false},
 	} {
@@ -121,7 +121,7 @@ func TestTruths(t *testing.T) {
 	}
 	for kind, texts := range map[Kind][]string{
 		Binary: {"0.5", "{}"}, Multiclass: {"0.5", `{"items":["a"]}`}, Regression: {`"1"`, "{}", "1e999"},
-		Ranking: {`"a"`, "1", "{}", `{"items":"a"}`, `{"items":[[]]}`, `{"items":{"a":"1"}}`, `{"items":{"a":-1}}`, `{"items":null}`},
+		Ranking: {`"a"`, "1", "{}", `{"items":"a"}`, `{"items":[[]]}`, `{"items":[true]}`, `{"items":{"a":"1"}}`, `{"items":{"a":-1}}`, `{"items":null}`},
 	} {
 		for _, text := range texts {
 			if v, _ := parse([]byte(text)); readTruth(tasks[kind], v) != nil {
