@@ -20,7 +20,7 @@ type Joined struct {
 }
 
 // Totals are counts over all of a model's log. Predictions = Matched + Expired + Pending, and
-// Labels = Matched + Duplicate + Conflict + Unmatched.
+// Labels = Matched + Duplicate + Conflict + Unmatched + Waiting.
 type Totals struct {
 	// Predictions are those that take part: accepted, with an id, and answered without an error.
 	Predictions uint64
@@ -32,6 +32,8 @@ type Totals struct {
 	Duplicate, Conflict uint64
 	// Unmatched are labels without a prediction.
 	Unmatched uint64
+	// Waiting are labels that the ledger calls duplicates, of panes after that of the last accepted label: they are never judged.
+	Waiting uint64
 	// Expired and Pending are predictions without a label.
 	Expired, Pending uint64
 	// Evicted is 0: the memory is not bounded.
@@ -111,6 +113,7 @@ func (j *Joined) joinLane(l *lane) {
 		return cmp.Compare(floor(a.time, j.setup.Pane), floor(b.time, j.setup.Pane))
 	})
 	first := map[*entry]*entry{} // the label of a prediction
+	sealed := j.sealed(l)
 	for _, label := range labels {
 		task, totals := j.setup.Models[label.model].Task, &j.Models[label.model]
 		if task == nil {
@@ -121,6 +124,10 @@ func (j *Joined) joinLane(l *lane) {
 			continue
 		}
 		totals.Labels++
+		if label.time >= sealed {
+			totals.Waiting++
+			continue
+		}
 		candidates := waiting[key{label.model, label.id}]
 		i := slices.IndexFunc(candidates, func(p *entry) bool {
 			delay := label.time - p.time
@@ -144,12 +151,18 @@ func (j *Joined) joinLane(l *lane) {
 	j.expire(l, first)
 }
 
+// sealed returns the end of the pane of the last accepted label: labels before are judged.
+func (j *Joined) sealed(l *lane) int64 {
+	last := l.largest[event.Label]
+	if last == math.MinInt64 {
+		return last
+	}
+	return floor(last, j.setup.Pane) + int64(j.setup.Pane)
+}
+
 // expire tells the predictions for which no label can come any more from those that are pending.
 func (j *Joined) expire(l *lane, first map[*entry]*entry) {
-	sealed := int64(math.MinInt64)
-	if last := l.largest[event.Label]; last != math.MinInt64 {
-		sealed = floor(last, j.setup.Pane) + int64(j.setup.Pane)
-	}
+	sealed := j.sealed(l)
 	for _, p := range l.accepted {
 		task := j.setup.Models[p.model].Task
 		if task == nil || p.id == "" || p.failed || first[p] != nil {

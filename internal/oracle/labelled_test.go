@@ -69,6 +69,7 @@ func TestLabelledLogsCoverEverything(t *testing.T) {
 			} {
 				note(kind+" "+what, count > 0)
 			}
+			note("waiting", n.Waiting > 0)
 			note(kind+" all pending", n.Expired == 0)
 		}
 		limits(setup, j, note)
@@ -123,7 +124,7 @@ func TestOutcomesAddUp(t *testing.T) {
 		setup, lanes := generateLabelledCheap(100 + seed)
 		j := Join(setup, lanes)
 		for i, n := range j.Models {
-			if n.Predictions != n.Matched+n.Expired+n.Pending || n.Labels != n.Matched+n.Duplicate+n.Conflict+n.Unmatched || n.Evicted != 0 {
+			if n.Predictions != n.Matched+n.Expired+n.Pending || n.Labels != n.Matched+n.Duplicate+n.Conflict+n.Unmatched+n.Waiting || n.Evicted != 0 {
 				t.Errorf("model %d: %+v", i, n)
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"sort"
+
+	"github.com/streammon/streammon/internal/event"
 )
 
 // pair is an answer and the truth about it.
@@ -105,9 +107,13 @@ func areaUnderCurve(positives, negatives []float64) float64 {
 func (t *Task) multiclass(out map[string]float64, pairs []pair) {
 	var right, losses []float64
 	for _, p := range pairs {
-		if p.decided {
+		class, decided := p.class, p.decided
+		if !decided && p.probabilities != nil {
+			class, decided = t.likeliest(p.probabilities), true
+		}
+		if decided {
 			hit := 0.0
-			if p.class == p.truth.class {
+			if class == p.truth.class {
 				hit = 1
 			}
 			right = append(right, hit)
@@ -118,6 +124,18 @@ func (t *Task) multiclass(out map[string]float64, pairs []pair) {
 	}
 	out["accuracy"] = mean(right)
 	out["log_loss"] = mean(losses)
+}
+
+// likeliest returns the class with the largest probability, the first of several; it stands for a decision that was
+// not given.
+func (t *Task) likeliest(probabilities map[string]float64) (class string) {
+	largest := -1.0
+	for _, c := range append(slices.Clone(t.Classes), event.Other) {
+		if p := probabilities[c]; p > largest {
+			class, largest = c, p
+		}
+	}
+	return class
 }
 
 func regression(out map[string]float64, pairs []pair) {

@@ -59,12 +59,13 @@ func TestFiguresByHand(t *testing.T) {
 			{`{"label":"a","scores":{"a":0.5,"b":0.25,"c":0.125,"d":0.125}}`, `"a"`},
 			{`{"label":"x"}`, `"y"`}, // both are another one
 			{`{"label":"b","scores":{"a":1,"x":null}}`, `"x"`},
-			{`{"scores":{"b":0.5,"y":0.125,"z":0.375}}`, `"x"`},
+			{`{"scores":{"b":0.5,"y":0.125,"z":0.375}}`, `"x"`}, // b, before all others
+			{`{"scores":{"y":0.375,"a":0.25,"z":0.375}}`, `"x"`},
 			{`{"scores":{"b":"0.5"}}`, `"a"`},
 			{`{"scores":{"a":1.5}}`, `"a"`},
 			{`{"scores":{"a":-0.5}}`, `"a"`},
 			{`{"scores":[0.5]}`, `"a"`},
-		}, map[string]float64{"accuracy": 2.0 / 3, "log_loss": (ln(2) + 52*ln(2) + ln(2)) / 3}},
+		}, map[string]float64{"accuracy": 3.0 / 5, "log_loss": (ln(2) + 52*ln(2) + ln(2) - ln(0.75)) / 4}},
 		{"regression", regression, [][2]string{{`{"value":3}`, "1"}, {`{"value":2}`, "3"}, {`{"value":true}`, "2"}, {`{"value":null}`, "100"}},
 			map[string]float64{"mae": 4.0 / 3, "rmse": math.Sqrt(2), "r2": 1 - 6.0/2}},
 		{"one target", regression, [][2]string{{`{"value":3}`, "1"}}, map[string]float64{"mae": 2, "rmse": 2}},
