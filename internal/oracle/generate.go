@@ -23,14 +23,7 @@ import (
 func Generate(rng *rand.Rand) (Setup, [][]Message) {
 	g := newGenerator(rng)
 	g.write(400 + rng.IntN(800))
-	lanes := make([][]Message, len(g.lanes))
-	for i, sent := range g.lanes {
-		slices.SortStableFunc(sent, func(a, b sending) int { return cmp.Compare(a.arrival, b.arrival) })
-		for _, s := range sent {
-			lanes[i] = append(lanes[i], s.Message)
-		}
-	}
-	return g.setup, lanes
+	return g.setup, g.arrived()
 }
 
 // sending is a message and the time at which it reaches the log.
@@ -63,6 +56,18 @@ type behaviour struct {
 	versions []string
 	// weights are the shares of traffic of each version at the time.
 	weights []float64
+}
+
+// arrived returns the lanes in the order in which the messages reach them.
+func (g *generator) arrived() [][]Message {
+	lanes := make([][]Message, len(g.lanes))
+	for i, sent := range g.lanes {
+		slices.SortStableFunc(sent, func(a, b sending) int { return cmp.Compare(a.arrival, b.arrival) })
+		for _, s := range sent {
+			lanes[i] = append(lanes[i], s.Message)
+		}
+	}
+	return lanes
 }
 
 func newGenerator(rng *rand.Rand) *generator {

@@ -27,6 +27,8 @@ type lane struct {
 	ids map[string][]int64
 	// accepted are the predictions that count, with the version they count for.
 	accepted []*entry
+	// labels are those for the join: the accepted ones and the duplicates.
+	labels []*entry
 }
 
 func newLane(setup Setup) *lane {
@@ -56,6 +58,9 @@ func (l *lane) take(m Message) {
 		l.ledger.Late++
 	case l.repeated(e):
 		l.ledger.Duplicate++
+		if e.kind == event.Label {
+			l.labels = append(l.labels, &e)
+		}
 	default:
 		l.ledger.Accepted++
 		l.accept(e)
@@ -104,6 +109,7 @@ func (l *lane) repeated(e entry) bool {
 func (l *lane) accept(e entry) {
 	l.largest[e.kind] = max(l.largest[e.kind], e.time)
 	if e.kind == event.Label {
+		l.labels = append(l.labels, &e)
 		return
 	}
 	e.version = l.admit(e)

@@ -27,6 +27,9 @@ type entry struct {
 	values []reading
 	// segments has "" and one name, such as "country=DE", for each segmentation.
 	segments []string
+	answer   answer
+	// truth is what a label says, nil if that means nothing to the model's task.
+	truth *truth
 }
 
 // read returns what a message says, or why it is rejected: for its bytes, its
@@ -53,8 +56,11 @@ func read(setup Setup, value []byte) (entry, event.Reason) {
 			return entry{}, event.Model
 		}
 	}
+	m := setup.Models[e.model]
 	if e.kind == event.Prediction {
-		readPrediction(setup.Models[e.model], root, &e)
+		readPrediction(m, root, &e)
+	} else if m.Task != nil {
+		e.truth = readTruth(m.Task, root["label"])
 	}
 	return e, event.Accepted
 }
@@ -163,6 +169,9 @@ func readPrediction(m Model, root map[string]any, e *entry) {
 	}
 	for _, f := range m.Features {
 		e.values = append(e.values, readFeature(root, f))
+	}
+	if m.Task != nil {
+		e.answer = readAnswer(m.Task, root["prediction"])
 	}
 	e.segments = []string{""}
 	for _, s := range m.Segments {

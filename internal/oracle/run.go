@@ -117,6 +117,11 @@ func shownVersions(events []*entry) []string {
 			counts[e.version]++
 		}
 	}
+	return most(counts)
+}
+
+// most returns the names of the largest counts, as many as are shown.
+func most(counts map[string]int) []string {
 	var names []string
 	for name := range counts {
 		names = append(names, name)

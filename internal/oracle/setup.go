@@ -23,6 +23,32 @@ type Model struct {
 	Name     string
 	Features []Feature
 	Segments []Segment
+	// Task is nil if the model's answers are not held against labels.
+	Task *Task
+}
+
+// Kind is what a model does.
+type Kind uint8
+
+// The kinds of task.
+const (
+	Binary Kind = iota
+	Multiclass
+	Regression
+	Ranking
+)
+
+// Task says what a model's answers and labels mean.
+type Task struct {
+	Kind Kind
+	// Positive is the positive class of Binary; all others are the negative one.
+	Positive string
+	// Classes of Multiclass; all others are one, event.Other.
+	Classes []string
+	// K are the cut-offs of Ranking.
+	K []int
+	// Timeout is how long after its prediction a label may be.
+	Timeout time.Duration
 }
 
 // Feature is a numeric or categorical input. The names event.PredictionScore,
