@@ -127,10 +127,10 @@ func (t *Tally) AppendBinary(b []byte) []byte {
 	return t.part.appendBinary(b)
 }
 
-var (
-	ErrSpec = errors.New("of another specification")
-	errRest = errors.New("bytes left over")
-)
+// ErrSpec is why a tally or an estimate is not read that another Spec, or another calibrator, has written.
+var ErrSpec = errors.New("of another specification")
+
+var errRest = errors.New("bytes left over")
 
 // ReadTally reads a tally that a Spec with the same fingerprint has written, and nothing behind it.
 func (s *Spec) ReadTally(b []byte) (*Tally, error) {
