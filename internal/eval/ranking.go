@@ -15,7 +15,7 @@ const rankingVersion = 1
 // ranking is what was counted of lists of items, the best first, and of the items that were relevant. A relevance counts if
 // it is finite and above 0. An item that is twice in a list is a hit at its first place only.
 type ranking struct {
-	queries uint64 // all
+	queries uint64 // all, those without an answer among them, of which nothing else is counted
 	defined uint64 // those with a relevant item
 	cuts    []cut  // by rising Spec.K
 	items   itemCounts
@@ -116,10 +116,13 @@ func (v *relevance) ideal(dst []float64) []float64 {
 }
 
 func (r *ranking) add(p *Prediction, l *Label) {
+	r.queries++
+	if len(p.Items) == 0 {
+		return // nothing was recommended
+	}
 	var room [64]float64
 	v := relevance{label: l}
 	ideal := v.ideal(room[:0])
-	r.queries++
 	if len(ideal) > 0 {
 		r.defined++
 	}

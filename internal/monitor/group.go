@@ -271,3 +271,6 @@ func (m *Model) segment(i int, ev *event.Event) (series int, unlisted bool) {
 	}
 	return m.lookup[i][event.Other], v != nil
 }
+
+// ConfigOf returns what the model was made from.
+func ConfigOf(m *Model) ModelConfig { return m.config }

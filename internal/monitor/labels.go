@@ -255,7 +255,7 @@ type folder struct {
 }
 
 // each calls fold for all series of a prediction in the pane of a time.
-func (f *folder) each(key *join.Key, at int64, fold func(s *labelled)) {
+func (f *folder) each(key *join.Key, at int64, fold func(s *series)) {
 	pane := f.open.Find(at)
 	if pane == nil {
 		pane = newPane(f.group.At(window.Floor(at, f.group.Pane)))
@@ -269,8 +269,7 @@ func (f *folder) each(key *join.Key, at int64, fold func(s *labelled)) {
 		if s.labelled == nil {
 			s.labelled = newLabelled(&m.config.Performance.Spec)
 		}
-		s.events++
-		fold(s.labelled)
+		fold(s)
 	}
 }
 
@@ -308,13 +307,15 @@ func (f *folder) Matched(p *join.Pair) {
 		f.counts.Early++
 	}
 	f.counts.add(spec, &f.l.prediction, &f.l.label)
-	f.each(p.Key, p.Labelled, func(s *labelled) {
-		s.matched++
+	f.each(p.Key, p.Labelled, func(s *series) {
+		s.events++
+		l := s.labelled
+		l.matched++
 		if delay < 0 {
-			s.early++
+			l.early++
 		}
-		s.delay.Add(max(delay, 0))
-		s.tally.Add(&f.l.prediction, &f.l.label)
+		l.delay.Add(max(delay, 0))
+		l.tally.Add(&f.l.prediction, &f.l.label)
 	})
 }
 
@@ -325,11 +326,11 @@ func (f *folder) Repeated(p *join.Pair, conflict bool) {
 	} else {
 		f.counts.Duplicate++
 	}
-	f.each(p.Key, p.Labelled, func(s *labelled) {
+	f.each(p.Key, p.Labelled, func(s *series) {
 		if conflict {
-			s.conflict++
+			s.labelled.conflict++
 		} else {
-			s.duplicate++
+			s.labelled.duplicate++
 		}
 	})
 }
@@ -340,7 +341,10 @@ func (f *folder) Unmatched(int64) { f.counts.Unmatched++ }
 // Expired counts a prediction without label.
 func (f *folder) Expired(key *join.Key, at int64) {
 	f.counts.Expired++
-	f.each(key, at, func(s *labelled) { s.expired++ })
+	f.each(key, at, func(s *series) {
+		s.events++
+		s.labelled.expired++
+	})
 }
 
 // add counts a matched answer.
@@ -356,4 +360,16 @@ func (c *LabelStatus) add(spec *eval.Spec, p *eval.Prediction, l *eval.Label) {
 		c.AbsoluteError += math.Abs(e)
 		c.SquaredError += e * e
 	}
+}
+
+// Add adds what another lane has.
+func (c *LabelStatus) Add(o *LabelStatus) {
+	from := o.sums()
+	for i, n := range c.sums() {
+		*n += *from[i]
+	}
+	c.AbsoluteError += o.AbsoluteError
+	c.SquaredError += o.SquaredError
+	c.Pending += o.Pending
+	c.Waiting += o.Waiting
 }
