@@ -16,7 +16,7 @@ const module = "github.com/streammon/streammon/"
 // importRow is what ARCHITECTURE.md allows a package.
 type importRow struct{ internal, libraries []string }
 
-var coreImports = []string{"event", "sketch", "window", "profile", "drift", "monitor"}
+var coreImports = []string{"event", "sketch", "window", "profile", "drift", "join", "monitor"}
 
 func readImportTable(t *testing.T) map[string]importRow {
 	t.Helper()

@@ -463,9 +463,7 @@ func (t *Table) readWaiting(d *sketch.Decoder) {
 
 // indexAll makes what was read be found, counts what is pending, and drops what has expired.
 func (t *Table) indexAll() {
-	for i := range t.index.subtables {
-		t.index.subtables[i].reserve(1.25 * float64(t.rows) / subtables)
-	}
+	t.index = newIndex(t.rows)
 	for _, c := range t.chunks {
 		for i := range c.n {
 			t.link(c, i, c.id(i))

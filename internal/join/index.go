@@ -6,10 +6,12 @@ import (
 )
 
 const (
-	subtableBits = 6
-	subtables    = 1 << subtableBits
-	groupSlots   = 8
-	groupFull    = 7 // slots of a group that are in use, on average, when a subtable is full
+	// subtableRows is with how many rows in use a subtable is split when it is full: some milliseconds of work.
+	subtableRows = 1 << 14
+	// maxDepth bounds the splits: rows of one id stay together.
+	maxDepth   = 16
+	groupSlots = 8
+	groupFull  = 7 // slots of a group that are in use, on average, when a subtable is full
 )
 
 // Tags of slots that are not in use: empty, or left, where a search must go on.
@@ -18,17 +20,20 @@ const (
 	tagLeft  = 1
 )
 
-// index finds rows by id. It has one slot for the rows of an id in a chunk: the place of the last one. Subtables grow on
-// their own, each by another factor, so that none takes long and they take turns. Where an id belongs
+// index finds rows by id. It has one slot for the rows of an id in a chunk: the place of the last one. It grows by
+// subtables, each by another factor, so that none takes long and they take turns. Where an id belongs
 // depends on random numbers, so that nobody can choose ids that all belong to one place.
 type index struct {
-	subtables [subtables]subtable
+	// directory has the subtable for the first depth bits of a hash.
+	directory []*subtable
+	depth     uint8
 	seed      uint64
 	factor    uint64
 }
 
 // subtable is a table with open addressing, in groups of slots.
 type subtable struct {
+	depth  uint8 // so many bits all hashes have in common
 	groups []group
 	live   int // slots in use
 	left   int
@@ -40,7 +45,19 @@ type group struct {
 	places [groupSlots]uint32
 }
 
-func newIndex() index { return index{seed: rand.Uint64(), factor: rand.Uint64() | 1} }
+// newIndex returns an index that has room for so many rows.
+func newIndex(rows int) index {
+	x := index{seed: rand.Uint64(), factor: rand.Uint64() | 1}
+	for rows>>x.depth > subtableRows/2 && x.depth < maxDepth {
+		x.depth++
+	}
+	for range 1 << x.depth {
+		s := &subtable{depth: x.depth}
+		s.reserve(rows >> x.depth)
+		x.directory = append(x.directory, s)
+	}
+	return x
+}
 
 func (x *index) hash(id uint64) uint64 {
 	hi, lo := bits.Mul64(id^x.seed, x.factor)
@@ -48,13 +65,22 @@ func (x *index) hash(id uint64) uint64 {
 }
 
 // of returns the subtable of a hash.
-func (x *index) of(hash uint64) *subtable { return &x.subtables[hash>>(64-subtableBits)] }
+func (x *index) of(hash uint64) *subtable { return x.directory[hash>>(64-x.depth)] }
+
+// subtables calls f for each.
+func (x *index) subtables(f func(s *subtable)) {
+	for i := 0; i < len(x.directory); {
+		s := x.directory[i]
+		f(s)
+		i += 1 << (x.depth - s.depth)
+	}
+}
 
 func tagOf(hash uint64) uint64 { return max(hash&0xff, tagLeft+1) }
 
 // home is the group where a hash belongs.
 func (s *subtable) home(hash uint64) int {
-	g, _ := bits.Mul64(hash<<subtableBits, uint64(len(s.groups)))
+	g, _ := bits.Mul64(hash<<s.depth, uint64(len(s.groups)))
 	return int(g)
 }
 
@@ -94,7 +120,7 @@ func (t *Table) link(c *chunk, i int, id uint64) {
 	hash := t.index.hash(id)
 	s := t.index.of(hash)
 	if s.live+s.left >= groupFull*len(s.groups) {
-		t.resize(s)
+		s = t.grow(s, hash)
 	}
 	tag := tagOf(hash)
 	var to *group
@@ -135,9 +161,6 @@ func (s *subtable) put(g *group, tag uint64, place uint32) {
 func (t *Table) first(id uint64, lo, hi int64) (*chunk, int) {
 	hash := t.index.hash(id)
 	s := t.index.of(hash)
-	if len(s.groups) == 0 {
-		return nil, none
-	}
 	var best *chunk
 	row, tag := none, tagOf(hash)
 	for n := s.home(hash); ; n = s.following(n) {
@@ -170,11 +193,11 @@ func (t *Table) unlink(c *chunk) {
 			t.index.of(hash).remove(hash, c.placeOf(i))
 		}
 	}
-	for i := range t.index.subtables {
-		if s := &t.index.subtables[i]; len(s.groups) > 1 && 4*s.live < groupFull*len(s.groups) {
+	t.index.subtables(func(s *subtable) {
+		if len(s.groups) > 1 && 4*s.live < groupFull*len(s.groups) {
 			t.resize(s)
 		}
-	}
+	})
 }
 
 // remove vacates the slot of a place.
@@ -203,36 +226,82 @@ func (s *subtable) remove(hash uint64, place uint32) {
 	}
 }
 
-// resize makes room for a quarter to three quarters more than there is in a subtable.
-func (t *Table) resize(s *subtable) {
-	old := s.groups
-	s.reserve(float64(s.live+1) * (1.25 + rand.Float64()/2))
-	for n := range old {
-		g := &old[n]
-		for k := range groupSlots {
-			if g.tag(k) <= tagLeft {
-				continue
-			}
-			p := g.places[k]
-			hash := t.index.hash(t.slots[p>>chunkBits].id(int(p % chunkRows)))
-			to := s.home(hash)
-			for s.groups[to].vacant() == 0 {
-				to = s.following(to)
-			}
-			s.put(&s.groups[to], g.tag(k), p)
+// grow makes room in the subtable of a hash, and returns the one that is that then.
+func (t *Table) grow(s *subtable, hash uint64) *subtable {
+	if s.live < subtableRows || s.depth == maxDepth {
+		t.resize(s)
+		return s
+	}
+	x := &t.index
+	if s.depth == x.depth {
+		double := make([]*subtable, 0, 2*len(x.directory))
+		for _, s := range x.directory {
+			double = append(double, s, s)
+		}
+		x.directory, x.depth = double, x.depth+1
+	}
+	var halves [2][]linked
+	for _, l := range t.linked(s) {
+		half := l.hash >> (63 - s.depth) & 1
+		halves[half] = append(halves[half], l)
+	}
+	span := 1 << (x.depth - s.depth)
+	start := int(hash>>(64-x.depth)) &^ (span - 1)
+	for half, rows := range halves {
+		to := &subtable{depth: s.depth + 1}
+		to.fill(rows)
+		for i := range span / 2 {
+			x.directory[start+half*span/2+i] = to
 		}
 	}
+	return x.of(hash)
 }
 
-// reserve empties the subtable, which will have so many rows before it grows.
-func (s *subtable) reserve(rows float64) {
-	*s = subtable{groups: make([]group, int(rows/groupFull)+1)}
+// resize makes the subtable as large as suits what is in it.
+func (t *Table) resize(s *subtable) { s.fill(t.linked(s)) }
+
+// linked is a row in the index.
+type linked struct {
+	hash  uint64
+	place uint32
 }
 
-func (x *index) bytes() (n int) {
-	const groupBytes = 8 + 4*groupSlots
-	for i := range x.subtables {
-		n += groupBytes * cap(x.subtables[i].groups)
+// linked returns the rows of a subtable.
+func (t *Table) linked(s *subtable) []linked {
+	rows := make([]linked, 0, s.live)
+	for n := range s.groups {
+		g := &s.groups[n]
+		for k := range groupSlots {
+			if g.tag(k) > tagLeft {
+				p := g.places[k]
+				rows = append(rows, linked{t.index.hash(t.slots[p>>chunkBits].id(int(p % chunkRows))), p})
+			}
+		}
 	}
+	return rows
+}
+
+// fill makes the subtable have these rows.
+func (s *subtable) fill(rows []linked) {
+	s.reserve(len(rows))
+	for _, l := range rows {
+		to := s.home(l.hash)
+		for s.groups[to].vacant() == 0 {
+			to = s.following(to)
+		}
+		s.put(&s.groups[to], tagOf(l.hash), l.place)
+	}
+}
+
+// reserve empties the subtable, which will have room for a quarter to three quarters more than so many rows.
+func (s *subtable) reserve(rows int) {
+	n := int(float64(rows+1)*(1.25+rand.Float64()/2))/groupFull + 1
+	*s = subtable{depth: s.depth, groups: make([]group, n)}
+}
+
+func (x *index) bytes() int {
+	const subtableBytes, groupBytes = 48, 8 + 4*groupSlots
+	n := 8 * cap(x.directory)
+	x.subtables(func(s *subtable) { n += subtableBytes + groupBytes*cap(s.groups) })
 	return n
 }

@@ -115,7 +115,7 @@ func New(c Config) *Table {
 	if c.rows == 0 {
 		c.rows = chunkRows
 	}
-	return &Table{config: c, index: newIndex(), keys: map[string]*Key{}, sealed: window.NoTime, dead: window.NoTime}
+	return &Table{config: c, index: newIndex(0), keys: map[string]*Key{}, sealed: window.NoTime, dead: window.NoTime}
 }
 
 // Predict takes a prediction; they come in the order of their offsets. One that has expired by what is sealed is refused.

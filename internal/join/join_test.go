@@ -194,8 +194,11 @@ func (r *run) sealable() int64 {
 }
 
 // save keeps the run as it is; its state is encoded when it is needed.
-func (r *run) save() {
+func (r *run) save(t *rapid.T) {
 	for _, e := range r.table.TakeEntries(false) {
+		if n := len(r.entries); n > 0 && e.Number <= r.entries[n-1].Number {
+			t.Fatalf("entry %d after %d", e.Number, r.entries[n-1].Number)
+		}
 		r.entries = append(r.entries, Stored{e.Number, e.AppendBinary(nil)})
 	}
 	kept := *r
@@ -242,12 +245,20 @@ func (r *run) check(t *rapid.T) {
 			keys[c.key(i)] = true
 		}
 	}
-	for i := range r.table.index.subtables {
-		live += r.table.index.subtables[i].live
-	}
+	r.table.index.subtables(func(s *subtable) { live += s.live })
 	if rows != r.table.Rows() || pending != r.table.Pending() || live > rows || len(keys) != len(r.table.keys) {
 		t.Fatalf("%d of %d rows, %d of %d pending, %d in the index, %d of %d keys",
 			rows, r.table.Rows(), pending, r.table.Pending(), live, len(keys), len(r.table.keys))
+	}
+	numbers := map[uint32]bool{}
+	for k := range keys {
+		numbers[k.Number] = true
+		if r.table.keys[string(k.Name)] != k || int(k.Number) >= len(keys)+len(r.table.numbers) {
+			t.Fatalf("key %q, number %d", k.Name, k.Number)
+		}
+	}
+	if len(numbers) != len(keys) {
+		t.Fatalf("%d numbers of %d keys", len(numbers), len(keys))
 	}
 	labels, size := 0, 0
 	for _, w := range r.table.waiting {
@@ -279,7 +290,7 @@ func TestInterleavings(t *testing.T) {
 				}
 				r.table.Seal(end, &r.f)
 			case 8:
-				r.save()
+				r.save(t)
 			case 9:
 				if rapid.IntRange(0, 3).Draw(t, "crash") == 0 {
 					r.crash(t)
