@@ -29,7 +29,7 @@ type truth struct {
 	relevance map[string]float64
 }
 
-// says reports whether two labels say the same.
+// says reports whether two labels say the same, as far as the task tells classes apart.
 func (t *truth) says(o *truth) bool {
 	return t.class == o.class && t.value == o.value && maps.Equal(t.relevance, o.relevance)
 }
