@@ -130,7 +130,7 @@ func TestRankingEdges(t *testing.T) {
 	}{
 		"a relevant item that was not recommended": {list(1, 2), Label{Items: []uint64{1, 9}}, 1 / (1 + 1/math.Log2(3)), 0.5, 0.5},
 		"an item twice":                   {list(1, 1), Label{Items: []uint64{1, 2}}, 1 / (1 + 1/math.Log2(3)), 0.5, 0.5},
-		"nothing recommended":             {list(), Label{Items: []uint64{1}}, 0, math.NaN(), 0},
+		"nothing recommended":             {list(), Label{Items: []uint64{1}}, math.NaN(), math.NaN(), math.NaN()}, // it is no answer
 		"nothing relevant":                {list(1), Label{}, math.NaN(), 0, math.NaN()},
 		"a relevance that does not count": {list(1, 2), Label{Items: []uint64{1, 2}, Relevance: []float64{math.Inf(1), 3}}, 1 / math.Log2(3), 0.5, 1},
 		"huge relevance":                  {list(1, 2), Label{Items: []uint64{1, 2}, Relevance: []float64{1e308, 1e308}}, 1, 1, 1},
