@@ -292,7 +292,7 @@ func TestCostIsWatched(t *testing.T) {
 // TestNeeds names what figures read.
 func TestNeeds(t *testing.T) {
 	a := compile(t, `sum(features.tax * features["odd name"]) where prediction.label == "x" && segments.plan == "a" && !failed / sum(features.tax)`)
-	b := compile(t, `sum(prediction.value) where has(features.merchant) && has(features.tax)`)
+	b := compile(t, `sum(prediction.value) where has(features.merchant) && features.merchant != "x" && has(features.tax)`)
 	want := []event.Feature{
 		{Name: "tax"}, {Name: "odd name"}, {Name: event.PredictionLabel, Type: event.Categorical},
 		{Name: event.PredictionValue}, {Name: "merchant", Type: event.Categorical},
