@@ -43,6 +43,9 @@ do not fail it.`,
 				for k := range m.Changes {
 					fmt.Fprintf(out, "    changes of %s\n", printable(m.Changes[k].String()))
 				}
+				for _, k := range m.KPIs {
+					fmt.Fprintf(out, "    kpi %s: %s\n", k.Name, printable(k.Expression))
+				}
 				references, err := app.ModelCalibrations(c, m)
 				if err != nil {
 					return err

@@ -138,6 +138,8 @@ type Model struct {
 	Drift       Drift
 	// Changes are the figures that change detectors watch.
 	Changes []Change
+	// KPIs are business figures.
+	KPIs    []KPI
 	Mapping Mapping
 }
 

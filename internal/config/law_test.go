@@ -275,6 +275,9 @@ func drawModel(t *rapid.T, i int) Model {
 			})
 		}
 	}
+	for i, f := range m.Features {
+		m.KPIs = append(m.KPIs, KPI{fmt.Sprint("k", i), "count(where has(features[" + strconv.Quote(f.Name) + "])) / count()"})
+	}
 	m.Performance = drawPerformance(t, m.Task)
 	if m.Task == "binary" {
 		m.Positive = text(t, "positive")
@@ -384,6 +387,12 @@ func (y *writer) model(m *Model) {
 	}
 	for _, f := range m.Features {
 		y.line(4, "%s: {type: %s, importance: %g%s%s}", y.text(f.Name), f.Type, f.Importance, y.some(", floor: %g", f.Floor), y.some(", path: %s", f.Path))
+	}
+	if len(m.KPIs) > 0 {
+		y.line(2, "kpis:")
+	}
+	for _, k := range m.KPIs {
+		y.line(4, "%s: %s", k.Name, y.text(k.Expression))
 	}
 	if len(m.Changes) > 0 {
 		y.line(2, "changes:")

@@ -18,6 +18,7 @@ var modelKeys = slices.Concat([]field[Model]{
 	{key: "labels", read: func(v value, m *Model) { object(v, labelKeys, &m.Labels) }},
 	{key: "drift", read: func(v value, m *Model) { object(v, driftKeys, &m.Drift) }},
 	{key: "changes", read: func(v value, m *Model) { v.changes(&m.Changes) }},
+	{key: "kpis", read: func(v value, m *Model) { v.kpis(&m.KPIs) }},
 	{key: "mapping", read: func(v value, m *Model) { object(v, mappingKeys, &m.Mapping) }},
 }, performanceKeys)
 

@@ -37,6 +37,7 @@ var fixedModelParts = []part[Model]{
 	{"labels", func(m *Model) any { return m.Labels }},
 	{"drift.against", func(m *Model) any { return m.Drift.Trailing() }},
 	{"changes", func(m *Model) any { return m.Changes }},
+	{"kpis", func(m *Model) any { return m.KPIs }},
 	{"mapping", func(m *Model) any { return m.Mapping }},
 	{"threshold", func(m *Model) any { return m.Performance.Threshold }},
 	{"cost", func(m *Model) any { return m.Performance.Cost }},

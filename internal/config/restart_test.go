@@ -58,6 +58,7 @@ models:
 		{"name: b", "name: c", "models[1].name"},
 		{"predictions: q", "predictions: r", "models[1].topics"},
 		{"positive: a", "positive: b", "models[0].positive"},
+		{"positive: a", "positive: a\n    kpis: {all: count()}", "models[0].kpis"},
 		{"positive: a", "positive: a\n    threshold: 0.5\n    cost: {false_positive: 1}\n    beta: 2", "models[0].threshold models[0].cost models[0].beta"},
 		{"positive: a", "positive: a\n    fairness: {segment: country}\n    calibrated: true", "models[0].fairness models[0].calibrated"},
 		{"positive: a", "positive: a\n    performance: {decide_by: accuracy, floor: 0.1, min_samples: 7}", ""},

@@ -93,7 +93,8 @@ func (m *modelRules) check() {
 	}
 	m.checkChanges()
 	m.checkPerformance()
-	if !m.given(join(m.path, "features")) && m.given(m.path) && len(m.OutputFeatures()) == 0 && !(m.Measured() && m.Labelled()) {
+	m.checkKPIs()
+	if !m.given(join(m.path, "features")) && m.given(m.path) && len(m.OutputFeatures()) == 0 && len(m.KPIs) == 0 && !(m.Measured() && m.Labelled()) {
 		m.warn(m.path, "has neither features nor a task: only service figures will be there")
 	}
 }

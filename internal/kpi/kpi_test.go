@@ -122,6 +122,9 @@ func TestEval(t *testing.T) {
 		`sum(has(features.amount) ? features.amount : 0)`:        counted(12.5, 0),
 		`count(where has(segments.plan) || has(features.where))`: outside,
 		`count(where has(segments.country))`:                     counted(1, 0),
+		`count(where has(features["odd name"]))`:                 counted(1, 0),
+		`count(where has(segments["plan"]))`:                     outside,
+		`count(where prediction["label"] == "approve")`:          counted(1, 0),
 		`count(where has(prediction.score))`:                     counted(1, 0),
 		`sum({"gold": 1}[segments.plan])`:                        undefined,
 		`count(where features.tax > 1 || 1 / 0 > 1)`:             undefined,
@@ -202,7 +205,11 @@ func TestBad(t *testing.T) {
 		{`sum(features)`, `column 5: features has no value of its own: write which one, as in features.amount`},
 		{`sum(features[features.merchant])`, `column 22: the name in brackets is a text in quotes, as in features["odd name"]`},
 		{`sum(features.amount.x)`, `column 20: there is no field "x" here`},
-		{`sum(has(latency_ms) ? 1 : 0)`, `column 9: has is for features, segments and prediction, as in has(features.amount)`},
+		{`count(where has(features.amuont))`, `column 25: the model has no feature "amuont"; it has amount, odd name, merchant, where, tax`},
+		{`count(where has())`, `column 16: has is for features, segments and prediction, as in has(features.amount)`},
+		{`count(where features.amount.has())`, `column 32: has is for features, segments and prediction, as in has(features.amount)`},
+		{`sum(latency_ms["a"])`, `column 15: '[ ]' does not apply to '(number, text)'`},
+		{`sum(has(latency_ms) ? 1 : 0)`, `column 8: has is for features, segments and prediction, as in has(features.amount)`},
 		{`sum(has(latency_ms.x) ? 1 : 0)`, `column 8: has is for features, segments and prediction, as in has(features.amount)`},
 
 		{`sum(features.merchant)`, `column 5: sum takes a number, and this is a text`},
@@ -285,7 +292,7 @@ func TestCostIsWatched(t *testing.T) {
 // TestNeeds names what figures read.
 func TestNeeds(t *testing.T) {
 	a := compile(t, `sum(features.tax * features["odd name"]) where prediction.label == "x" && segments.plan == "a" && !failed / sum(features.tax)`)
-	b := compile(t, `sum(prediction.value) where has(features.merchant) && has(features.tax)`)
+	b := compile(t, `sum(prediction.value) where has(features.merchant) && features.merchant != "x" && has(features.tax)`)
 	want := []event.Feature{
 		{Name: "tax"}, {Name: "odd name"}, {Name: event.PredictionLabel, Type: event.Categorical},
 		{Name: event.PredictionValue}, {Name: "merchant", Type: event.Categorical},
@@ -294,6 +301,9 @@ func TestNeeds(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	if diff := cmp.Diff(want[:3], a.Needs()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff([]event.Feature{want[3], want[4], want[0]}, b.Needs()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	lacking := schema

@@ -88,7 +88,8 @@ func (c *compiler) compile(calls ...*call) (top, bottom *aggregate, err error) {
 
 // newLanguage is what expressions may have: no loops, nothing whose cost cannot be told, and one kind of number.
 func newLanguage() (*cel.Env, error) {
-	subset := env.NewLibrarySubset().AddIncludedMacros(operators.Has)
+	subset := env.NewLibrarySubset()
+	subset.DisableMacros = true
 	for name, ids := range map[string][]string{
 		operators.Add: {overloads.AddDouble}, operators.Subtract: {overloads.SubtractDouble}, operators.Multiply: {overloads.MultiplyDouble},
 		operators.Negate: {overloads.NegateDouble}, operators.Equals: nil, operators.NotEquals: nil,
@@ -171,10 +172,7 @@ func plainly(message string) string {
 	message = unexpected.ReplaceAllString(message, "$1 is not expected here")
 	message = unrecognised.ReplaceAllString(message, "$1 is not expected here")
 	message = strings.ReplaceAll(strings.TrimPrefix(message, "Syntax error: "), "'<EOF>'", "the end of the expression")
-	switch {
-	case message == "invalid argument to has() macro":
-		return hasForms
-	case strings.Contains(message, "recursion depth"):
+	if strings.Contains(message, "recursion depth") {
 		return "the expression is nested too deeply"
 	}
 	message = operator.ReplaceAllStringFunc(message, func(s string) string {

@@ -66,9 +66,6 @@ func (v *variable) celType() *cel.Type {
 	return v.kind.celType()
 }
 
-// hasForms is the message of one that is used otherwise.
-const hasForms = "has is for features, segments and prediction, as in has(features.amount)"
-
 // plain are the variables without members.
 var plain = map[string]variable{
 	"latency_ms": {ident: "@latency_ms", kind: number, source: fromLatency},
@@ -110,16 +107,10 @@ func (r *rewriter) walk(e ast.Expr) {
 	case ast.IdentKind:
 		r.plain(e)
 	case ast.SelectKind:
-		s := e.AsSelect()
-		if s.Operand().Kind() == ast.IdentKind && r.member(e, s.Operand().AsIdent(), s.FieldName(), s.IsTestOnly()) {
-			return
+		if !r.member(e, e, false) {
+			r.walk(e.AsSelect().Operand())
+			r.fail(e, "there is no field %s here", shorten(e.AsSelect().FieldName()))
 		}
-		if s.IsTestOnly() {
-			r.fail(e, hasForms)
-			return
-		}
-		r.walk(s.Operand())
-		r.fail(e, "there is no field %s here", shorten(s.FieldName()))
 	case ast.CallKind:
 		r.call(e)
 	case ast.ListKind:
@@ -172,15 +163,14 @@ var signs = map[string]string{
 func (r *rewriter) call(e ast.Expr) {
 	c := e.AsCall()
 	name := c.FunctionName()
-	if name == operators.Index && c.Args()[0].Kind() == ast.IdentKind && isMapping(c.Args()[0].AsIdent()) {
-		if key := c.Args()[1]; !isText(key) {
-			r.fail(key, "the name in brackets is a text in quotes, as in features[\"odd name\"]")
-			return
-		}
-		r.member(e, c.Args()[0].AsIdent(), string(c.Args()[1].AsLiteral().(types.String)), false)
-		return
-	}
 	switch {
+	case name == operators.Index && r.member(e, e, false):
+		return
+	case name == "has":
+		if c.IsMemberFunction() || len(c.Args()) != 1 || !r.member(e, c.Args()[0], true) {
+			r.fail(e, "has is for features, segments and prediction, as in has(features.amount)")
+		}
+		return
 	case slices.Contains(aggregates, name):
 		r.fail(e, "%s stands around a whole expression: a figure is one of %s, or one of them divided by another", name, forms)
 	case name == operators.Modulo:
@@ -199,7 +189,9 @@ func (r *rewriter) call(e ast.Expr) {
 	}
 }
 
-func isMapping(ident string) bool { return ident == "features" || ident == "segments" }
+func isMapping(ident string) bool {
+	return ident == "features" || ident == "segments" || ident == "prediction"
+}
 
 // plain puts a variable in the place of a single word.
 func (r *rewriter) plain(e ast.Expr) {
@@ -209,7 +201,7 @@ func (r *rewriter) plain(e ast.Expr) {
 		return
 	}
 	switch meant := r.meant(name); {
-	case isMapping(name) || name == "prediction":
+	case isMapping(name):
 		r.fail(e, "%s has no value of its own: write which one, as in %s", name, map[string]string{
 			"features": "features.amount", "segments": "segments.country", "prediction": event.PredictionScore,
 		}[name])
@@ -232,14 +224,30 @@ func (r *rewriter) meant(name string) string {
 	return ""
 }
 
-// member puts a variable in the place of a member of one of the three mappings; false if of is none.
-func (r *rewriter) member(e ast.Expr, of, name string, presence bool) bool {
+// member puts a variable in the place of e, for the field that what is: of.name or of["name"]. It is false if
+// what is no such thing.
+func (r *rewriter) member(e, what ast.Expr, presence bool) bool {
+	var of, name string
+	switch {
+	case what.Kind() == ast.SelectKind && what.AsSelect().Operand().Kind() == ast.IdentKind:
+		of, name = what.AsSelect().Operand().AsIdent(), what.AsSelect().FieldName()
+	case what.Kind() == ast.CallKind && what.AsCall().FunctionName() == operators.Index && what.AsCall().Args()[0].Kind() == ast.IdentKind:
+		key := what.AsCall().Args()[1]
+		of = what.AsCall().Args()[0].AsIdent()
+		if isMapping(of) && !isText(key) {
+			r.fail(key, "the name in brackets is a text in quotes, as in features[\"odd name\"]")
+			return true
+		}
+		if isText(key) {
+			name = string(key.AsLiteral().(types.String))
+		}
+	}
 	v := variable{ident: "@" + of + "." + name, name: name, presence: presence}
 	switch of {
 	case "features":
 		k := slices.IndexFunc(r.vars.Features, func(f event.Feature) bool { return f.Name == name && !event.IsOutput(name) })
 		if k < 0 {
-			r.fail(e, "the model has no feature %s%s", shorten(name), r.features())
+			r.fail(what, "the model has no feature %s%s", shorten(name), r.features())
 			return true
 		}
 		if r.vars.Features[k].Type == event.Categorical {
@@ -248,13 +256,13 @@ func (r *rewriter) member(e ast.Expr, of, name string, presence bool) bool {
 	case "segments":
 		v.source, v.kind = fromSegment, text
 		if !slices.Contains(r.vars.Segments, name) {
-			r.fail(e, "the model has no segmentation %s%s", shorten(name), list(r.vars.Segments))
+			r.fail(what, "the model has no segmentation %s%s", shorten(name), list(r.vars.Segments))
 			return true
 		}
 	case "prediction":
 		k, ok := outputs["prediction."+name]
 		if !ok {
-			r.fail(e, "prediction has no %s; it has score, label, value", shorten(name))
+			r.fail(what, "prediction has no %s; it has score, label, value", shorten(name))
 			return true
 		}
 		v.name, v.kind = "prediction."+name, k

@@ -2,6 +2,7 @@ package kpi
 
 import (
 	"encoding/hex"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -140,6 +141,38 @@ func TestGolden(t *testing.T) {
 	}
 	if got := hex.EncodeToString(tally.AppendBinary(nil)); got != hex.EncodeToString(old) {
 		t.Errorf("what is written now is\n%s", got)
+	}
+}
+
+// TestDamaged reads forms that no tally has.
+func TestDamaged(t *testing.T) {
+	set := fixedSet(t)
+	one := NewSet(set.exprs[0]).NewTally()
+	one.parts[0].Judged, one.parts[0].numerator.value = 1, maxValue
+	form := one.AppendBinary(nil)
+	if _, _, err := set.ReadTally(form); err != nil {
+		t.Fatalf("a tally of one figure: %v", err)
+	}
+	one.parts[0].numerator.value = 3 * maxValue
+	large := one.AppendBinary(nil)
+	one.parts[0].numerator.value = math.Inf(1)
+	infinite := one.AppendBinary(nil)
+	twice := append(append([]byte{1, 2}, form[2:]...), form[2:]...)
+	for _, c := range []struct {
+		form []byte
+		want string
+	}{
+		{nil, "read tally of figures: cut short"},
+		{append([]byte{2}, form[1:]...), "read tally of figures: version 2, want 1"},
+		{form[:len(form)-1], "read tally of figures: cut short"},
+		{[]byte{1, 255, 255, 255, 255, 15}, "read tally of figures: cut short"},
+		{twice, `read tally of figures: figure "k0" twice`},
+		{large, "read tally of figures: a sum that cannot be"},
+		{infinite, "read tally of figures: a number that is not finite"},
+	} {
+		if _, _, err := set.ReadTally(c.form); err == nil || err.Error() != c.want {
+			t.Errorf("%x gave %v, want %s", c.form, err, c.want)
+		}
 	}
 }
 
