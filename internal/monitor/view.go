@@ -29,6 +29,7 @@ type View struct {
 	first   int64  // start of the first accepted pane
 	next    int64  // start of the first pane that was not merged yet
 	last    int64  // end of the last pane with content that was merged
+	until   int64  // end of the last pane with content of another view with the same results
 	keep    int64  // how long after last something can be in a window or a tier
 
 	from    []int64 // by window: what came before was not kept; NoTime is none
@@ -55,7 +56,7 @@ func NewView(g *Group, lanes int) *View {
 	m := merger{profile.NewWorkspace()}
 	v := &View{
 		group: g, lanes: lanes, merger: m, losses: &Losses{}, counted: NewSince(g), pending: map[int64][]*Pane{}, tiers: window.NewTiers[Pane](g.Pane, m),
-		memo: drift.NewMemo(), begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, kept: map[int64]int64{}, holds: holds{}, slid: map[int]slid{}, changes: newChanges(g),
+		memo: drift.NewMemo(), begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, until: window.NoTime, kept: map[int64]int64{}, holds: holds{}, slid: map[int]slid{}, changes: newChanges(g),
 		watched: g.watched(),
 	}
 	lengths := window.TierLengths(g.Pane)
@@ -188,7 +189,7 @@ func (v *View) more(frontier int64) bool {
 	idle := v.last == window.NoTime || v.next-v.last > v.keep
 	if len(v.pending) == 0 {
 		if frontier == window.EndOfTime {
-			return !idle && v.next < window.Ceil(v.last, v.widestSlide())
+			return !idle && v.next < window.Ceil(max(v.last, v.until), v.widestSlide())
 		}
 		if idle {
 			// What comes before this from now on is a revision.
@@ -249,7 +250,7 @@ func (v *View) look(end int64, atEnd bool, l look) (results []*Result) {
 		return nil
 	}
 	for i, w := range v.windows {
-		if end%w.Slide() != 0 || atEnd && end-w.Slide() >= v.last {
+		if end%w.Slide() != 0 || atEnd && end-w.Slide() >= max(v.last, v.until) {
 			continue
 		}
 		var sum window.Accumulator[Pane]
@@ -298,6 +299,18 @@ func (v *View) Show(frontier int64, open []SealedPane) []*Result {
 func sortResults(rs []*Result) {
 	slices.SortFunc(rs, CompareResults)
 }
+
+// Last returns the end of the last pane with content, merged or not, or window.NoTime.
+func (v *View) Last() int64 {
+	last := v.last
+	for start := range v.pending {
+		last = max(last, start+v.group.Pane)
+	}
+	return last
+}
+
+// Until makes the windows at the end of all lanes go on up to a time, if that is later than the last event.
+func (v *View) Until(t int64) { v.until = max(v.until, t) }
 
 // Next returns the start of the first pane that was not merged yet, or window.NoTime.
 func (v *View) Next() int64 { return v.next }

@@ -119,7 +119,11 @@ func (g *Group) step(frontier int64) (through int64, more bool) {
 		return through, more
 	}
 	views := [...]*monitor.View{g.final, g.finalLabels}
-	if through = frontier; frontier != window.EndOfTime {
+	if through = frontier; frontier == window.EndOfTime {
+		last := max(g.final.Last(), g.finalLabels.Last())
+		g.final.Until(last)
+		g.finalLabels.Until(last)
+	} else {
 		through = min(frontier, g.final.Work(frontier)+g.monitor.Pane, g.finalLabels.Work(frontier)+g.monitor.Pane)
 	}
 	for i, v := range views { // both to one time, so that no save comes in between

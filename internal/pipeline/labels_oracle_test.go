@@ -57,15 +57,15 @@ func compareLabels(t *testing.T, seed int) {
 			t.Fatalf("log %d: model %s has\n%+v, want\n%+v", seed, setup.Models[i].Name, got, expected)
 		}
 	}
-	last := int64(0)
+	last := want.Last
 	var labelled []*monitor.Result
 	for _, r := range results {
 		if r.Performance != nil && r.Performance.Labelled {
 			labelled = append(labelled, r)
-			last = max(last, r.End.UnixNano())
 		}
+		last = max(last, r.End.UnixNano())
 	}
-	windows := want.Windows(want.Last)
+	windows := want.Windows(last)
 	if len(labelled) != len(windows) {
 		t.Fatalf("log %d: %d windows with labels, want %d", seed, len(labelled), len(windows))
 	}
