@@ -229,7 +229,7 @@ func (d *Decoder) reject(r event.Reason, why string) event.Reason {
 // label_time that cannot be read.
 func (d *Decoder) LabelOf(ev *event.Event) (ok bool, reason event.Reason) {
 	f := &d.found
-	if d.options.Mapping.LabelTime == "" || !f.hasLabel || !f.labelSeen || f.kind != event.Prediction {
+	if f.kind != event.Prediction || !d.Labelled() {
 		return false, event.Accepted
 	}
 	switch {
@@ -240,6 +240,12 @@ func (d *Decoder) LabelOf(ev *event.Event) (ok bool, reason event.Reason) {
 	}
 	ev.Kind, ev.Time = event.Label, f.labelTime
 	return true, reason
+}
+
+// Labelled reports whether the message just decoded is a label, or a prediction with its own.
+func (d *Decoder) Labelled() bool {
+	f := &d.found
+	return f.kind == event.Label || d.options.Mapping.LabelTime != "" && f.hasLabel && f.labelSeen
 }
 
 // isError applies the rule for statuses.

@@ -24,6 +24,7 @@ type Intake struct {
 	mu      sync.Mutex
 	ledger  event.Ledger
 	offsets Offsets
+	truths  uint64 // labels that were decoded, in rows of their own or of predictions
 }
 
 // Offsets is the account of a partition's offsets, beside the ledger of its messages. While
