@@ -101,6 +101,10 @@ type replayLane struct {
 	lanes   []*pipeline.Lane
 	streams []*replayStream // predictions (and maybe labels); labels
 	done    bool
+	name    string // of the first file
+	options input.Options
+	labels  int  // in the first file, if they come with predictions; -1 before they are counted
+	over    bool // all of these were taken in
 }
 
 type replayStream struct {
@@ -121,7 +125,7 @@ func openLanes(groups []*pipeline.Group, c *config.Config, o ReplayOptions) ([]*
 	var files []*replayLane
 	meter := newMeter(o.Progress)
 	for i, name := range o.Inputs {
-		l := &replayLane{}
+		l := &replayLane{name: name, options: options, labels: -1}
 		files = append(files, l)
 		for _, g := range groups {
 			l.lanes = append(l.lanes, g.Lane(i))
@@ -246,6 +250,9 @@ func (l *replayLane) step() error {
 	if s.ended = s.atEnd && len(s.rest) == 0; s.ended {
 		s.intake.Finish()
 	}
+	if err := l.endLabels(); err != nil {
+		return err
+	}
 	l.done = !slices.ContainsFunc(l.streams, func(s *replayStream) bool { return !s.ended })
 	for _, lane := range l.lanes {
 		deliver := lane.Deliver
@@ -255,6 +262,46 @@ func (l *replayLane) step() error {
 		if err := deliver(pipeline.Progress{Records: records, Done: s.ended}); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// endLabels says that no more labels come with the predictions, where these are waited for and there are none: else all that follows
+// the last label would be kept until the end of the file.
+func (l *replayLane) endLabels() error {
+	if len(l.streams) > 1 || l.over || l.name == "-" || !slices.ContainsFunc(l.lanes, (*pipeline.Lane).Starves) {
+		return nil
+	}
+	if l.labels < 0 {
+		if err := l.countLabels(); err != nil {
+			return err
+		}
+	}
+	taken, waiting := l.streams[0].intake.Labels()
+	if l.over = taken >= l.labels && waiting == 0; l.over {
+		for _, lane := range l.lanes {
+			lane.EndLabels()
+		}
+	}
+	return nil
+}
+
+// countLabels reads the whole file.
+func (l *replayLane) countLabels() (err error) {
+	r, err := input.Open(l.name, l.options)
+	if err != nil {
+		return err
+	}
+	s := &replayStream{reader: r}
+	defer r.Close()
+	if s.intake, err = pipeline.NewIntake(l.lanes, event.Prediction, tabular(r)); err != nil {
+		return err
+	}
+	for l.labels = 0; !s.atEnd; {
+		if err := s.read(); err != nil {
+			return err
+		}
+		l.labels += s.intake.CountLabels(s.batch)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/monitor"
 	"github.com/streammon/streammon/internal/window"
 )
@@ -150,4 +151,28 @@ func (l *Lane) LabelsHeld() bool {
 	l.group.mu.Lock()
 	defer l.group.mu.Unlock()
 	return l.labelsHeld()
+}
+
+// Starves reports whether panes pile up because final results wait for labels of the lane.
+func (l *Lane) Starves() bool {
+	g := l.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.final == nil || g.final.Pending() <= g.limit() {
+		return false
+	}
+	least := int64(window.EndOfTime)
+	for _, o := range g.lanes {
+		to, _ := o.finalTo()
+		least = min(least, to)
+	}
+	to, _ := l.finalTo()
+	return to == least && to < l.frontier
+}
+
+// EndLabels says that no labels of the lane come any more.
+func (l *Lane) EndLabels() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.shard.EndOf(event.Label)
 }

@@ -24,7 +24,7 @@ type Intake struct {
 	mu      sync.Mutex
 	ledger  event.Ledger
 	offsets Offsets
-	truths  uint64 // labels that were decoded, in rows of their own or of predictions
+	truths  int // labels that were decoded, in rows of their own or of predictions
 }
 
 // Offsets is the account of a partition's offsets, beside the ledger of its messages. While
@@ -183,6 +183,9 @@ func (in *Intake) message(i int, m *Message) bool {
 	}
 	in.ledger.Consumed++
 	if reason == event.Accepted {
+		if r.decoder.Labelled() {
+			in.truths++
+		}
 		if in.event.RecordTime <= 0 { // nobody knows when it was written, but it was after those before
 			in.event.RecordTime = r.lane.shard.Recorded(in.event.Kind)
 		}
@@ -252,4 +255,23 @@ func (in *Intake) release(t int64) {
 			in.ledger.Rejected[reason]++
 		}
 	}
+}
+
+// CountLabels counts the labels among messages as if they were taken in, but takes none.
+func (in *Intake) CountLabels(messages []Message) (n int) {
+	in.lock()
+	defer in.unlock()
+	for i := range messages {
+		if r, reason := in.decode(&messages[i]); reason == event.Accepted && r.decoder.Labelled() {
+			n++
+		}
+	}
+	return n
+}
+
+// Labels returns how many labels were taken in, and how many of them wait for their time.
+func (in *Intake) Labels() (taken, waiting int) {
+	in.lock()
+	defer in.unlock()
+	return in.truths, len(in.labels.items)
 }
