@@ -288,7 +288,9 @@ func (l *replayLane) endLabels() error {
 
 // countLabels reads the whole file.
 func (l *replayLane) countLabels() (err error) {
-	r, err := input.Open(l.name, l.options)
+	o := l.options
+	o.Progress = nil // it is read in between
+	r, err := input.Open(l.name, o)
 	if err != nil {
 		return err
 	}
