@@ -64,13 +64,13 @@ func (l *Lane) labels() *stream {
 	return &l.truth
 }
 
-// finalTo returns up to where the lane is final, and the stream that holds it there.
-func (l *Lane) finalTo() (frontier int64, holds *stream) {
+// finalTo returns up to where the lane is final, and whether its labels hold it there.
+func (l *Lane) finalTo() (frontier int64, byLabels bool) {
 	g := l.group
 	if g.finalLabels != nil && !g.without && l.truth.frontier < l.frontier && !l.labelless() {
-		return l.truth.frontier, l.labels()
+		return l.truth.frontier, true
 	}
-	return l.frontier, &l.stream
+	return l.frontier, false
 }
 
 // labelless reports whether the topic of the labels has no partition for the lane.
@@ -83,24 +83,36 @@ func (g *Group) finalize(now time.Time) (more bool, err error) {
 	if g.final == nil {
 		return false, nil
 	}
-	frontier, slowest, holds := int64(window.EndOfTime), g.lanes[0], &g.lanes[0].stream
+	frontier, slowest, byLabels := int64(window.EndOfTime), g.lanes[0], false
 	for i, l := range g.lanes {
-		if f, s := l.finalTo(); i == 0 || f < frontier {
-			frontier, slowest, holds = f, l, s
+		if f, b := l.finalTo(); i == 0 || f < frontier {
+			frontier, slowest, byLabels = f, l, b
 		}
 	}
+	holds := &slowest.stream
+	if byLabels {
+		holds = slowest.labels()
+	}
 	still := holds.quiet(now) || !holds.done && holds.silent(now, g.began)
-	if g.GaveUp != nil && g.final.Pending() > maxWaiting*g.limit() && still {
-		if holds == &slowest.truth {
+	if g.GaveUp != nil && g.final.Pending() > maxWaiting*g.limit() {
+		switch {
+		case byLabels && (still || holds.caughtUp || !slowest.apart): // they may be there, and late
 			g.without = true
 			g.WithoutLabels(slowest.index)
 			return true, nil
+		case byLabels || !still:
+			return g.advance(frontier, still, now)
 		}
 		g.final, g.finalLabels = nil, nil
 		g.merged.Broadcast()
 		g.GaveUp(slowest.index)
 		return false, g.sink.advance(g.slot, window.EndOfTime, false, now)
 	}
+	return g.advance(frontier, still, now)
+}
+
+// advance makes final what can be up to a frontier.
+func (g *Group) advance(frontier int64, still bool, now time.Time) (more bool, err error) {
 	g.keepUp()
 	through, more := g.step(frontier)
 	g.merged.Broadcast()
