@@ -158,6 +158,16 @@ func (g *Group) keepUp() {
 	}
 }
 
+// labelsBehind reports whether labels of the lane are being read, and lie so far behind another lane's predictions that these can wait: labels
+// that wait for predictions themselves do not.
+func (l *Lane) labelsBehind(o *Lane) bool {
+	g, t := l.group, &l.truth
+	if g.finalLabels == nil || g.without || !l.apart || l.labelless() || t.done || t.caughtUp || t.silent(o.lastFetch, g.began) {
+		return false
+	}
+	return t.watermark == window.NoTime || t.watermark+g.monitor.Lateness < o.frontier
+}
+
 // LabelsHeld reports whether the next label must wait until the predictions have come as far.
 func (l *Lane) LabelsHeld() bool {
 	l.group.mu.Lock()

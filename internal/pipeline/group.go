@@ -405,8 +405,8 @@ func (g *Group) Wake() {
 // slowest reports whether there is no lane to wait for: one that lies behind and is being read.
 func (g *Group) slowest(l *Lane) bool {
 	for _, o := range g.lanes {
-		if t := &o.truth; g.finalLabels != nil && o.apart && !g.without && !o.labelless() && !t.done && !t.caughtUp && t.frontier < l.frontier && !t.silent(l.lastFetch, g.began) {
-			return false // its labels lie behind
+		if o.labelsBehind(l) {
+			return false
 		}
 		if !o.done && !o.caughtUp && o.frontier < l.frontier && (g.final != nil || !o.silent(l.lastFetch, g.began)) {
 			return false
