@@ -20,9 +20,9 @@ import (
 // TestLabelOracle compares the performance figures and the accounts of labels of random logs with the naive batch program, for
 // lanes that mix predictions and labels and for such that have them apart.
 func TestLabelOracle(t *testing.T) {
-	logs := 160
+	logs := 80
 	if testing.Short() || raceEnabled {
-		logs = 24
+		logs = 12
 	}
 	const shards = 4
 	for shard := range shards {
