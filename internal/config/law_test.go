@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"reflect"
 	"regexp"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/streammon/streammon/internal/decode"
 	"github.com/streammon/streammon/internal/drift"
+	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/monitor"
 	"github.com/streammon/streammon/internal/window"
 )
@@ -443,4 +445,29 @@ func (y *writer) some(format string, x any) string {
 		x = y.text(s)
 	}
 	return fmt.Sprintf(format, x)
+}
+
+// TestDecidingFigures: a figure that decides is one that is counted, and compared with a reference's by its standard error.
+func TestDecidingFigures(t *testing.T) {
+	for task, names := range decidingFigures {
+		s := eval.Spec{Threshold: math.NaN(), Beta: 2, Cost: &[2][2]float64{{0, 1}, {5, 0}}, Classes: []string{"a", "b"}, K: []int{1, 5}}
+		s.Task = map[string]eval.Task{"binary": eval.Binary, "multiclass": eval.Multiclass, "regression": eval.Regression, "ranking": eval.Ranking}[task]
+		if s.Task != eval.Multiclass {
+			s.Classes = nil
+		}
+		tally := eval.NewTally(&s)
+		for i := range 100 {
+			x := float64(i%10)/10 + 0.05
+			p := eval.Prediction{Score: x, Class: i % 2, Probabilities: []float64{x, 1 - x, 0}, Value: x, Lower: x - 1, Upper: x + 1, Items: []uint64{1, 2, uint64(i % 7)}}
+			tally.Add(&p, &eval.Label{Class: i / 3 % 2, Value: x + float64(i%3), Items: []uint64{uint64(i % 5)}})
+		}
+		for _, name := range names {
+			k := slices.IndexFunc(tally.Figures(nil), func(f eval.Figure) bool {
+				return f.Name == name && (f.Label == "" || f.Label == "k" && f.At == "5") && !math.IsNaN(f.StdErr)
+			})
+			if k < 0 || eval.MeasureOf(name) == nil {
+				t.Errorf("%s: %s cannot decide", task, name)
+			}
+		}
+	}
 }

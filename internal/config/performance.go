@@ -77,15 +77,15 @@ var performanceTasks = []keyTasks{
 	{"performance", []string{"binary", "multiclass", "regression", "ranking"}},
 }
 
-// decidingFigures are those that can tell whether performance is worse, by task.
+// decidingFigures are those that can tell whether performance is worse, by task; of rankings those at the last cut-off.
 var decidingFigures = map[string][]string{
 	"binary": {
-		"roc_auc", "pr_auc", "accuracy", "balanced_accuracy", "precision", "recall", "specificity", "f1", "mcc", "cohen_kappa",
-		"log_loss", "brier_score", "calibration_error", "cost",
+		"roc_auc", "accuracy", "balanced_accuracy", "precision", "recall", "specificity", "f1", "fbeta", "mcc", "cohen_kappa",
+		"log_loss", "brier_score", "cost",
 	},
-	"multiclass": {"accuracy", "balanced_accuracy", "mcc", "cohen_kappa", "log_loss", "brier_score", "roc_auc", "calibration_error"},
-	"regression": {"mae", "mse", "rmse", "median_absolute_error", "mape", "smape", "wape", "rmsle", "r2", "explained_variance"},
-	"ranking":    {"ndcg", "mean_average_precision", "mean_reciprocal_rank", "hit_rate"},
+	"multiclass": {"accuracy", "balanced_accuracy", "mcc", "cohen_kappa", "roc_auc", "log_loss", "brier_score"},
+	"regression": {"mae", "mse", "rmse", "median_absolute_error", "mape", "smape", "rmsle"},
+	"ranking":    {"ndcg", "mean_average_precision", "mean_reciprocal_rank", "precision_at_k", "recall_at_k", "hit_rate"},
 }
 
 var performanceKeys = []field[Model]{
@@ -281,6 +281,8 @@ func (m *modelRules) checkVerdict() {
 		m.fail(path, "%s is not one of %s%s", quote(by), strings.Join(names, ", "), suggestion(by, names))
 	case by == "cost" && m.Performance.Cost == nil:
 		m.fail(path, "needs cost: what an answer costs is not known")
+	case by == "fbeta" && m.Performance.Beta == 1:
+		m.fail(path, "needs a beta other than 1, which is f1")
 	}
 }
 
