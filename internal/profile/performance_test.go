@@ -2,6 +2,7 @@ package profile
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -155,6 +156,41 @@ func TestPerformance(t *testing.T) {
 		}
 	} else {
 		t.Error("not labelled")
+	}
+}
+
+// goldenPerformance is the reference of the newest format's golden file.
+func goldenPerformance(t *testing.T) *Reference {
+	b := performanceBuilder(measured, int64(time.Minute), int64(time.Hour))
+	for _, a := range answers(1500, time.Second, 6, func(int) float64 { return 0.1 }) {
+		b.Label(b.row(a, true), 0, &eval.Label{Class: a.truth})
+	}
+	return mustBuild(t, b)
+}
+
+// TestDamagedPerformance: what cannot be is refused even with the right fingerprint.
+func TestDamagedPerformance(t *testing.T) {
+	data := goldenFile(t, 3)
+	for name, change := range map[string][2]string{
+		"spec":       {`"spec": "`, `"spec": "x`},
+		"windows":    {`"disjoint": 25`, `"disjoint": 1`},
+		"order":      {`"length_ns": 60000000000`, `"length_ns": 3600000000001`},
+		"calibrator": {`"probabilities": [`, `"probabilities": [2,`},
+		"variance":   {`"variance": 0`, `"variance": -1`},
+	} {
+		i := bytes.Index(data, []byte(`"performance"`)) // features have lengths, too
+		changed := append(bytes.Clone(data[:i]), bytes.Replace(data[i:], []byte(change[0]), []byte(change[1]), 1)...)
+		if bytes.Equal(changed, data) {
+			t.Fatalf("%s: nothing to change", name)
+		}
+		var f referenceFile
+		err := json.Unmarshal(changed, &f)
+		if err == nil {
+			_, err = Decode(f.sealed(t))
+		}
+		if err == nil {
+			t.Errorf("%s: is read", name)
+		}
 	}
 }
 
