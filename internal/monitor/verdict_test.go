@@ -212,3 +212,81 @@ func TestHeldPerformance(t *testing.T) {
 		t.Errorf("still held: %v", v.holds)
 	}
 }
+
+// TestAnotherPerformanceReference: what waits for its label when a reference with another performance comes into force is matched, and
+// judged by that; figures and versions with references of their own, too.
+func TestAnotherPerformanceReference(t *testing.T) {
+	w := &worse{rand.New(rand.NewPCG(6, 5)), 0}
+	p := Performance{Spec: binarySpec, Verdict: PerformanceVerdict{MinSamples: 10}}
+	good := w.reference(t, 30, &p.Spec)
+	bad := (&worse{rand.New(rand.NewPCG(8, 5)), 0.2}).reference(t, 30, &p.Spec)
+	schema := event.Schema{Models: []string{"m"}, Features: []event.Feature{{Name: "x"}, {Name: event.PredictionLabel, Type: event.Categorical}}, Answers: event.Answers{Truth: true}}
+	model := func(r *profile.Reference, verdict PerformanceVerdict) *Model {
+		p := p
+		p.Verdict = verdict
+		c := performanceConfig(r, p)
+		c.Performance.Decision = 1
+		return NewModel(c, &schema)
+	}
+	g := &Group{Schema: schema, Pane: int64(10 * time.Second), Lateness: int64(time.Second), Windows: []Window{{"1m", int64(time.Minute)}}}
+	g.Models = []*Model{model(good, p.Verdict)}
+	s, v := NewShard(g), NewView(g.Labels(), 1)
+	apply := func(k event.Kind, second int, id string) {
+		ev := &event.Event{Kind: k, Time: event.Ancient + int64(second)*int64(time.Second), ID: []byte(id), Features: make([]event.Value, 2)}
+		ev.Features[1] = event.Value{State: event.Valid, Text: []byte("yes")}
+		ev.Truth = event.Truth{HasText: true, Text: []byte("yes")}
+		if len(id)%2 == 0 {
+			ev.Truth.Text = []byte("no")
+		}
+		if outcome, reason := s.Apply(ev); outcome != OutcomeAccepted {
+			t.Fatal(outcome, reason)
+		}
+	}
+	for i := range 100 {
+		apply(event.Prediction, i/10, strings.Repeat("x", i))
+	}
+	if pending := s.Labels()[0].Pending; pending != 99 { // one has no id
+		t.Fatalf("%d pending", pending)
+	}
+	if same := g.Refer([]*Model{model(good, p.Verdict)}, s.Opened()); same != g {
+		t.Error("the same reference makes another group")
+	}
+	next := g.Refer([]*Model{model(bad, p.Verdict)}, s.Opened())
+	judged := next.Refer([]*Model{model(bad, PerformanceVerdict{DecideBy: "accuracy", MinSamples: 10})}, s.Opened())
+	if next == g || judged == next {
+		t.Fatal("another reference, or how it is judged, changes nothing")
+	}
+	s.Refer(judged)
+	v.Refer(judged.Labels())
+	for i := 1; i < 100; i++ {
+		apply(event.Label, 20+i/10, strings.Repeat("x", i))
+	}
+	apply(event.Prediction, 200, "last")
+	apply(event.Label, 200, "last label")
+	if c := s.Labels()[0]; c.Matched != 99 {
+		t.Errorf("%+v", c)
+	}
+	v.Deliver(0, s.TakeSealedLabels())
+	var last *PerformanceResult
+	v.Advance(event.Ancient+int64(time.Minute), func(_ int64, rs []*Result) { last = rs[0].Performance })
+	want, _ := bad.Performance.Of(profile.Measured{Task: "binary", Positive: "yes", Spec: &p.Spec})
+	if last == nil || last.Matched != 99 || fmt.Sprint(last.Reference) != fmt.Sprint(want) || last.DecidedBy != "accuracy" || last.State == "" {
+		t.Errorf("%+v, want the reference %v", last, want)
+	}
+}
+
+// TestVersionsOfPerformance: a version with a reference of its own is compared with that, and with nothing if that does not tell;
+// estimates are by the calibrator of each.
+func TestVersionsOfPerformance(t *testing.T) {
+	one, other := &eval.Calibrator{Sigmoid: &[2]float64{1, 0}}, &eval.Calibrator{Sigmoid: &[2]float64{2, 0}}
+	p := &Performance{Spec: binarySpec, References: map[string]*PerformanceReference{"": {Scores: one}, "2": {Scores: other}, "3": {}}}
+	for version, want := range map[string]*eval.Calibrator{"1": one, "2": other, "3": nil, event.Other: one} {
+		if got, ok := p.estimator(version); got != want || ok != (want != nil) {
+			t.Errorf("version %s: %v %v", version, got, ok)
+		}
+	}
+	p.Estimated = true
+	if got, ok := p.estimator("2"); got != nil || !ok {
+		t.Errorf("scores are probabilities, but not taken for them: %v", got)
+	}
+}
