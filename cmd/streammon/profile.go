@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -57,8 +58,14 @@ With times, the profile also tells how much windows of the reference itself vary
 verdicts are calibrated: windows of the config's lengths, at the times of its mapping; without a
 config --time names the column or path, and --windows the lengths. build prints k, how many windows of
 each length lie side by side; with fewer than 20 a verdict is at most a warning. Rows without a
-readable time are part of the reference, but of no window, and are counted.`,
+readable time are part of the reference, but of no window, and are counted.
+
+With a config that says what is right (task, and positive or classes), labels make the profile tell how good the model's
+answers were, too, by which their performance is judged, and calibrate scores for estimates without labels. A row may carry
+its own label (the mapping's path label), label events may be among the rows, in files of their own (--labels) or, with
+--from-kafka, in the model's labels topic. They are paired by id, in any order; the first label of an id counts.`,
 		Example: `  streammon profile build --config.file=streammon.yaml --input=train.csv --output=fraud.profile.json
+  streammon profile build --config.file=streammon.yaml --input=scored.jsonl --labels=labels.jsonl --output=fraud.profile.json
   streammon profile build --config.file=streammon.yaml --from-kafka --from=2026-11-01T00:00:00Z --to=2026-11-08T00:00:00Z --output=fraud.profile.json
   streammon profile build --input=train.parquet --feature=zip:categorical --feature=row:skip --output=fraud.profile.json
   streammon profile build --input=train.csv --time=created_at --windows=1h,24h --output=fraud.profile.json`,
@@ -67,7 +74,7 @@ readable time are part of the reference, but of no window, and are counted.`,
 			if err := checkBuildFlags(cmd, o, configFile); err != nil {
 				return err
 			}
-			if err := checkFiles(o.Format, "output", output, append(slices.Clone(o.Inputs), configFile)); err != nil {
+			if err := checkFiles(o.Format, "output", output, append(slices.Concat(o.Inputs, o.Labels), configFile)); err != nil {
 				return err
 			}
 			if o.Overrides, err = parseOverrides(features); err != nil {
@@ -94,6 +101,7 @@ readable time are part of the reference, but of no window, and are counted.`,
 	f := cmd.Flags()
 	f.StringVar(&configFile, "config.file", "", "config `FILE`; without it the features are inferred")
 	f.StringArrayVar(&o.Inputs, "input", nil, "`FILE` of rows; may be repeated")
+	f.StringArrayVar(&o.Labels, "labels", nil, "with --config.file and --input: a `FILE` of labels; may be repeated")
 	addFormatFlag(cmd, &o.Format)
 	f.StringVar(&output, "output", "", "write the profile to `FILE` (- is standard output)")
 	f.StringVar(&o.Model, "model", "", "`NAME` of the config's model; needed if there are several")
@@ -112,6 +120,8 @@ func checkBuildFlags(cmd *cobra.Command, o app.ProfileOptions, configFile string
 		return usagef("--from-kafka needs --config.file")
 	case o.FromKafka == (len(o.Inputs) > 0):
 		return usagef("%s needs either --input or --from-kafka", cmd.CommandPath())
+	case len(o.Labels) > 0 && (configFile == "" || o.FromKafka):
+		return usagef("--labels needs --config.file, which says what is right, and --input")
 	case configFile == "" && o.Model != "":
 		return usagef("--model needs --config.file")
 	case configFile != "" && cmd.Flags().Changed("feature"):
@@ -187,8 +197,52 @@ func buildProfile(cmd *cobra.Command, c *config.Config, o app.ProfileOptions, ou
 	if s.Untimed > 0 && s.Untimed < s.Rows {
 		fmt.Fprintf(report, "%d rows have no time that can be read: they are part of the reference, but of no window\n", s.Untimed)
 	}
+	if s.Labelled > 0 {
+		fmt.Fprintf(report, "%d rows have a label\n", s.Labelled)
+	}
 	printCalibrations(report, "", app.Calibrations(r, nil, nil))
 	return nil
+}
+
+// printPerformance prints how good a reference's answers were, and how much that varies between windows.
+func printPerformance(w io.Writer, p *profile.Performance) error {
+	if p == nil {
+		return nil
+	}
+	calibration := "scores are not calibrated"
+	switch c := p.Calibrator; {
+	case c == nil:
+	case c.Sigmoid != nil:
+		calibration = "scores are calibrated by a sigmoid"
+	case len(c.Classes) > 0:
+		calibration = "the scores of classes are calibrated"
+	default:
+		calibration = fmt.Sprintf("scores are calibrated, isotonic with %d points", len(c.Scores))
+	}
+	fmt.Fprintf(w, "performance of %d labelled rows (%s); %s\n", p.Labelled, printable(p.Task), calibration)
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprint(t, "FIGURE\tVALUE\tSTDERR")
+	for _, l := range p.Windows {
+		fmt.Fprintf(t, "\tBETWEEN %s (K)", app.LengthName(time.Duration(l.Length)))
+	}
+	fmt.Fprintln(t)
+	for i := range p.Figures {
+		f := &p.Figures[i]
+		name := f.Name
+		if f.Label != "" {
+			name += fmt.Sprintf("{%s=%q}", f.Label, f.At)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s", printable(name), figure(f.Value), figure(f.StdErr))
+		for k := range p.Windows {
+			if v := p.Windows[k].Find(f); v != nil {
+				fmt.Fprintf(t, "\t%s (%d)", figure(math.Sqrt(v.Between())), v.Windows)
+			} else {
+				fmt.Fprint(t, "\t-")
+			}
+		}
+		fmt.Fprintln(t)
+	}
+	return t.Flush()
 }
 
 func printInferred(w io.Writer, features []app.Inferred) {
@@ -210,7 +264,8 @@ func newProfileShow() *cobra.Command {
 		Use:   "show FILE",
 		Short: "Print a reference",
 		Long: `show prints what is known of each feature, and k, how many windows of each length lie side by side in
-the reference. With -v it prints how each feature varies between them: how many were looked at, their
+the reference; and, if it was built with labels, each performance figure with its standard error, and how far it goes to and fro
+between windows beyond chance (as a standard deviation, with the number of windows). With -v it prints how each feature varies between them: how many were looked at, their
 number of values (the harmonic mean), the correlation of values of one window, and by how many times a statistic
 is larger than that of independent values (the design effect).`,
 		Example: `  streammon profile show fraud.profile.json
@@ -247,6 +302,9 @@ is larger than that of independent values (the design effect).`,
 				fmt.Fprintf(out, "segment %s: %s\n", printable(name), printableList(r.Segments[name]))
 			}
 			printCalibrations(out, "", app.Calibrations(r, nil, nil))
+			if err := printPerformance(out, r.Performance); err != nil {
+				return err
+			}
 			if verbose {
 				return printFeatureCalibrations(out, r)
 			}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 
@@ -128,7 +129,7 @@ func (g *modelGroup) model(m *config.Model) (monitor.ModelConfig, error) {
 	if err := loadReferences(m, &mc); err != nil {
 		return mc, err
 	}
-	mc.Performance = g.performance(m)
+	mc.Performance = g.performance(m, &mc)
 	for _, s := range m.Segments {
 		values := s.Values
 		if len(values) == 0 && mc.Reference != nil {
@@ -210,6 +211,15 @@ func CheckReferences(c *config.Config) (warnings []string, err error) {
 	for _, g := range groups {
 		for _, m := range g.models {
 			warnings = append(warnings, referenceWarnings(m)...)
+			p := monitor.ConfigOf(g.monitor.Models[g.monitor.Find(m.Name)]).Performance
+			if p == nil {
+				continue
+			}
+			for _, version := range slices.Sorted(maps.Keys(p.References)) {
+				if w := performanceWarning(m, p, version); w != "" {
+					warnings = append(warnings, w)
+				}
+			}
 		}
 	}
 	return warnings, nil

@@ -12,9 +12,12 @@ import (
 	"github.com/streammon/streammon/internal/config"
 	"github.com/streammon/streammon/internal/consumer"
 	"github.com/streammon/streammon/internal/decode"
+	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/input"
+	"github.com/streammon/streammon/internal/monitor"
 	"github.com/streammon/streammon/internal/profile"
+	"github.com/streammon/streammon/internal/sketch"
 )
 
 // ProfileOptions says what to build a reference from.
@@ -23,6 +26,9 @@ type ProfileOptions struct {
 	// from From to To (zero: to its end).
 	Inputs    []string
 	FromKafka bool
+	// Labels are files of labels, in any order, which are paired with the rows by id. With FromKafka the model's labels topic is
+	// read as well, up to the timeout of labels after To.
+	Labels []string
 	// Format of all files, as input.ParseFormat has it; empty: by their names.
 	Format   string
 	From, To time.Time
@@ -47,7 +53,9 @@ type ProfileOptions struct {
 // ProfileSummary is what was read for a reference.
 type ProfileSummary struct {
 	Rows uint64
-	// Labels and Failed requests are no data of a reference and were left out.
+	// Labelled rows have a label, by which the performance of the reference is known.
+	Labelled uint64
+	// Labels that are not one of a row, or not its first, and Failed requests are no data of a reference and were left out.
 	Labels, Failed uint64
 	Rejected       [event.Reasons]uint64
 	// Untimed rows are part of the reference, but of none of the windows that tell how it varies.
@@ -67,10 +75,14 @@ func BuildProfile(ctx context.Context, c *config.Config, o ProfileOptions) (*pro
 	if lengths := o.lengths(c); len(lengths) > 0 {
 		b.Calibrate(lengths)
 	}
+	t := &training{builder: b, summary: &s}
+	if err := t.measure(c, o, options.Schema); err != nil {
+		return nil, s, err
+	}
 	if o.FromKafka {
-		err = profileFromKafka(ctx, c, o, options, b, &s)
+		err = profileFromKafka(ctx, c, o, options, t)
 	} else {
-		err = profileFromFiles(ctx, c, o, options, b, &s)
+		err = profileFromFiles(ctx, c, o, options, t)
 	}
 	if err != nil {
 		return nil, s, err
@@ -79,11 +91,15 @@ func BuildProfile(ctx context.Context, c *config.Config, o ProfileOptions) (*pro
 	if o.Time != "" && s.Rows > 0 && s.Untimed == s.Rows {
 		return nil, s, fmt.Errorf("build profile: no row has a time in %q: times are RFC 3339 with an offset, such as 2026-11-01T00:00:00Z, or Unix times", o.Time)
 	}
-	inputs := o.Inputs
+	inputs := append(slices.Clone(o.Inputs), o.Labels...)
 	if o.FromKafka {
 		inputs = []string{fmt.Sprintf("kafka topic from %s to %s", o.From.Format(time.RFC3339), o.To.Format(time.RFC3339))}
 	}
 	r, err := b.Build(profile.Provenance{Inputs: inputs, Builder: o.Builder})
+	if err == nil && r.Performance != nil {
+		s.Labelled = r.Performance.Labelled
+	}
+	s.Labels += t.labels - s.Labelled
 	return r, s, err
 }
 
@@ -198,26 +214,35 @@ func override(f *input.Inferred, overrides map[string]string) {
 	}
 }
 
-func profileFromFiles(ctx context.Context, c *config.Config, o ProfileOptions, options decode.Options, b *profile.Builder, s *ProfileSummary) error {
+func profileFromFiles(ctx context.Context, c *config.Config, o ProfileOptions, options decode.Options, t *training) error {
 	files, err := inputOptions(o.Format, c)
 	if err != nil {
 		return err
 	}
 	meter := newMeter(o.Progress)
-	for _, name := range o.Inputs {
+	read := func(name string) error {
 		files.Progress = meter.part()
 		r, err := input.Open(name, files)
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(profileFromFile(ctx, r, options, b, s), r.Close()); err != nil {
+		return errors.Join(profileFromFile(ctx, r, options, t), r.Close())
+	}
+	for _, name := range o.Inputs {
+		if err := read(name); err != nil {
+			return err
+		}
+	}
+	options.DefaultKind = event.Label
+	for _, name := range o.Labels {
+		if err := read(name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func profileFromFile(ctx context.Context, r *input.Reader, o decode.Options, b *profile.Builder, s *ProfileSummary) (err error) {
+func profileFromFile(ctx context.Context, r *input.Reader, o decode.Options, t *training) (err error) {
 	if adapt := tabular(r); adapt != nil {
 		if o, err = adapt(o); err != nil {
 			return err
@@ -227,7 +252,6 @@ func profileFromFile(ctx context.Context, r *input.Reader, o decode.Options, b *
 	if err != nil {
 		return err
 	}
-	var ev event.Event
 	for {
 		record, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -236,26 +260,83 @@ func profileFromFile(ctx context.Context, r *input.Reader, o decode.Options, b *
 		if err != nil {
 			return fmt.Errorf("build profile: %w", err)
 		}
-		observeRow(d, record.Value, &ev, b, s)
+		t.observe(d, record.Value)
 	}
 }
 
-func observeRow(d *decode.Decoder, row []byte, ev *event.Event, b *profile.Builder, s *ProfileSummary) {
+// training takes the rows of a reference, and their labels.
+type training struct {
+	builder  *profile.Builder
+	summary  *ProfileSummary
+	measured *monitor.Performance // nil: it is not known what is right
+	labels   uint64               // that were noted
+
+	ev     event.Event
+	answer eval.Prediction
+	label  eval.Label
+}
+
+// measure makes the labels count if the config says what is right.
+func (t *training) measure(c *config.Config, o ProfileOptions, s event.Schema) error {
+	if c == nil {
+		return nil
+	}
+	m, err := findModel(c, o.Model)
+	if err != nil {
+		return err
+	}
+	g := &modelGroup{models: []*config.Model{m}, monitor: &monitor.Group{Schema: s}}
+	if t.measured = g.performance(m, &monitor.ModelConfig{}); t.measured != nil {
+		t.builder.Measure(profile.Measured{Task: m.Task, Positive: m.Positive, Spec: &t.measured.Spec})
+	} else if len(o.Labels) > 0 {
+		return fmt.Errorf("build profile: labels tell nothing: model %q has no task, or it is not known which label is right (task, positive, classes)", m.Name)
+	}
+	return nil
+}
+
+func (t *training) observe(d *decode.Decoder, row []byte) {
+	ev := &t.ev
 	if reason := d.Decode(row, ev); reason != event.Accepted {
-		s.Rejected[reason]++
+		t.summary.Rejected[reason]++
 		return
 	}
 	switch {
+	case ev.Kind == event.Label && (t.measured == nil || len(ev.ID) == 0 || !t.measured.Truth(ev, &t.label)):
+		t.summary.Labels++
 	case ev.Kind == event.Label:
-		s.Labels++
+		t.note(sketch.HashText(ev.ID))
 	case ev.Failed:
-		s.Failed++
+		t.summary.Failed++
 	default:
-		b.Observe(ev)
+		t.builder.Observe(ev)
+		t.answered(d)
 	}
 }
 
-func profileFromKafka(ctx context.Context, c *config.Config, o ProfileOptions, d decode.Options, b *profile.Builder, s *ProfileSummary) error {
+// answered notes the answer of a row, and its own label if it has one.
+func (t *training) answered(d *decode.Decoder) {
+	if t.measured == nil {
+		return
+	}
+	ev := &t.ev
+	own := t.measured.Truth(ev, &t.label)
+	t.measured.Answer(ev, &t.answer)
+	id := t.builder.Answer(ev.ID, ev.Time, &t.answer, own)
+	if !own {
+		return
+	}
+	if ok, reason := d.LabelOf(ev); ok && reason == event.Time {
+		ev.Time = 0
+	}
+	t.note(id)
+}
+
+func (t *training) note(id uint64) {
+	t.labels++
+	t.builder.Label(id, t.ev.Time, &t.label)
+}
+
+func profileFromKafka(ctx context.Context, c *config.Config, o ProfileOptions, d decode.Options, t *training) error {
 	m, err := findModel(c, o.Model)
 	if err != nil {
 		return err
@@ -265,13 +346,23 @@ func profileFromKafka(ctx context.Context, c *config.Config, o ProfileOptions, d
 		return err
 	}
 	cc.ReadCommitted = c.Kafka.Isolation == "read_committed"
-	decoder, err := decode.New(d)
-	if err != nil {
+	read := func(topic string, to time.Time) error {
+		decoder, err := decode.New(d)
+		if err != nil {
+			return err
+		}
+		return consumer.ReadRange(ctx, cc, topic, o.From, to, func(r consumer.Record) error {
+			t.observe(decoder, r.Value)
+			return nil
+		})
+	}
+	if err := read(m.Topics.Predictions, o.To); err != nil || t.measured == nil || m.Topics.Labels == "" {
 		return err
 	}
-	var ev event.Event
-	return consumer.ReadRange(ctx, cc, m.Topics.Predictions, o.From, o.To, func(r consumer.Record) error {
-		observeRow(decoder, r.Value, &ev, b, s)
-		return nil
-	})
+	to := o.To
+	if !to.IsZero() {
+		to = to.Add(m.Labels.Timeout)
+	}
+	d.DefaultKind = event.Label
+	return read(m.Topics.Labels, to)
 }

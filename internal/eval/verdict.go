@@ -1,6 +1,10 @@
 package eval
 
-import "math"
+import (
+	"math"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
 
 // The states of a verdict; the undefined state is empty.
 const (
@@ -28,8 +32,8 @@ type Criterion struct {
 	Floor    float64
 	Relative bool
 	// Between is how much the figure varies from window to window while nothing changes, as a variance, beyond what the sizes of the
-	// samples tell; 0 if that is unknown.
-	Between float64
+	// samples tell; 0 if that is unknown. Degrees are those of freedom of its estimate; 0: it is exact.
+	Between, Degrees float64
 	// Samples and ReferenceSamples are the numbers of pairs; below MinSamples there is no verdict.
 	Samples, ReferenceSamples, MinSamples uint64
 }
@@ -46,7 +50,8 @@ type Verdict struct {
 }
 
 // Compare tests, one-sided, whether a figure is worse than the reference's, by the normal distribution of their difference. Its variance
-// is the sum of both squared standard errors and c.Between. Worse is significant and at least the floor away, Warning significant and at
+// is the sum of both squared standard errors and c.Between; as far as that is an estimate, Student's t takes the place of the normal, with
+// the degrees of freedom of Satterthwaite. Worse is significant and at least the floor away, Warning significant and at
 // least half of that. Without both standard errors there is only Delta.
 //
 // A sample may by chance show less variation than there is: none at all if all its answers are equal. So its standard error is
@@ -65,10 +70,11 @@ func Compare(now, reference Figure, c Criterion) Verdict {
 	if c.Relative {
 		floor *= math.Abs(reference.Value)
 	}
-	critical := normalCritical(c.Level) * deviation
+	critical, tail := c.law(deviation)
+	critical *= deviation
 	v.Threshold = reference.Value + sign*max(floor, critical)
 	effect := sign * v.Delta
-	v.PValue = normalTail(effect / deviation)
+	v.PValue = tail(effect / deviation)
 	if deviation == 0 {
 		v.PValue = 1
 		if effect > 0 {
@@ -84,6 +90,21 @@ func Compare(now, reference Figure, c Criterion) Verdict {
 		v.State = Worse
 	}
 	return v
+}
+
+// normalDegrees are the degrees of freedom from which on Student's t is taken for normal.
+const normalDegrees = 1e4
+
+// law returns what the difference exceeds with the probability Level, in standard deviations, and the probability that it exceeds a
+// number of them.
+func (c *Criterion) law(deviation float64) (critical float64, tail func(float64) float64) {
+	if c.Between > 0 && c.Degrees > 0 {
+		if degrees := c.Degrees * square(deviation*deviation/c.Between); degrees < normalDegrees {
+			t := distuv.StudentsT{Sigma: 1, Nu: degrees}
+			return -t.Quantile(c.Level), t.Survival
+		}
+	}
+	return normalCritical(c.Level), normalTail
 }
 
 // variance returns that of the difference of two figures with these standard errors; NaN if one is unknown.

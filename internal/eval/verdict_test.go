@@ -263,3 +263,24 @@ func TestPowerOfPerformance(t *testing.T) {
 		}
 	}
 }
+
+// TestCompareWithAnEstimate: where how figures vary between windows is known from few of them, the test is Student's; as far as sampling errors
+// prevail it is the normal one.
+func TestCompareWithAnEstimate(t *testing.T) {
+	for _, c := range []struct {
+		stderr, degrees, want float64 // the critical value in standard deviations
+	}{
+		{0, 19, 2.5395}, {0, 0, 2.3263}, {0, 1e6, 2.3263}, {1, 19, 2.3764}, {30, 19, 2.3263},
+	} {
+		now, reference := Figure{Value: -1, StdErr: c.stderr}, Figure{StdErr: 0}
+		deviation := math.Sqrt(1 + c.stderr*c.stderr)
+		v := Compare(now, reference, Criterion{Better: Higher, Level: 0.01, Between: 1, Degrees: c.degrees})
+		if got := -v.Threshold / deviation; math.Abs(got-c.want) > 1e-4 {
+			t.Errorf("%+v: critical %g", c, got)
+		}
+		now.Value = v.Threshold
+		if at := Compare(now, reference, Criterion{Better: Higher, Level: 0.01, Between: 1, Degrees: c.degrees}); math.Abs(at.PValue-0.01) > 1e-9 {
+			t.Errorf("%+v: p-value %g at the threshold", c, at.PValue)
+		}
+	}
+}

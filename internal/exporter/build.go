@@ -325,6 +325,7 @@ func (e *Exporter) result(out []sample, r *monitor.Result) []sample {
 		a.add(tierWindow, "drifted_features", monitor.Figure(r.Drifted))
 		a.add(tierWindow, "drifted_importance_ratio", r.DriftedImportance)
 	}
+	a.verdict(r.Performance)
 	for i := range r.Changes {
 		c := &r.Changes[i]
 		for _, d := range c.Detectors {

@@ -29,6 +29,7 @@ var (
 	featureLabels   = []string{"model", "version", "segment", "window", "feature"}
 	featureQLabels  = []string{"model", "version", "segment", "window", "feature", "q"}
 	statisticLabels = []string{"model", "version", "segment", "window", "feature", "statistic"}
+	verdictLabels   = []string{"model", "version", "segment", "window", "figure"}
 	partitionLabels = []string{"topic", "partition"}
 	modelLabels     = []string{"model"}
 	changeLabels    = []string{"model", "version", "feature", "figure", "detector"}
@@ -58,6 +59,9 @@ var metrics = []metric{
 	{name: "drift_threshold", help: "Value of the statistic from which on the feature has drifted.", labels: statisticLabels},
 	{name: "drifted_features", help: "Number of features whose verdict is drift.", labels: windowLabels},
 	{name: "drifted_importance_ratio", help: "Share of the features with a verdict whose verdict is drift, each weighted by its importance, from 0 to 1.", labels: windowLabels},
+
+	{name: "performance_state", help: "Verdict on the answers whose labels have come, against the reference: 0 ok, 1 warning, 2 worse.", labels: windowLabels},
+	{name: "performance_threshold", help: "Value of the deciding performance figure from which on the answers are worse than the reference's.", labels: verdictLabels},
 
 	{name: "change_state", help: "What a change detector says of a figure: 0 nothing, 1 warning, 2 a change was found within the window.", labels: changingLabels},
 	{name: "change_timestamp_seconds", help: "Event time at which a change detector found the newest change of a figure.", labels: changeLabels},

@@ -104,7 +104,7 @@ func picture() *monitor.Snapshot {
 	p.Rejected[event.Syntax], p.Rejected[event.Past] = 8, 2
 	return &monitor.Snapshot{
 		At:      noon.UnixNano(),
-		Results: []*monitor.Result{watched(result("fraud", "", amount(), merchant(), country())), watched(hour(result("fraud", ""))), result("fraud", "DE", amount()), idle},
+		Results: []*monitor.Result{judged(watched(result("fraud", "", amount(), merchant(), country()))), watched(hour(result("fraud", ""))), result("fraud", "DE", amount()), idle},
 		Models: []monitor.ModelStatus{
 			{Model: "fraud", Accepted: 100, Late: 6, Duplicate: 4, Folded: [monitor.Folds]uint64{1, 2, 3}, LastEvent: noon.UnixNano() - 5e8, References: []monitor.ReferenceStatus{{Fingerprint: "00ff"}}},
 			{Model: "idle", Learning: &monitor.LearningStatus{Until: noon.UnixNano() + 36e11, Since: noon.UnixNano() + 37e11, Events: 7}},

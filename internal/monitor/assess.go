@@ -57,7 +57,7 @@ const (
 // [start, end).
 func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) []*Result {
 	if v.group.onLabels {
-		return v.assessLabels(dst, i, start, end, p)
+		return v.assessLabels(dst, i, start, end, p, l)
 	}
 	w := v.group.Windows[i]
 	if l != shown {
@@ -89,7 +89,7 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) [
 					r.Changes = v.changes.of(k, version.name, start, end)
 				}
 				if l != passing && s.estimate != nil {
-					r.Performance = &PerformanceResult{MatchedRatio: Undefined, Estimated: s.estimate.Figures(nil)}
+					r.Performance = &PerformanceResult{MatchedRatio: Undefined, Threshold: Undefined, PValue: Undefined, Estimated: s.estimate.Figures(nil)}
 				}
 				v.assessFeatures(r, verdicts, s, against.of(j), l, &all, k)
 				dst = append(dst, r)

@@ -147,7 +147,7 @@ func (m *Model) readSeries(d *sketch.Decoder, form byte, version string, segment
 	}
 	d.Read(setReader{s, m.older(version, segment), lost})
 	if form > 1 {
-		m.readPerformance(d, s, lost)
+		m.readPerformance(d, s, version, lost)
 	}
 	return s
 }
@@ -172,15 +172,15 @@ func (s *series) appendPerformance(b []byte) []byte {
 const performancePart = "performance"
 
 // readPerformance reads what appendPerformance wrote. What was counted of another task, or with another calibration, is forgotten.
-func (m *Model) readPerformance(d *sketch.Decoder, s *series, lost func(feature string)) {
+func (m *Model) readPerformance(d *sketch.Decoder, s *series, version string, lost func(feature string)) {
 	estimate, labels := d.Block(), d.Block()
 	p := m.config.Performance
 	if p == nil || d.Err() != nil {
 		return
 	}
 	var err error
-	if len(estimate) > 0 && m.estimated {
-		if s.estimate, err = p.Spec.ReadEstimate(estimate, p.Calibrator); errors.Is(err, eval.ErrSpec) {
+	if c, ok := p.estimator(version); ok && len(estimate) > 0 && m.labels != nil {
+		if s.estimate, err = p.Spec.ReadEstimate(estimate, c); errors.Is(err, eval.ErrSpec) {
 			s.estimate, err = nil, nil
 			lost(performancePart)
 		}

@@ -153,8 +153,6 @@ type Model struct {
 	common   layouts
 	versions map[string]layouts
 	labels   *Model // as it is in Group.Labels; nil there
-	// estimated: its answers are estimated without labels.
-	estimated bool
 }
 
 // layouts of a version: of all its traffic, and of a segment.
@@ -180,8 +178,7 @@ func (g *Group) Slides() (slides []int64) {
 // NewModel returns a model of a group with the given schema.
 func NewModel(c ModelConfig, schema *event.Schema) *Model {
 	m := newModel(c, schema)
-	m.estimated = c.Performance != nil && c.Performance.Estimated
-	labels := ModelConfig{Name: c.Name}
+	labels := ModelConfig{Name: c.Name, Verdicts: Verdicts{FalseAlarms: c.Verdicts.FalseAlarms}}
 	if c.Performance.joined() {
 		labels.Performance, labels.Segmentations = c.Performance, c.Segmentations
 	}

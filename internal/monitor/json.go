@@ -74,7 +74,31 @@ func (p *PerformanceResult) appendJSON(b []byte, end time.Time) []byte {
 		b = append(appendFigures(b, len(b), p.Figures, thresholdDecision), '}')
 	}
 	b = appendIntervals(b, start, p.Figures, p.Estimated)
+	b = p.appendVerdict(b, start)
 	return append(b, '}')
+}
+
+// appendVerdict appends what the answers are compared with, and what comes of it.
+func (p *PerformanceResult) appendVerdict(b []byte, start int) []byte {
+	if len(p.Reference) > 0 {
+		b = append(appendComma(b, start), `"reference":{`...)
+		b = append(appendFigures(b, len(b), p.Reference, ""), '}')
+	}
+	text := func(key, value string) {
+		if value != "" {
+			b = appendKeyText(appendComma(b, start), key, value)
+		}
+	}
+	if p.DecidedBy == "" {
+		return b
+	}
+	text("decided_by", p.DecidedBy)
+	text("decided_at", p.DecidedAt)
+	text("state", p.State)
+	b = appendFigure(b, start, "threshold", p.Threshold)
+	b = appendFigure(b, start, "pvalue", p.PValue)
+	text("calibration", p.Calibration)
+	return b
 }
 
 // thresholdDecision is the label of figures at the configured threshold, which have an object of their own.

@@ -222,5 +222,5 @@ func (v *View) Refer(g *Group) { v.group, v.watched = g, v.watched || g.watched(
 
 // watched reports whether something is judged.
 func (g *Group) watched() bool {
-	return slices.ContainsFunc(g.Models, func(m *Model) bool { return len(m.References) > 0 })
+	return slices.ContainsFunc(g.Models, func(m *Model) bool { return len(m.References) > 0 || m.config.Performance.judged() })
 }

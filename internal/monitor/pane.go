@@ -81,7 +81,7 @@ func (p *Pane) at(v *version, m *Model, i int) *series {
 	switch s := v.series[i]; {
 	case s == nil:
 		v.series[i] = newSeries(m.layout(v.name, i))
-		v.series[i].estimate = m.newEstimate()
+		v.series[i].estimate = m.newEstimate(v.name)
 	case s.frozen:
 		v.series[i] = s.clone()
 	}

@@ -21,16 +21,22 @@ type Performance struct {
 	Positive string
 	// Score, Decision and Value are the features that stand for the model's answer, as indices in the schema; -1: none.
 	Score, Decision, Value int
-	// Estimated: answers are estimated without labels, by probabilities that Calibrator makes of scores; if it is nil scores are
-	// probabilities.
+	// Estimated: answers of all versions are estimated without labels, by probabilities that Calibrator makes of scores; if it is nil
+	// scores are probabilities. Else those are estimated whose reference calibrates scores.
 	Estimated  bool
 	Calibrator *eval.Calibrator
+	// References are what answers are compared with, by version; empty is that of versions without one of their own.
+	References map[string]*PerformanceReference
+	Verdict    PerformanceVerdict
 
 	classes map[string]int
 }
 
 // prepare makes what reading needs.
 func (p *Performance) prepare() {
+	if p.classes != nil {
+		return // it may be in use
+	}
 	p.classes = make(map[string]int, len(p.Spec.Classes))
 	for i, c := range p.Spec.Classes {
 		p.classes[c] = i
@@ -145,11 +151,11 @@ func (g *Group) labelled() *Group {
 // joined reports whether labels come.
 func (p *Performance) joined() bool { return p != nil && p.Joined }
 
-// newEstimate returns an empty estimate of the model's answers; nil if none is made.
-func (m *Model) newEstimate() *eval.Estimate {
-	if !m.estimated {
-		return nil
-	}
+// newEstimate returns an empty estimate of the answers of a version; nil if none is made.
+func (m *Model) newEstimate(version string) *eval.Estimate {
 	p := m.config.Performance
-	return eval.NewEstimate(&p.Spec, p.Calibrator)
+	if c, ok := p.estimator(version); ok && m.labels != nil {
+		return eval.NewEstimate(&p.Spec, c)
+	}
+	return nil
 }

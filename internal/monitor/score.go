@@ -26,21 +26,35 @@ type PerformanceResult struct {
 	Delay Quantiles
 	// Figures of the matched ones, and Estimated ones of all answers, with and without labels.
 	Figures, Estimated []eval.Figure
+
+	// Reference has the figures of the reference; none if there is none, and of segments, which it does not tell apart.
+	Reference []eval.Figure
+	// State is eval.OK, Warning or Worse by the figure DecidedBy, at the cut-off DecidedAt if it has one; empty if it is undefined.
+	State                string
+	DecidedBy, DecidedAt string
+	// Threshold is the value from which on the state is worse, and PValue the probability of a change like this one while nothing
+	// changes.
+	Threshold, PValue Figure
+	// Calibration says why the state may be wrong, as that of a feature.
+	Calibration string
 }
 
 // labelDelayQuantiles are those of the labels' delay.
 var labelDelayQuantiles = named(0.5, 0.9, 0.99)
 
 // assessLabels appends the results of the series in p, the content of window i over [start, end) of label time.
-func (v *View) assessLabels(dst []*Result, i int, start, end int64, p *Pane) []*Result {
+func (v *View) assessLabels(dst []*Result, i int, start, end int64, p *Pane, l look) []*Result {
+	w := v.group.Windows[i]
+	if l != shown {
+		defer v.holds.expire(w.Length, end)
+	}
 	if p == nil {
 		return dst
 	}
-	w := v.group.Windows[i]
 	for k, m := range p.group.Models {
 		for _, version := range v.shown(m, p.models[k]) {
 			for j, s := range version.series {
-				if s == nil || s.labelled == nil {
+				if s == nil || s.labelled == nil || l == passing && j > 0 {
 					continue
 				}
 				r := &Result{
@@ -50,6 +64,9 @@ func (v *View) assessLabels(dst []*Result, i int, start, end int64, p *Pane) []*
 				r.Performance = s.labelled.assess()
 				r.Performance.End, r.Performance.Complete = r.End, start >= max(v.first, v.from[i])
 				r.Complete = r.Performance.Complete
+				if j == 0 {
+					v.compare(r, m, v.group.Models[k], w, end, l)
+				}
 				dst = append(dst, r)
 			}
 		}
@@ -62,7 +79,7 @@ var noService = Service{RequestsPerSecond: Undefined, ErrorRatio: Undefined}
 func (l *labelled) assess() *PerformanceResult {
 	r := &PerformanceResult{
 		Labelled: true, Matched: l.matched, Early: l.early, Duplicate: l.duplicate, Conflict: l.conflict, Expired: l.expired, MatchedRatio: Undefined,
-		Figures: l.tally.Figures(nil),
+		Threshold: Undefined, PValue: Undefined, Figures: l.tally.Figures(nil),
 	}
 	if n := l.matched + l.expired; n > 0 {
 		r.MatchedRatio = Figure(float64(l.matched) / float64(n))

@@ -47,17 +47,17 @@ func (g *Group) Refer(models []*Model, since int64) *Group {
 	return next
 }
 
-// refer takes over the references and verdicts of m, and returns whether they differ.
+// refer takes over the references and verdicts of m, those of performance among them (what is measured takes a restart), and returns whether they differ.
 func (c *ModelConfig) refer(had []ReferenceStatus, m *Model) bool {
-	verdicts, segments := c.Verdicts, c.Segmentations
-	c.Verdicts, c.Versions = m.config.Verdicts, m.config.Versions
+	verdicts, segments, performance := c.Verdicts, c.Segmentations, c.Performance.verdict()
+	c.Verdicts, c.Versions, c.Performance = m.config.Verdicts, m.config.Versions, c.Performance.judgedAs(m.config.Performance)
 	references := m.References
 	if c.Learn.Length == 0 {
 		c.Reference, c.Segmentations = m.config.Reference, m.config.Segmentations
 	} else if c.Learned != nil {
 		references = append([]ReferenceStatus{{Fingerprint: c.Reference.Fingerprint}}, references...)
 	}
-	return !slices.Equal(had, references) || !reflect.DeepEqual(verdicts, c.Verdicts) || !reflect.DeepEqual(segments, c.Segmentations)
+	return !slices.Equal(had, references) || performance != c.Performance.verdict() || !reflect.DeepEqual(verdicts, c.Verdicts) || !reflect.DeepEqual(segments, c.Segmentations)
 }
 
 // keptGroups is how many groups before the one in force are kept, for lanes that are far behind.

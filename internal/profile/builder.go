@@ -35,6 +35,7 @@ type Builder struct {
 	Progress func(done, all int)
 
 	timeline *timeline
+	pairs    *pairs // nil unless answers are measured
 	schema   event.Schema
 	rows     uint64
 	columns  [][]float64
@@ -71,6 +72,14 @@ func NewBuilder(s event.Schema) *Builder {
 // times. It is called before the first row.
 func (b *Builder) Calibrate(lengths []int64) {
 	b.timeline = newTimeline(lengths, len(b.schema.Features))
+}
+
+// lengths returns those of Calibrate, ascending.
+func (b *Builder) lengths() []int64 {
+	if b.timeline == nil {
+		return nil
+	}
+	return b.timeline.lengths
 }
 
 // Untimed returns how many rows have no time, and so are in no window: 0 unless Calibrate was called.
@@ -171,6 +180,9 @@ func (b *Builder) Build(p Provenance) (*Reference, error) {
 			}
 			r.Segments[name] = values
 		}
+	}
+	if b.pairs != nil {
+		r.Performance = b.pairs.build(b.lengths())
 	}
 	_, err := r.Encode()
 	return r, err

@@ -307,14 +307,12 @@ func goldenFile(t testing.TB, version int) []byte {
 
 // TestGoldenVersions reads the files of each version of the format. STREAMMON_UPDATE=1 writes the newest anew.
 func TestGoldenVersions(t *testing.T) {
-	rng := rand.New(rand.NewPCG(5, 6))
 	if os.Getenv("STREAMMON_UPDATE") != "" {
-		r := buildTimed(t, []int64{20 * minute, hour, 24 * hour}, trafficOf(rng, 1000*hour, 1012*hour, 20*int64(time.Second)))
-		data, err := r.Encode()
+		data, err := goldenPerformance(t).Encode()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile("testdata/version2.profile.json", data, 0o644); err != nil {
+		if err := os.WriteFile("testdata/version3.profile.json", data, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -345,8 +343,18 @@ func TestGoldenVersions(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Decode(bytes.Replace(data, []byte(`"version": 2`), []byte(`"version": 3`), 1)); err == nil || !strings.Contains(err.Error(), "reads versions 1 to 2") {
-		t.Errorf("version 3: %v", err)
+	data = goldenFile(t, 3)
+	if r, err = Decode(data); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := r.Encode(); err != nil || !bytes.Equal(again, data) {
+		t.Errorf("version 3 is not written as it was read: %v", err)
+	}
+	if figures, pairs := r.Performance.Of(measured); pairs != 1500 || len(figures) != len(r.Performance.Figures) || r.Performance.Calibrates(measured) == nil || len(r.Performance.Windows) != 2 {
+		t.Errorf("version 3: %d figures of %d pairs", len(figures), pairs)
+	}
+	if _, err := Decode(bytes.Replace(data, []byte(`"version": 3`), []byte(`"version": 4`), 1)); err == nil || !strings.Contains(err.Error(), "reads versions 1 to 3") {
+		t.Errorf("version 4: %v", err)
 	}
 }
 

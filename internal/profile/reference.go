@@ -13,8 +13,9 @@ import (
 	"github.com/streammon/streammon/internal/sketch"
 )
 
-// FormatVersion is the version of the profile file that is written. Version 1, which has no calibrations, is read, too.
-const FormatVersion = 2
+// FormatVersion is the version of the newest profile files: those with a performance. Others are written as version 2, and
+// version 1, which has no calibrations, is read, too.
+const FormatVersion = 3
 
 // Provenance says where a reference comes from; it is no part of its fingerprint.
 type Provenance struct {
@@ -31,10 +32,12 @@ type Provenance struct {
 // Reference is the frozen profile of the data that a model was trained or
 // validated on. It holds sketches and counts, never rows. It never changes.
 type Reference struct {
-	Rows        uint64
-	Features    []Feature
-	Segments    map[string][]string // values of a segmentation, most frequent first
-	Provenance  Provenance
+	Rows       uint64
+	Features   []Feature
+	Segments   map[string][]string // values of a segmentation, most frequent first
+	Provenance Provenance
+	// Performance is nil if it is not known: the rows had no labels, or no config said what is right.
+	Performance *Performance
 	Fingerprint string // of everything but the provenance
 }
 
@@ -127,6 +130,7 @@ type referenceFile struct {
 	Rows        uint64              `json:"rows"`
 	Segments    map[string][]string `json:"segments,omitempty"`
 	Features    []featureFile       `json:"features"`
+	Performance *Performance        `json:"performance,omitempty"`
 }
 
 type featureFile struct {
@@ -190,7 +194,10 @@ func (f referenceFile) fingerprint() (string, error) {
 }
 
 func (r *Reference) file() referenceFile {
-	f := referenceFile{Format: formatName, Version: FormatVersion, Provenance: r.Provenance, Rows: r.Rows, Segments: r.Segments}
+	f := referenceFile{Format: formatName, Version: FormatVersion, Provenance: r.Provenance, Rows: r.Rows, Segments: r.Segments, Performance: r.Performance}
+	if f.Performance == nil {
+		f.Version = 2
+	}
 	for i := range r.Features {
 		f.Features = append(f.Features, r.Features[i].file())
 	}
@@ -227,7 +234,7 @@ func Decode(data []byte) (*Reference, error) {
 	case f.Version < 1 || f.Version > FormatVersion:
 		return nil, fmt.Errorf("read profile: format version %d, this program reads versions 1 to %d", f.Version, FormatVersion)
 	}
-	r := &Reference{Rows: f.Rows, Segments: f.Segments, Provenance: f.Provenance, Fingerprint: f.Fingerprint}
+	r := &Reference{Rows: f.Rows, Segments: f.Segments, Provenance: f.Provenance, Performance: f.Performance, Fingerprint: f.Fingerprint}
 	seen := map[string]bool{}
 	for i := range f.Features {
 		feature, err := f.Features[i].feature()
