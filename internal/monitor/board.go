@@ -48,6 +48,8 @@ type ModelStatus struct {
 	References []ReferenceStatus
 	// Learning is nil unless the model's reference is learned from its own events.
 	Learning *LearningStatus
+	// Labels is nil if no labels come.
+	Labels *LabelStatus
 }
 
 // LearningStatus is what is known of a reference that is learned, or was.

@@ -230,19 +230,24 @@ func (s *Shard) PreviewLabels(before int64) []SealedPane {
 	return open.Seal(window.EndOfTime)
 }
 
-// Labels returns the account of each model's labels, zero where none come.
-func (s *Shard) Labels() []LabelStatus {
+// Labels returns the account of each model's labels, nil where none come.
+func (s *Shard) Labels() []*LabelStatus {
+	out := make([]*LabelStatus, len(s.group.Models))
 	if s.labels == nil {
-		return make([]LabelStatus, len(s.group.Models))
+		return out
 	}
 	for i, t := range s.labels.tables {
-		if t != nil {
-			c := &s.labels.counts[i]
+		if t == nil {
+			continue
+		}
+		c := s.labels.counts[i]
+		if s.labels.stored[i] == nil { // else the table is still to be read
 			waiting, _ := t.Waiting()
 			c.Pending, c.Waiting, c.Evicted = uint64(t.Pending()), uint64(waiting), t.Evicted()
 		}
+		out[i] = &c
 	}
-	return s.labels.counts
+	return out
 }
 
 // folder folds what a table has paired into panes.
@@ -372,4 +377,14 @@ func (c *LabelStatus) Add(o *LabelStatus) {
 	c.SquaredError += o.SquaredError
 	c.Pending += o.Pending
 	c.Waiting += o.Waiting
+}
+
+// Subtract takes away what an earlier account of the same lane had; what is pending and what waits stay.
+func (c *LabelStatus) Subtract(o *LabelStatus) {
+	from := o.sums()
+	for i, n := range c.sums() {
+		*n -= *from[i]
+	}
+	c.AbsoluteError -= o.AbsoluteError
+	c.SquaredError -= o.SquaredError
 }
