@@ -37,7 +37,7 @@ do not fail it.`,
 			for i := range c.Models {
 				m := &c.Models[i]
 				fmt.Fprintf(out, "  model %s: %d features, %d segments, topic %s\n", printable(m.Name), len(m.AllFeatures()), len(m.Segments), m.Topics.Predictions)
-				if m.Measured() && m.Labelled() {
+				if m.Measured() && (m.Labelled() || m.Performance.Calibrated) {
 					fmt.Fprintf(out, "    performance: %s\n", printable(m.Measures()))
 				}
 				for k := range m.Changes {

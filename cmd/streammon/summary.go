@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/monitor"
 )
@@ -16,12 +18,21 @@ import (
 // summary tells in a few lines what a replay found: for each model, version and
 // window, in which spans of time which feature had drifted, over all traffic.
 type summary struct {
-	windows uint64
-	spans   map[spanKey]*span
-	order   []spanKey
+	windows     uint64
+	spans       map[spanKey]*span
+	order       []spanKey
+	performance map[spanKey]*performance
 }
 
+// spanKey has no feature where it is of the performance.
 type spanKey struct{ model, version, window, feature string }
+
+// performance is that of the last window of a series that has labels, and the figures of the last that are estimated.
+type performance struct {
+	end       time.Time
+	labelled  monitor.PerformanceResult
+	estimated []eval.Figure
+}
 
 type span struct {
 	judged, drifted uint64
@@ -30,12 +41,17 @@ type span struct {
 	statistic       string
 }
 
-func newSummary() *summary { return &summary{spans: map[spanKey]*span{}} }
+func newSummary() *summary {
+	return &summary{spans: map[spanKey]*span{}, performance: map[spanKey]*performance{}}
+}
 
 func (s *summary) add(r *monitor.Result) {
 	s.windows++
 	if r.Segment != "" {
 		return
+	}
+	if r.Performance != nil {
+		s.addPerformance(r)
 	}
 	for i := range r.Features {
 		f := &r.Features[i]
@@ -66,6 +82,21 @@ func (s *summary) add(r *monitor.Result) {
 	}
 }
 
+func (s *summary) addPerformance(r *monitor.Result) {
+	k := spanKey{model: r.Model, version: r.Version, window: r.Window}
+	p := s.performance[k]
+	if p == nil {
+		p = &performance{}
+		s.performance[k] = p
+	}
+	if r.Performance.Labelled {
+		p.end, p.labelled = r.End, *r.Performance
+	}
+	if len(r.Performance.Estimated) > 0 {
+		p.estimated = r.Performance.Estimated
+	}
+}
+
 func (s *summary) print(w io.Writer, l *event.Ledger) {
 	slices.SortStableFunc(s.order, func(a, b spanKey) int {
 		return cmp.Or(cmp.Compare(a.model, b.model), cmp.Compare(a.version, b.version), cmp.Compare(a.window, b.window))
@@ -87,11 +118,42 @@ func (s *summary) print(w io.Writer, l *event.Ledger) {
 	} else {
 		t.Flush()
 	}
+	s.printPerformance(w)
 	if reasons := rejections(l); reasons != "" {
 		fmt.Fprintf(w, "rejected: %s\n", reasons)
 	}
 	fmt.Fprintf(w, "%d windows; %d messages consumed = %d accepted + %d rejected + %d late + %d duplicate\n",
 		s.windows, l.Consumed, l.Accepted, l.RejectedTotal(), l.Late, l.Duplicate)
+}
+
+// printPerformance prints a line for each series whose answers are measured.
+func (s *summary) printPerformance(w io.Writer) {
+	if len(s.performance) == 0 {
+		return
+	}
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "MODEL\tVERSION\tWINDOW\tLAST\tLABELLED\tMATCHED\tPERFORMANCE")
+	for _, k := range slices.SortedFunc(maps.Keys(s.performance), func(a, b spanKey) int {
+		return cmp.Or(cmp.Compare(a.model, b.model), cmp.Compare(a.version, b.version), cmp.Compare(a.window, b.window))
+	}) {
+		p := s.performance[k]
+		last, matched := "-", "-"
+		if p.labelled.Labelled {
+			last = p.end.Format(time.RFC3339)
+			if !p.labelled.MatchedRatio.IsZero() {
+				matched = fmt.Sprintf("%.1f %%", 100*float64(p.labelled.MatchedRatio))
+			}
+		}
+		var figures []string
+		for _, f := range append(eval.Main(p.labelled.Figures), eval.Main(p.estimated)...) {
+			if f.At != "" {
+				f.Name += "{" + f.At + "}"
+			}
+			figures = append(figures, fmt.Sprintf("%s %.4g", f.Name, f.Value))
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", printable(k.model), printable(k.version), k.window, last, p.labelled.Matched, matched, strings.Join(figures, ", "))
+	}
+	t.Flush()
 }
 
 func rejections(l *event.Ledger) string {

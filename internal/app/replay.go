@@ -91,7 +91,7 @@ func Replay(ctx context.Context, c *config.Config, o ReplayOptions) (event.Ledge
 		}
 	}
 	if o.Results != nil {
-		err = out.ledger(&ledger)
+		err = out.account(&ledger, groups)
 	}
 	return ledger, err
 }

@@ -1,12 +1,15 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/pipeline"
 )
 
 // ResultsFile is a writer of results with which a restart can go on where the saved state
@@ -64,9 +67,19 @@ func (w *resultWriter) result(r *monitor.Result, line []byte) error {
 	return w.write()
 }
 
-func (w *resultWriter) ledger(l *event.Ledger) error {
-	w.line = append(monitor.AppendLedgerJSON(w.line[:0], l), '\n')
+// account writes the last line.
+func (w *resultWriter) account(l *event.Ledger, groups []*pipeline.Group) error {
+	w.line = append(monitor.AppendAccountJSON(w.line[:0], l, labelsOf(groups)), '\n')
 	return w.write()
+}
+
+// labelsOf returns the accounts of the labels of all models that have some, in order of the models.
+func labelsOf(groups []*pipeline.Group) (labels []monitor.ModelLabels) {
+	for _, g := range groups {
+		labels = append(labels, g.Labels()...)
+	}
+	slices.SortFunc(labels, func(a, b monitor.ModelLabels) int { return cmp.Compare(a.Model, b.Model) })
+	return labels
 }
 
 func (w *resultWriter) write() error {

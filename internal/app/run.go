@@ -311,7 +311,7 @@ func (r *runner) run(ctx context.Context, o RunOptions) error {
 	}
 	if o.UntilEnd && r.results != nil && r.done() {
 		l := r.ledger()
-		return r.results.ledger(&l)
+		return r.results.account(&l, r.groups)
 	}
 	return nil
 }

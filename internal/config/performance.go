@@ -304,7 +304,7 @@ func (m *modelRules) warnUnmatched() {
 	}
 }
 
-// Measures is what is measured with labels, in one line.
+// Measures is what is measured, in one line.
 func (m *Model) Measures() string {
 	p := &m.Performance
 	parts := []string{m.Task}
@@ -324,6 +324,7 @@ func (m *Model) Measures() string {
 	add(p.Catalog > 0, "catalog of %d", p.Catalog)
 	add(p.Fairness.Segment != "", "fairness by %s", p.Fairness.Segment)
 	add(p.Verdict.DecideBy != "", "decided by %s", p.Verdict.DecideBy)
-	add(true, "labels up to %s after their predictions", FormatDuration(m.Labels.Timeout))
+	add(p.Calibrated, "estimated without labels")
+	add(m.Labelled(), "labels up to %s after their predictions", FormatDuration(m.Labels.Timeout))
 	return strings.Join(parts, ", ")
 }

@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/monitor"
 )
 
@@ -18,7 +19,11 @@ func manySeries(t *rapid.T) *monitor.Snapshot {
 	s := &monitor.Snapshot{Exporting: true}
 	for i := range rapid.IntRange(0, 5).Draw(t, "models") {
 		model := fmt.Sprintf("m%d", i)
-		s.Models = append(s.Models, monitor.ModelStatus{Model: model})
+		m := monitor.ModelStatus{Model: model}
+		if rapid.Bool().Draw(t, "labels") {
+			m.Task, m.Labels = rapid.SampledFrom([]eval.Task{eval.Binary, eval.Regression, eval.Ranking}).Draw(t, "task"), &monitor.LabelStatus{}
+		}
+		s.Models = append(s.Models, m)
 		for _, segment := range []string{"", "DE", "FR"}[:rapid.IntRange(0, 3).Draw(t, "segments")] {
 			var features []monitor.FeatureResult
 			for j := range rapid.IntRange(0, 12).Draw(t, "features") {
@@ -27,7 +32,11 @@ func manySeries(t *rapid.T) *monitor.Snapshot {
 				f.State = rapid.SampledFrom([]string{"", monitor.StateOK, monitor.StateWarning, monitor.StateDrift}).Draw(t, "state")
 				features = append(features, f)
 			}
-			s.Results = append(s.Results, result(model, segment, features...))
+			r := result(model, segment, features...)
+			if rapid.Bool().Draw(t, "labelled") {
+				performance(r)
+			}
+			s.Results = append(s.Results, r)
 		}
 	}
 	return s

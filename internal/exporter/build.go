@@ -48,7 +48,7 @@ var partitionTiers = []string{"consumer_lag_messages", "consumed_messages_total"
 // The tiers of importance of a model's series.
 const (
 	tierWindow   = iota // service figures and verdicts over all traffic
-	tierQuality         // data quality and the deciding figures over all traffic
+	tierQuality         // data quality, the deciding figures, and the main ones of performance over all traffic
 	tierDetail          // other figures over all traffic
 	tierSegments        // added to the above for segments
 )
@@ -173,6 +173,9 @@ func (e *Exporter) own(s *monitor.Snapshot) (out []sample) {
 		}
 		for _, r := range m.References {
 			add("reference_info", 1, model, label(r.Version), r.Fingerprint)
+		}
+		if m.Labels != nil { // else none come
+			out = append(out, e.labels(model, m)...)
 		}
 		if l := m.Learning; l != nil { // else it is not learned
 			learning := 1.0
@@ -331,6 +334,9 @@ func (e *Exporter) result(out []sample, r *monitor.Result) []sample {
 		for _, d := range c.Detectors {
 			a.add(tierWindow, "change_state", changeValues[d.State], label(c.Feature), c.Figure, d.Detector)
 		}
+	}
+	if r.Performance != nil {
+		a.performance(r.Performance)
 	}
 	for _, f := range byDrift(r.Features) {
 		a.feature(f)

@@ -1,9 +1,12 @@
 package exporter
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/streammon/streammon/internal/drift"
+	"github.com/streammon/streammon/internal/eval"
 )
 
 // kind of a metric.
@@ -33,6 +36,8 @@ var (
 	partitionLabels = []string{"topic", "partition"}
 	modelLabels     = []string{"model"}
 	changeLabels    = []string{"model", "version", "feature", "figure", "detector"}
+	outcomeLabels   = []string{"model", "outcome"}
+	figureLabels    = []string{"model", "version", "segment", "window", "figure"}
 	changingLabels  = []string{"model", "version", "segment", "window", "feature", "figure", "detector"}
 )
 
@@ -65,6 +70,24 @@ var metrics = []metric{
 
 	{name: "change_state", help: "What a change detector says of a figure: 0 nothing, 1 warning, 2 a change was found within the window.", labels: changingLabels},
 	{name: "change_timestamp_seconds", help: "Event time at which a change detector found the newest change of a figure.", labels: changeLabels},
+
+	{name: "labelled_events", help: "Predictions whose labels have a time in the window.", labels: windowLabels},
+	{name: "expired_events", help: "Predictions that, in the window, had waited in vain for as long as a label may come.", labels: windowLabels},
+	{name: "labels_matched_ratio", help: "Share of those with a label among the predictions that got one, or expired, in the window, from 0 to 1.", labels: windowLabels},
+	{name: "label_delay_seconds", help: "Quantile q of the time from a prediction to its label, 0 where the label is earlier: at least a share q took no longer, within 1.1 %.", labels: quantileLabels},
+	{name: "labels_window_end_timestamp_seconds", help: "End of the window in label time; it is earlier than that of the predictions' while labels are waited for.", labels: windowLabels},
+	{name: "labels_window_complete", help: "1 if the window begins after the first label, else 0.", labels: windowLabels},
+	{name: "performance_low", help: "Lower end of the figure's confidence interval at 95 %, by the sample's size and the bounds of its histogram.", labels: figureLabels},
+	{name: "performance_high", help: "Upper end of the figure's confidence interval at 95 %, by the sample's size and the bounds of its histogram.", labels: figureLabels},
+
+	{name: "labels_total", help: "What became of labels, and of predictions that got none (expired, evicted), by outcome.", kind: counter, labels: outcomeLabels},
+	{name: "early_labels_total", help: "Labels that matched a prediction and have an earlier time.", kind: counter, labels: modelLabels},
+	{name: "labelled_predictions_total", help: "Predictions with an answer that was compared with its label.", kind: counter, labels: modelLabels},
+	{name: "mispredictions_total", help: "Labelled predictions whose answer was wrong.", kind: counter, labels: modelLabels},
+	{name: "absolute_error_total", help: "Sum of the absolute errors of labelled predictions, in the unit of the target.", kind: counter, labels: modelLabels},
+	{name: "squared_error_total", help: "Sum of the squared errors of labelled predictions, in the squared unit of the target.", kind: counter, labels: modelLabels},
+	{name: "pending_predictions", help: "Predictions that wait for their labels.", labels: modelLabels},
+	{name: "waiting_labels", help: "Labels that wait until the predictions are read as far.", labels: modelLabels},
 
 	{name: "consumed_messages_total", help: "Messages read.", kind: counter, labels: partitionLabels},
 	{name: "accepted_events_total", help: "Events that were accepted.", kind: counter, labels: modelLabels},
@@ -118,6 +141,9 @@ func catalogue() map[string]*metric {
 	}
 	for _, s := range drift.Catalogue {
 		add(metric{name: "drift_" + s.Name, help: s.Help, labels: featureLabels})
+	}
+	for _, d := range eval.Figures {
+		add(metric{name: d.Name, help: d.Help, labels: slices.Concat(windowLabels, d.Labels)})
 	}
 	return byName
 }

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +20,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/streammon/streammon/internal/drift"
+	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/monitor"
 )
@@ -89,6 +92,33 @@ func watched(r *monitor.Result) *monitor.Result {
 	return r
 }
 
+// performance has every figure, each of its labels once, and all of them with intervals.
+func performance(r *monitor.Result) *monitor.Result {
+	p := &monitor.PerformanceResult{
+		Labelled: true, End: noon.Add(-time.Minute), Complete: true, Matched: 80, Early: 2, Duplicate: 1, Conflict: 1, Expired: 20, MatchedRatio: 0.8,
+		Delay: monitor.Quantiles{{Q: "0.5", Value: 30}, {Q: "0.99", Value: 3600}},
+	}
+	for i, d := range eval.Figures {
+		f := eval.Figure{Name: d.Name, Value: float64(i+1) / 16, StdErr: 1. / 64, Low: float64(i+1) / 16, High: float64(i+1) / 16}
+		figures := &p.Figures
+		if strings.HasPrefix(d.Name, "estimated_") {
+			figures = &p.Estimated
+		}
+		if i == 0 {
+			f.StdErr = math.NaN()
+		}
+		if len(d.Labels) == 0 || slices.Contains(d.Labels, "decision") {
+			*figures = append(*figures, f)
+		}
+		for _, label := range d.Labels {
+			f.Label, f.At = label, map[string]string{"decision": "threshold", "average": "macro", "k": "10", "top": "0.05", "q": "0.9", "level": "0.1"}[label]
+			*figures = append(*figures, f)
+		}
+	}
+	r.Performance = p
+	return r
+}
+
 // hour is a longer window of the same series; its figures are not told apart, but for the window.
 func hour(r *monitor.Result) *monitor.Result {
 	r.Window, r.Length, r.Start = "1h", int64(time.Hour), noon.Add(-time.Hour)
@@ -104,10 +134,11 @@ func picture() *monitor.Snapshot {
 	p.Rejected[event.Syntax], p.Rejected[event.Past] = 8, 2
 	return &monitor.Snapshot{
 		At:      noon.UnixNano(),
-		Results: []*monitor.Result{judged(watched(result("fraud", "", amount(), merchant(), country()))), watched(hour(result("fraud", ""))), result("fraud", "DE", amount()), idle},
+		Results: []*monitor.Result{judged(watched(result("fraud", "", amount(), merchant(), country()))), watched(hour(result("fraud", ""))), performance(result("fraud", "DE", amount())), idle},
 		Models: []monitor.ModelStatus{
-			{Model: "fraud", Accepted: 100, Late: 6, Duplicate: 4, Folded: [monitor.Folds]uint64{1, 2, 3}, LastEvent: noon.UnixNano() - 5e8, References: []monitor.ReferenceStatus{{Fingerprint: "00ff"}}},
-			{Model: "idle", Learning: &monitor.LearningStatus{Until: noon.UnixNano() + 36e11, Since: noon.UnixNano() + 37e11, Events: 7}},
+			{Model: "fraud", Accepted: 100, Late: 6, Duplicate: 4, Folded: [monitor.Folds]uint64{1, 2, 3}, LastEvent: noon.UnixNano() - 5e8, References: []monitor.ReferenceStatus{{Fingerprint: "00ff"}}, Task: eval.Binary,
+				Labels: &monitor.LabelStatus{Matched: 11, Early: 1, Unmatched: 2, Duplicate: 3, Conflict: 4, Useless: 5, Expired: 6, Evicted: 7, Compared: 10, Mispredicted: 8, Pending: 9, Waiting: 12}},
+			{Model: "idle", Task: eval.Regression, Labels: &monitor.LabelStatus{Compared: 3, AbsoluteError: 1.5, SquaredError: 2.25}, Learning: &monitor.LearningStatus{Until: noon.UnixNano() + 36e11, Since: noon.UnixNano() + 37e11, Events: 7}},
 		},
 		Partitions: []monitor.PartitionStatus{p, {Topic: "fraud.predictions", Partition: 4, Lag: -1}},
 		Exporting:  true,

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/event"
 )
 
@@ -48,6 +49,10 @@ type ModelStatus struct {
 	References []ReferenceStatus
 	// Learning is nil unless the model's reference is learned from its own events.
 	Learning *LearningStatus
+	// Task of the answers that are measured; eval.None if none are.
+	Task eval.Task
+	// Labels is nil if no labels come.
+	Labels *LabelStatus
 }
 
 // LearningStatus is what is known of a reference that is learned, or was.

@@ -282,6 +282,44 @@ func AppendLedgerJSON(b []byte, l *event.Ledger) []byte {
 	return append(b, '}', '}')
 }
 
+// ModelLabels is the account of a model's labels.
+type ModelLabels struct {
+	Model string
+	LabelStatus
+}
+
+// AppendAccountJSON appends the last line of results: AppendLedgerJSON's object with the accounts of labels, in order of their models, if
+// there are any.
+func AppendAccountJSON(b []byte, l *event.Ledger, labels []ModelLabels) []byte {
+	b = AppendLedgerJSON(b, l)
+	if len(labels) == 0 {
+		return b
+	}
+	b = append(b[:len(b)-1], `,"labels":{`...)
+	for i := range labels {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		c := &labels[i]
+		b = append(c.LabelStatus.AppendJSON(append(appendText(b, c.Model), ':', '{')), '}')
+	}
+	return append(b, '}', '}')
+}
+
+// AppendJSON appends the counts as members of an object.
+func (c *LabelStatus) AppendJSON(b []byte) []byte {
+	b = strconv.AppendUint(append(b, `"matched":`...), c.Matched, 10)
+	b = appendCount(b, "early", c.Early)
+	b = appendCount(b, "unmatched", c.Unmatched)
+	b = appendCount(b, "duplicate", c.Duplicate)
+	b = appendCount(b, "conflict", c.Conflict)
+	b = appendCount(b, "useless", c.Useless)
+	b = appendCount(b, "expired", c.Expired)
+	b = appendCount(b, "evicted", c.Evicted)
+	b = appendCount(b, "pending", c.Pending)
+	return appendCount(b, "waiting", c.Waiting)
+}
+
 // appendComma appends a comma unless the object begins here; start is where it does,
 // or 0 if it has members for sure.
 func appendComma(b []byte, start int) []byte {

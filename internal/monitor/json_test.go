@@ -73,6 +73,26 @@ func TestLedgerJSON(t *testing.T) {
 	}
 }
 
+func TestAccountJSON(t *testing.T) {
+	l := event.Ledger{Consumed: 7, Accepted: 7}
+	if got, want := string(AppendAccountJSON(nil, &l, nil)), string(AppendLedgerJSON(nil, &l)); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	labels := []ModelLabels{
+		{"fraud", LabelStatus{
+			Matched: 1, Early: 2, Unmatched: 3, Duplicate: 4, Conflict: 5, Useless: 6, Expired: 7, Evicted: 8, Pending: 9, Waiting: 10,
+			Compared: 11, Mispredicted: 12, AbsoluteError: 13, SquaredError: 14,
+		}},
+		{`"`, LabelStatus{}},
+	}
+	const want = `{"ledger":{"consumed":7,"accepted":7,"rejected":{},"late":0,"duplicate":0},"labels":{` +
+		`"fraud":{"matched":1,"early":2,"unmatched":3,"duplicate":4,"conflict":5,"useless":6,"expired":7,"evicted":8,"pending":9,"waiting":10},` +
+		`"\"":{"matched":0,"early":0,"unmatched":0,"duplicate":0,"conflict":0,"useless":0,"expired":0,"evicted":0,"pending":0,"waiting":0}}}`
+	if got := string(AppendAccountJSON(nil, &l, labels)); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
 func BenchmarkAppendJSON(b *testing.B) {
 	r := exampleResult()
 	for range 10 {

@@ -46,8 +46,8 @@ type LabelStatus struct {
 	Matched, Early, Unmatched, Duplicate, Conflict, Useless uint64
 	// Expired predictions have had no label in time; Evicted ones were given up for lack of room.
 	Expired, Evicted uint64
-	// Compared are those of the matched ones whose answer can be right or wrong, of which Mispredicted ones were wrong; the errors of
-	// a regression are summed up.
+	// Compared are those of the matched ones that have an answer which the task can compare, of which Mispredicted ones were wrong; the errors
+	// of a regression are summed up, to the largest finite number at most.
 	Compared, Mispredicted      uint64
 	AbsoluteError, SquaredError float64
 	// Pending predictions wait for their labels, Waiting labels for their time.
@@ -230,19 +230,24 @@ func (s *Shard) PreviewLabels(before int64) []SealedPane {
 	return open.Seal(window.EndOfTime)
 }
 
-// Labels returns the account of each model's labels, zero where none come.
-func (s *Shard) Labels() []LabelStatus {
+// Labels returns the account of each model's labels, nil where none come.
+func (s *Shard) Labels() []*LabelStatus {
+	out := make([]*LabelStatus, len(s.group.Models))
 	if s.labels == nil {
-		return make([]LabelStatus, len(s.group.Models))
+		return out
 	}
 	for i, t := range s.labels.tables {
-		if t != nil {
-			c := &s.labels.counts[i]
+		if t == nil {
+			continue
+		}
+		c := s.labels.counts[i]
+		if s.labels.stored[i] == nil { // else the table is still to be read
 			waiting, _ := t.Waiting()
 			c.Pending, c.Waiting, c.Evicted = uint64(t.Pending()), uint64(waiting), t.Evicted()
 		}
+		out[i] = &c
 	}
-	return s.labels.counts
+	return out
 }
 
 // folder folds what a table has paired into panes.
@@ -349,16 +354,26 @@ func (f *folder) Expired(key *join.Key, at int64) {
 
 // add counts a matched answer.
 func (c *LabelStatus) add(spec *eval.Spec, p *eval.Prediction, l *eval.Label) {
-	if right, known := spec.Right(p, l); known {
+	switch spec.Task {
+	case eval.Regression:
+		e := math.Abs(p.Value - l.Value)
+		if math.IsNaN(e) || math.IsInf(e, 0) {
+			return
+		}
+		c.Compared++
+		c.AbsoluteError = min(c.AbsoluteError+e, math.MaxFloat64)
+		c.SquaredError = min(c.SquaredError+e*e, math.MaxFloat64)
+	case eval.Ranking:
+		c.Compared++
+	default:
+		right, known := spec.Right(p, l)
+		if !known {
+			return
+		}
 		c.Compared++
 		if !right {
 			c.Mispredicted++
 		}
-	}
-	if spec.Task == eval.Regression && !math.IsNaN(p.Value) {
-		e := p.Value - l.Value
-		c.AbsoluteError += math.Abs(e)
-		c.SquaredError += e * e
 	}
 }
 
@@ -368,8 +383,18 @@ func (c *LabelStatus) Add(o *LabelStatus) {
 	for i, n := range c.sums() {
 		*n += *from[i]
 	}
-	c.AbsoluteError += o.AbsoluteError
-	c.SquaredError += o.SquaredError
+	c.AbsoluteError = min(c.AbsoluteError+o.AbsoluteError, math.MaxFloat64)
+	c.SquaredError = min(c.SquaredError+o.SquaredError, math.MaxFloat64)
 	c.Pending += o.Pending
 	c.Waiting += o.Waiting
+}
+
+// Subtract takes away what an earlier account of the same lane had; what is pending and what waits stay.
+func (c *LabelStatus) Subtract(o *LabelStatus) {
+	from := o.sums()
+	for i, n := range c.sums() {
+		*n -= *from[i]
+	}
+	c.AbsoluteError -= o.AbsoluteError
+	c.SquaredError -= o.SquaredError
 }

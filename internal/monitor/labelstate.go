@@ -57,10 +57,11 @@ func (l *labels) freeze() *labels {
 		return nil
 	}
 	c := &labels{group: l.group, counts: slices.Clone(l.counts), end: l.end}
-	for _, t := range l.tables {
+	for i, t := range l.tables {
 		var f *join.Frozen
 		if t != nil {
 			f = t.Freeze()
+			c.counts[i].Evicted = t.Evicted()
 		}
 		c.frozen = append(c.frozen, f)
 	}

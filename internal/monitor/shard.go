@@ -59,6 +59,9 @@ func NewShard(g *Group) *Shard {
 	}
 	for i, m := range g.Models {
 		s.models[i] = ModelStatus{Model: m.Name, References: m.References}
+		if p := m.config.Performance; p != nil {
+			s.models[i].Task = p.Spec.Task
+		}
 	}
 	s.labels = newLabels(g)
 	return s

@@ -21,6 +21,7 @@ type Lane struct {
 	sealed     []monitor.SealedPane  // and not delivered yet
 	labelPanes []monitor.SealedPane  // the same, of panes of labels
 	base       []monitor.ModelStatus // the accounts as they were restored; nil if there were none
+	labelBase  []*monitor.LabelStatus
 
 	// Guarded by the group's mutex.
 	stream
@@ -498,7 +499,45 @@ func (l *Lane) models() []monitor.ModelStatus {
 		models[i].Late -= b.Late
 		models[i].Duplicate -= b.Duplicate
 	}
+	for i, c := range l.shard.Labels() {
+		if c == nil {
+			continue
+		}
+		if l.labelBase != nil && l.labelBase[i] != nil {
+			c.Subtract(l.labelBase[i])
+		}
+		models[i].Labels = c
+	}
 	return models
+}
+
+// Labels returns the accounts of the models' labels since the first event, also before a restart, of models for which labels
+// come.
+func (g *Group) Labels() []monitor.ModelLabels {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var sums []*monitor.LabelStatus
+	for _, l := range g.lanes {
+		l.mu.Lock()
+		labels := l.shard.Labels()
+		l.mu.Unlock()
+		if sums == nil {
+			sums = labels
+			continue
+		}
+		for i, c := range labels {
+			if c != nil {
+				sums[i].Add(c)
+			}
+		}
+	}
+	var out []monitor.ModelLabels
+	for i, c := range sums {
+		if c != nil {
+			out = append(out, monitor.ModelLabels{Model: g.monitor.Models[i].Name, LabelStatus: *c})
+		}
+	}
+	return out
 }
 
 func addModels(sum, lane []monitor.ModelStatus) []monitor.ModelStatus {
@@ -513,6 +552,9 @@ func addModels(sum, lane []monitor.ModelStatus) []monitor.ModelStatus {
 			sum[i].Folded[fold] += n
 		}
 		sum[i].LastEvent = max(sum[i].LastEvent, lane[i].LastEvent)
+		if lane[i].Labels != nil {
+			sum[i].Labels.Add(lane[i].Labels)
+		}
 	}
 	return sum
 }

@@ -109,9 +109,10 @@ func runLabelled(t *testing.T, setup oracle.Setup, lanes [][]oracle.Message, see
 		l.mu.Lock()
 		for k, c := range l.shard.Labels() {
 			if i == 0 {
-				counts = append(counts, c)
-			} else {
-				counts[k].Add(&c)
+				counts = append(counts, monitor.LabelStatus{})
+			}
+			if c != nil {
+				counts[k].Add(c)
 			}
 		}
 		l.mu.Unlock()

@@ -270,7 +270,7 @@ func (l *Lane) restore(b []byte, version byte, lost func(model, feature string))
 	if l.group.journal {
 		l.shard.Journal()
 	}
-	l.base = slices.Clone(l.shard.Models())
+	l.base, l.labelBase = slices.Clone(l.shard.Models()), l.shard.Labels()
 	l.sealed = append(l.sealed, l.shard.TakeSealed()...)
 	l.frontier, l.watermark = l.shard.Frontier(), l.shard.Watermark(event.Prediction)
 	l.truth.frontier, l.truth.watermark = l.shard.LabelFrontier(), l.shard.Watermark(event.Label)

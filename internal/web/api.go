@@ -22,6 +22,15 @@ type modelJSON struct {
 	LastEvent string          `json:"last_event,omitempty"`
 	Reference []referenceJSON `json:"references"`
 	Learning  *learningJSON   `json:"learning,omitempty"`
+	Labels    json.RawMessage `json:"labels,omitempty"`
+}
+
+// labelsOf is the object of the results' last line, but since the process began; nil if no labels come.
+func labelsOf(c *monitor.LabelStatus) json.RawMessage {
+	if c == nil {
+		return nil
+	}
+	return append(c.AppendJSON([]byte{'{'}), '}')
 }
 
 // learningJSON is of a model whose reference is learned, or was.
@@ -60,7 +69,7 @@ func modelsOf(s *monitor.Snapshot) []modelJSON {
 		j := modelJSON{
 			Model: m.Model, Accepted: m.Accepted, Late: m.Late, Duplicate: m.Duplicate,
 			Versions: []string{}, Segments: []string{}, Windows: []string{}, Reference: []referenceJSON{},
-			Learning: learningOf(m.Learning),
+			Learning: learningOf(m.Learning), Labels: labelsOf(m.Labels),
 		}
 		if m.LastEvent != 0 {
 			j.LastEvent = formatTime(m.LastEvent)

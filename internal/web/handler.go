@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"fmt"
 	"html/template"
 	"net/http"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	_ "embed"
 
+	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/monitor"
 )
 
@@ -28,7 +30,7 @@ type handler struct {
 
 // NewHandler returns the handler of all paths; metrics serves /metrics.
 func NewHandler(board *monitor.Board, metrics http.Handler) http.Handler {
-	h := &handler{board: board, page: template.Must(template.New("page").Funcs(template.FuncMap{"ago": ago, "visible": visible}).Parse(pageText))}
+	h := &handler{board: board, page: template.Must(template.New("page").Funcs(template.FuncMap{"ago": ago, "visible": visible, "figure": figure}).Parse(pageText))}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /{$}", h.landing)
@@ -65,6 +67,37 @@ type pageData struct {
 	*monitor.Snapshot
 	Rows    []pageRow
 	Drifted []pageFeature
+	// Measured are the windows whose answers are compared with labels, or estimated, and Labelled the models whose labels come.
+	Measured []pagePerformance
+	Labelled []monitor.ModelStatus
+}
+
+// pagePerformance is the performance of a window: its main figures, and those that are estimated.
+type pagePerformance struct {
+	Result             *monitor.Result
+	Performance        *monitor.PerformanceResult
+	Delay              string // the median
+	Figures, Estimated []eval.Figure
+}
+
+func performanceOf(r *monitor.Result) pagePerformance {
+	p := r.Performance
+	out := pagePerformance{Result: r, Performance: p, Figures: eval.Main(p.Figures), Estimated: eval.Main(p.Estimated)}
+	for _, q := range p.Delay {
+		if q.Q == "0.5" {
+			out.Delay = time.Duration(float64(q.Value) * float64(time.Second)).Round(time.Second).String()
+		}
+	}
+	return out
+}
+
+// figure is a performance figure in a few characters.
+func figure(f eval.Figure) string {
+	at := ""
+	if f.At != "" {
+		at = "{" + f.At + "}"
+	}
+	return fmt.Sprintf("%s%s %.4g", strings.TrimPrefix(f.Name, "estimated_"), at, f.Value)
 }
 
 type pageRow struct {
@@ -89,11 +122,19 @@ func (h *handler) landing(w http.ResponseWriter, _ *http.Request) {
 
 func pageOf(s *monitor.Snapshot) pageData {
 	data := pageData{Snapshot: s}
+	for _, m := range s.Models {
+		if m.Labels != nil {
+			data.Labelled = append(data.Labelled, m)
+		}
+	}
 	for _, r := range s.Results {
 		if r.Segment != "" {
 			continue
 		}
 		data.Rows = append(data.Rows, pageRow{r, judgement(r)})
+		if r.Performance != nil {
+			data.Measured = append(data.Measured, performanceOf(r))
+		}
 		for i := range r.Features {
 			if f := &r.Features[i]; f.State == monitor.StateDrift || f.State == monitor.StateWarning {
 				data.Drifted = append(data.Drifted, pageFeature{r, f})

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/streammon/streammon/internal/attack"
+	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/monitor"
 )
@@ -46,11 +47,17 @@ func picture() *monitor.Snapshot {
 			Min: monitor.Undefined, Max: monitor.Undefined, Drift: monitor.Drifts{{Statistic: "psi", Value: 0.34, Threshold: 0.1, PValue: monitor.Undefined}}},
 		{Name: "quiet", Type: "numeric", State: monitor.StateOK},
 	}
+	hour.Performance = &monitor.PerformanceResult{
+		Labelled: true, End: noon, Matched: 80, Expired: 20, MatchedRatio: 0.8, Delay: monitor.Quantiles{{Q: "0.5", Value: 90}, {Q: "0.9", Value: 600}},
+		Figures:   []eval.Figure{{Name: "accuracy", Value: 0.9375}, {Name: "accuracy", Label: "decision", At: "threshold", Value: 0.5}, {Name: "mcc", Value: 0.25}, {Name: "roc_auc", Value: 0.75}},
+		Estimated: []eval.Figure{{Name: "estimated_accuracy", Value: 0.875}},
+	}
 	s := &monitor.Snapshot{
 		At:      noon.UnixNano(),
 		Results: []*monitor.Result{result("fraud", "7", "5m"), hour},
 		Models: []monitor.ModelStatus{
-			{Model: "fraud", Accepted: 20, LastEvent: noon.UnixNano(), References: []monitor.ReferenceStatus{{Version: "7", Fingerprint: "00ff"}}},
+			{Model: "fraud", Accepted: 20, LastEvent: noon.UnixNano(), References: []monitor.ReferenceStatus{{Version: "7", Fingerprint: "00ff"}},
+				Labels: &monitor.LabelStatus{Matched: 11, Early: 1, Pending: 9, Waiting: 12}},
 			{Model: "idle", Learning: &monitor.LearningStatus{Until: noon.UnixNano() + 36e11, Since: noon.UnixNano() + 37e11, Events: 7}},
 		},
 		Partitions: []monitor.PartitionStatus{
@@ -104,6 +111,35 @@ func TestPaths(t *testing.T) {
 		if w.Code != c.code || c.kind != "" && w.Header().Get("Content-Type") != c.kind || !strings.Contains(w.Body.String(), c.has) {
 			t.Errorf("%s %s: %d %v\n%s", c.method, c.path, w.Code, w.Header(), w.Body)
 		}
+	}
+}
+
+// TestPageShowsPerformance: the main figures, the estimates beside them, and what became of labels.
+func TestPageShowsPerformance(t *testing.T) {
+	page := ask(handlerOf(picture()), "GET", "/").Body.String()
+	for _, want := range []string{
+		`<td class="n">80<td class="n">0.8000<td class="n">1m30s<td>accuracy 0.9375 roc_auc 0.75 <td>accuracy 0.875 `,
+		`<tr><td>fraud<td class="n">9<td class="n">12<td class="n">11<td class="n">0`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page has no %s:\n%s", want, page)
+		}
+	}
+	if strings.Count(page, "roc_auc") != 1 || strings.Contains(page, "mcc") {
+		t.Error("a window without labels has figures, or others than the main ones are there")
+	}
+	s := picture()
+	s.Models[0].Labels, s.Results[1].Performance = nil, nil
+	if page := ask(handlerOf(s), "GET", "/").Body.String(); strings.Contains(page, "Performance") || strings.Contains(page, "Unmatched") {
+		t.Error("the page speaks of performance that nobody measures")
+	}
+}
+
+func TestModelsTellOfLabels(t *testing.T) {
+	got := ask(handlerOf(picture()), "GET", "/api/v1/models").Body.String()
+	const want = `"labels":{"matched":11,"early":1,"unmatched":0,"duplicate":0,"conflict":0,"useless":0,"expired":0,"evicted":0,"pending":9,"waiting":12}`
+	if strings.Count(got, want) != 1 || strings.Count(got, `"labels"`) != 1 {
+		t.Errorf("got %s", got)
 	}
 }
 
@@ -183,7 +219,7 @@ func TestModelsAndStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, _ := json.Marshal(models)
-	const want = `[{"accepted_events":20,"duplicate_events":0,"last_event":"2026-03-01T12:00:00Z","late_events":0,"model":"fraud","references":[{"fingerprint":"00ff","version":"7"}],"segments":[""],"versions":["7"],"windows":["5m","1h"]},` +
+	const want = `[{"accepted_events":20,"duplicate_events":0,"labels":{"conflict":0,"duplicate":0,"early":1,"evicted":0,"expired":0,"matched":11,"pending":9,"unmatched":0,"useless":0,"waiting":12},"last_event":"2026-03-01T12:00:00Z","late_events":0,"model":"fraud","references":[{"fingerprint":"00ff","version":"7"}],"segments":[""],"versions":["7"],"windows":["5m","1h"]},` +
 		`{"accepted_events":0,"duplicate_events":0,"late_events":0,"learning":{"done":false,"events":7,"in_force_from":"2026-03-01T13:01:40Z","until":"2026-03-01T13:00:00Z"},"model":"idle","references":[],"segments":[],"versions":[],"windows":[]}]`
 	if string(b) != want {
 		t.Errorf("models: %s", b)
