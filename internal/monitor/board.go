@@ -48,6 +48,15 @@ type ModelStatus struct {
 	References []ReferenceStatus
 	// Learning is nil unless the model's reference is learned from its own events.
 	Learning *LearningStatus
+	// KPIs are what business figures left out, in the order of the config; they are not saved either.
+	KPIs []KPIStatus
+}
+
+// KPIStatus is how many predictions a business figure left out: Undefined lacked a value that it needs, and Failed are those on
+// which it failed.
+type KPIStatus struct {
+	Name              string
+	Undefined, Failed uint64
 }
 
 // LearningStatus is what is known of a reference that is learned, or was.

@@ -41,6 +41,7 @@ func (r *Result) AppendJSON(b []byte) []byte {
 		b = appendFigure(b, 0, "drifted_importance_ratio", r.DriftedImportance)
 	}
 	b = appendChanges(b, r.Changes)
+	b = appendKPIs(b, r.KPIs)
 	if r.Performance != nil {
 		b = r.Performance.appendJSON(append(b, `,"performance":`...), r.End)
 	}
