@@ -33,6 +33,9 @@ func (g *modelGroup) performance(m *config.Model) *monitor.Performance {
 		p.Spec.Cost = &[2][2]float64{{c.Cost.TrueNegative, c.Cost.FalsePositive}, {c.Cost.FalseNegative, c.Cost.TruePositive}}
 	}
 	p.Estimated = c.Calibrated && (m.Task == "binary" || m.Task == "multiclass")
+	v := c.Verdict
+	p.Verdict = monitor.PerformanceVerdict{DecideBy: v.DecideBy, Floor: v.Floor, MinSamples: uint64(v.MinSamples)}
+	p.Fairness = monitor.Fairness(c.Fairness)
 	return p
 }
 

@@ -75,6 +75,7 @@ func (p *PerformanceResult) appendJSON(b []byte, end time.Time) []byte {
 		b = append(appendFigures(b, len(b), p.Figures, thresholdDecision), '}')
 	}
 	b = appendIntervals(b, start, p.Figures, p.Estimated)
+	b = p.Fairness.appendJSON(p.Worst.appendJSON(b, start), start)
 	return append(b, '}')
 }
 

@@ -25,6 +25,8 @@ type Performance struct {
 	// probabilities.
 	Estimated  bool
 	Calibrator *eval.Calibrator
+	Verdict    PerformanceVerdict
+	Fairness   Fairness
 
 	classes map[string]int
 }

@@ -26,6 +26,9 @@ type PerformanceResult struct {
 	Delay Quantiles
 	// Figures of the matched ones, and Estimated ones of all answers, with and without labels.
 	Figures, Estimated []eval.Figure
+	// Worst is the segment with the worst deciding figure, and Fairness compares groups; of all traffic only, and nil if there is none.
+	Worst    *WorstSegment
+	Fairness *FairnessResult
 }
 
 // labelDelayQuantiles are those of the labels' delay.
@@ -39,6 +42,7 @@ func (v *View) assessLabels(dst []*Result, i int, start, end int64, p *Pane) []*
 	w := v.group.Windows[i]
 	for k, m := range p.group.Models {
 		for _, version := range v.shown(m, p.models[k]) {
+			first := len(dst)
 			for j, s := range version.series {
 				if s == nil || s.labelled == nil {
 					continue
@@ -52,6 +56,7 @@ func (v *View) assessLabels(dst []*Result, i int, start, end int64, p *Pane) []*
 				r.Complete = r.Performance.Complete
 				dst = append(dst, r)
 			}
+			v.group.Models[k].config.Performance.compareSegments(dst[first:], m, &version)
 		}
 	}
 	return dst
