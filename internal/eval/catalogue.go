@@ -70,21 +70,6 @@ func MeasureOf(name string) *Measure {
 	return nil
 }
 
-// BetterOf returns which values of the figures of a name are the better ones, those that are not compared with a reference's among them;
-// Neither if neither are, or there are no such figures.
-func BetterOf(name string) Direction {
-	if m := MeasureOf(name); m != nil {
-		return m.Better
-	}
-	switch name {
-	case "wape":
-		return Lower
-	case "r2", "explained_variance":
-		return Higher
-	}
-	return Neither
-}
-
 // Deciding returns the figure that gives a model's state unless another is named, of the figures that a reference or a window has: the area under the
 // ROC curve of Binary, or without scores the balanced accuracy of its decision; the accuracy of Multiclass; the mean absolute error of
 // Regression; the NDCG at the largest cut-off of Ranking. It is nil if it is not there.

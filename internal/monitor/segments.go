@@ -50,15 +50,18 @@ func (p *Performance) worst(all []eval.Figure, segments []*Result) *WorstSegment
 	if deciding == nil {
 		return nil
 	}
-	better := eval.BetterOf(deciding.Name)
+	measure := eval.MeasureOf(deciding.Name)
+	if measure == nil {
+		return nil
+	}
 	var worst *WorstSegment
 	for _, r := range segments {
 		_, value, _ := strings.Cut(r.Segment, "=")
 		f := same(r.Performance.Figures, deciding)
-		if f == nil || value == event.Other || r.Performance.Matched < p.Verdict.MinSamples || better == eval.Neither {
+		if f == nil || value == event.Other || r.Performance.Matched < p.Verdict.MinSamples {
 			continue
 		}
-		if worst == nil || better == eval.Higher && f.Value < worst.Value || better == eval.Lower && f.Value > worst.Value {
+		if worst == nil || measure.Better == eval.Higher && f.Value < worst.Value || measure.Better == eval.Lower && f.Value > worst.Value {
 			worst = &WorstSegment{r.Segment, f.Name, f.At, f.Value, r.Performance.Matched}
 		}
 	}

@@ -181,12 +181,12 @@ func compareWorst(t *rapid.T, got *WorstSegment, groups map[string]*table, least
 	}
 }
 
-// TestWorstIsTheLargestLoss: of figures of which less is better, and none of those that are neither.
+// TestWorstIsTheLargestLoss: of figures of which less is better, and none of those that nobody can compare.
 func TestWorstIsTheLargestLoss(t *testing.T) {
 	segment := func(name string, value float64) *Result {
-		return &Result{Segment: name, Performance: &PerformanceResult{Matched: 10, Figures: []eval.Figure{{Name: "wape", Value: value}, {Name: "odd", Value: value}}}}
+		return &Result{Segment: name, Performance: &PerformanceResult{Matched: 10, Figures: []eval.Figure{{Name: "mape", Value: value}, {Name: "odd", Value: value}}}}
 	}
-	p := &Performance{Spec: eval.Spec{Task: eval.Regression}, Verdict: PerformanceVerdict{DecideBy: "wape"}}
+	p := &Performance{Spec: eval.Spec{Task: eval.Regression}, Verdict: PerformanceVerdict{DecideBy: "mape"}}
 	all := segment("", 0.2)
 	results := []*Result{all, segment("c=a", 0.1), segment("c=b", 0.3), segment("c=c", 0.3), segment("c="+event.Other, 0.9)}
 	p.compareSegments(results, &Model{}, &version{})
