@@ -10,6 +10,7 @@ import (
 	"github.com/streammon/streammon/internal/decode"
 	"github.com/streammon/streammon/internal/drift"
 	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/kpi"
 	"github.com/streammon/streammon/internal/monitor"
 	"github.com/streammon/streammon/internal/profile"
 )
@@ -20,6 +21,7 @@ type modelGroup struct {
 	models              []*config.Model
 	monitor             *monitor.Group
 	decode              decode.Options
+	kpis                []*kpi.Set // the business figures, by model; nil: it has none
 	// labelled: labels come that the config knows nothing of.
 	labelled bool
 }
@@ -50,6 +52,16 @@ func buildLabelled(c *config.Config, labelled bool) ([]*modelGroup, error) {
 }
 
 func (g *modelGroup) build(c *config.Config) error {
+	g.kpis = make([]*kpi.Set, len(g.models))
+	for i, m := range g.models {
+		if len(m.KPIs) == 0 {
+			continue
+		}
+		var err error
+		if g.kpis[i], err = m.KPISet(); err != nil {
+			return fmt.Errorf("model %q: %w", m.Name, err)
+		}
+	}
 	g.monitor = &monitor.Group{
 		Schema: g.schema(), Pane: int64(c.Pane), Lateness: int64(c.AllowedLateness),
 		MaxFuture: int64(c.MaxFuture), MaxJump: int64(c.MaxJump), Deduplicate: int64(c.Deduplicate), MaxIDs: c.MaxIDs,
@@ -57,11 +69,12 @@ func (g *modelGroup) build(c *config.Config) error {
 	for _, w := range c.Windows {
 		g.monitor.Windows = append(g.monitor.Windows, monitor.Window{Name: w.Name, Length: int64(w.Length)})
 	}
-	for _, m := range g.models {
+	for i, m := range g.models {
 		mc, err := g.model(m)
 		if err != nil {
 			return fmt.Errorf("model %q: %w", m.Name, err)
 		}
+		mc.KPIs = g.kpis[i]
 		g.monitor.Models = append(g.monitor.Models, monitor.NewModel(mc, &g.monitor.Schema))
 	}
 	g.decode = decode.Options{Schema: g.monitor.Schema, Mapping: mapping(g.models), Limits: limits(c)}
@@ -73,7 +86,7 @@ func limits(c *config.Config) decode.Limits {
 	return decode.Limits{MessageBytes: l.MessageBytes, Depth: l.Depth, Fields: l.Fields, StringBytes: l.StringBytes}
 }
 
-// schema is the union of what the models want.
+// schema is the union of what the models and their business figures want.
 func (g *modelGroup) schema() event.Schema {
 	var s event.Schema
 	for _, m := range g.models {
@@ -87,6 +100,16 @@ func (g *modelGroup) schema() event.Schema {
 		for _, seg := range m.Segments {
 			if !slices.Contains(s.Segments, seg.Name) {
 				s.Segments = append(s.Segments, seg.Name)
+			}
+		}
+	}
+	for _, set := range g.kpis {
+		if set == nil {
+			continue
+		}
+		for _, e := range set.Needs() {
+			if !slices.Contains(s.Features, e) {
+				s.Features = append(s.Features, e)
 			}
 		}
 	}

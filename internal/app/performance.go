@@ -40,6 +40,7 @@ func (g *modelGroup) performance(m *config.Model, mc *monitor.ModelConfig) *moni
 	for version, r := range mc.Versions {
 		p.Refer(version, r, m.Task)
 	}
+	p.Fairness = monitor.Fairness(c.Fairness)
 	return p
 }
 

@@ -26,6 +26,11 @@ type Disparity struct {
 	Adverse bool
 }
 
+// FourFifths reports whether the figure is a ratio of selection rates, of which Adverse says something.
+func (d *Disparity) FourFifths() bool {
+	return d.Name == "demographic_parity_ratio" || d.Name == "disparate_impact"
+}
+
 // confidence of intervals.
 const confidence = 0.95
 

@@ -216,3 +216,15 @@ func TestFairnessCoverage(t *testing.T) {
 		}
 	}
 }
+
+// TestWilsonEnclosesTheShare: also where all or none are successes, whatever is rounded.
+func TestWilsonEnclosesTheShare(t *testing.T) {
+	z := normalCritical(0.025)
+	for n := uint64(1); n < 200; n++ {
+		for x := uint64(0); x <= n; x++ {
+			if s := (portion{x, n}).wilson(z); !(s.low <= s.value && s.value <= s.high) {
+				t.Fatalf("%d of %d: %v", x, n, s)
+			}
+		}
+	}
+}

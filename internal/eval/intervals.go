@@ -22,7 +22,7 @@ func (s portion) wilson(z float64) span {
 	n, p := float64(s.n), s.value()
 	middle := (p + z*z/(2*n)) / (1 + z*z/n)
 	half := z / (1 + z*z/n) * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
-	return span{p, max(middle-half, 0), min(middle+half, 1)}
+	return span{p, min(max(middle-half, 0), p), max(min(middle+half, 1), p)} // rounding may leave p out
 }
 
 // minus returns a − b, each independent of the other, with the interval by squaring and adding what the two intervals reach:

@@ -171,6 +171,7 @@ func (e *Exporter) own(s *monitor.Snapshot) (out []sample) {
 		if m.LastEvent != 0 {
 			add("last_event_timestamp_seconds", seconds(m.LastEvent), model)
 		}
+		out = append(out, e.kpiFailures(m)...)
 		for _, r := range m.References {
 			add("reference_info", 1, model, label(r.Version), r.Fingerprint)
 		}
@@ -338,9 +339,11 @@ func (e *Exporter) result(out []sample, r *monitor.Result) []sample {
 	if r.Performance != nil {
 		a.performance(r.Performance)
 	}
+	a.kpis(r)
 	for _, f := range byDrift(r.Features) {
 		a.feature(f)
 	}
+	a.fairness(r)
 	return a.out
 }
 

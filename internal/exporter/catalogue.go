@@ -41,7 +41,7 @@ var (
 	changingLabels  = []string{"model", "version", "segment", "window", "feature", "figure", "detector"}
 )
 
-// metrics are all that are exported, but the drift statistics' values.
+// metrics are all that are exported, but the drift statistics' values, business figures and fairness.
 var metrics = []metric{
 	{name: "window_events", help: "Accepted predictions in the window, failed requests included.", labels: windowLabels},
 	{name: "window_end_timestamp_seconds", help: "End of the window in event time.", labels: windowLabels},
@@ -137,6 +137,9 @@ func catalogue() map[string]*metric {
 		byName[m.name] = &m
 	}
 	for _, m := range metrics {
+		add(m)
+	}
+	for _, m := range slices.Concat(kpiMetrics, fairnessMetrics) {
 		add(m)
 	}
 	for _, s := range drift.Catalogue {

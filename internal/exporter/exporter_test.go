@@ -132,7 +132,7 @@ func picture() *monitor.Snapshot {
 	idle.Service = monitor.Service{RequestsPerSecond: 0, ErrorRatio: monitor.Undefined}
 	p := monitor.PartitionStatus{Topic: "fraud.predictions", Partition: 3, Consumed: 120, Lag: 5, Watermark: noon.UnixNano(), Gap: 2, ForgottenIDs: 9, DeadLetters: 7, Skipped: []monitor.SkippedBatches{{Reason: "too_large", Batches: 1}}}
 	p.Rejected[event.Syntax], p.Rejected[event.Past] = 8, 2
-	return &monitor.Snapshot{
+	return business(&monitor.Snapshot{
 		At:      noon.UnixNano(),
 		Results: []*monitor.Result{judged(watched(result("fraud", "", amount(), merchant(), country()))), watched(hour(result("fraud", ""))), performance(result("fraud", "DE", amount())), idle},
 		Models: []monitor.ModelStatus{
@@ -148,7 +148,7 @@ func picture() *monitor.Snapshot {
 			LastSave: noon, Interval: 30 * time.Second, Took: 250 * time.Millisecond, Held: 5 * time.Millisecond,
 			Bytes: 4096, Saves: 12, Failures: 1, Resets: map[string]uint64{"damaged": 1, "reference": 0},
 		},
-	}
+	})
 }
 
 func exporterOf(s *monitor.Snapshot, limit int) *Exporter {

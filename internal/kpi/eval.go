@@ -45,6 +45,27 @@ type Set struct {
 // NewSet returns the set of figures that have different names.
 func NewSet(exprs ...*Expr) *Set { return &Set{slices.Clone(exprs)} }
 
+// Names returns the names of the figures, in their order.
+func (s *Set) Names() []string {
+	names := make([]string, len(s.exprs))
+	for i, e := range s.exprs {
+		names[i] = e.name
+	}
+	return names
+}
+
+// Fingerprints tell figures from others of the same names, in their order.
+func (s *Set) Fingerprints() []uint64 {
+	prints := make([]uint64, len(s.exprs))
+	for i, e := range s.exprs {
+		prints[i] = e.fingerprint
+	}
+	return prints
+}
+
+// TallyBytes is about how much memory a tally of the set takes.
+func (s *Set) TallyBytes() int { return tallyBytes(len(s.exprs)) }
+
 // Needs returns the features and prediction outputs that the figures read, each once.
 func (s *Set) Needs() []event.Feature {
 	var needs []event.Feature

@@ -123,7 +123,9 @@ func (t *Tally) Counts(name string) (Counts, bool) {
 }
 
 // Bytes is about how much memory the tally takes.
-func (t *Tally) Bytes() int { return 48 + 56*len(t.parts) }
+func (t *Tally) Bytes() int { return tallyBytes(len(t.parts)) }
+
+func tallyBytes(figures int) int { return 48 + 56*figures }
 
 // AppendBinary appends the binary form: each figure with its name and fingerprint, so that sets may change.
 func (t *Tally) AppendBinary(b []byte) []byte {

@@ -88,6 +88,9 @@ func (v *View) assess(dst []*Result, i int, start, end int64, p *Pane, l look) [
 				if l != passing && j == 0 {
 					r.Changes = v.changes.of(k, version.name, start, end)
 				}
+				if l != passing && s.kpis != nil {
+					r.KPIs = s.kpis.Figures(nil)
+				}
 				if l != passing && s.estimate != nil {
 					r.Performance = &PerformanceResult{MatchedRatio: Undefined, Threshold: Undefined, PValue: Undefined, Estimated: s.estimate.Figures(nil)}
 				}

@@ -15,7 +15,7 @@ import (
 
 // Versions of the binary forms, their first bytes.
 const (
-	// Version 1 of a pane had no answers.
+	// Version 1 of a pane had neither answers nor business figures.
 	paneVersion = 2
 	// Version 1 of a shard had neither watermarks, but the largest times only, nor holes, nor what is new. Version 2
 	// had no record times, version 3 no labels.
@@ -63,7 +63,8 @@ func (v *version) appendBinary(b []byte, m *Model) []byte {
 		b = sketch.AppendText(b, m.segments[i])
 		start := len(b)
 		b = binary.AppendUvarint(binary.AppendUvarint(sketch.BeginBlock(b), s.events), s.failed)
-		b = sketch.EndBlock(s.appendPerformance(s.features.AppendBinary(s.latency.AppendBinary(b))), start)
+		b = s.appendPerformance(s.features.AppendBinary(s.latency.AppendBinary(b)))
+		b = sketch.EndBlock(s.appendKPIs(b), start)
 	}
 	return b
 }
@@ -146,8 +147,10 @@ func (m *Model) readSeries(d *sketch.Decoder, form byte, version string, segment
 		d.Fail(errors.New("latencies that are not distances from 0"))
 	}
 	d.Read(setReader{s, m.older(version, segment), lost})
+	s.kpis = m.newKPIs()
 	if form > 1 {
 		m.readPerformance(d, s, version, lost)
+		m.readKPIs(d, s)
 	}
 	return s
 }

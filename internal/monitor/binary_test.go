@@ -38,7 +38,10 @@ func storedGroup(scale float64) *Group {
 	g.Windows = []Window{{Name: "1m", Length: 60 * second}}
 	segments := []Segmentation{{Name: "country", Source: 0, Values: []string{"DE", "FR"}}}
 	g.Models = []*Model{
-		NewModel(ModelConfig{Name: "a", Features: []int{0, 1}, Segmentations: segments, Reference: reference, Changes: allChanges()}, &g.Schema),
+		NewModel(ModelConfig{
+			Name: "a", Features: []int{0, 1}, Segmentations: segments, Reference: reference, Changes: allChanges(),
+			KPIs: figures(schema, "total: sum(features.x) where !failed", "new: count(where features.c == \"new\") / count()"),
+		}, &g.Schema),
 		NewModel(ModelConfig{Name: "b", Features: []int{1}}, &g.Schema),
 	}
 	return g
@@ -129,7 +132,7 @@ func TestRestoredShardGoesOn(t *testing.T) {
 			}
 		}
 		for _, s := range []*Shard{plain, restored} {
-			s.models[0].Folded = [Folds]uint64{} // of the process, and not saved
+			s.models[0].Folded, s.models[0].KPIs = [Folds]uint64{}, nil // of the process, and not saved
 		}
 		if a, b := fmt.Sprint(plain.Models()), fmt.Sprint(restored.Models()); a != b {
 			t.Fatalf("%s, restored %s", a, b)

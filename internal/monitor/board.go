@@ -53,6 +53,15 @@ type ModelStatus struct {
 	Task eval.Task
 	// Labels is nil if no labels come.
 	Labels *LabelStatus
+	// KPIs are what business figures left out, in the order of the config; they are not saved either.
+	KPIs []KPIStatus
+}
+
+// KPIStatus is how many predictions a business figure left out: Undefined lacked a value that it needs, and Failed are those on
+// which it failed.
+type KPIStatus struct {
+	Name              string
+	Undefined, Failed uint64
 }
 
 // LearningStatus is what is known of a reference that is learned, or was.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/streammon/streammon/internal/drift"
 	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/kpi"
 	"github.com/streammon/streammon/internal/profile"
 	"github.com/streammon/streammon/internal/sketch"
 	"github.com/streammon/streammon/internal/window"
@@ -132,6 +133,8 @@ type ModelConfig struct {
 	Learned *Learned
 	// Performance says how answers are compared with their labels; nil: they are not.
 	Performance *Performance
+	// KPIs are the business figures of the model's predictions, which the schema has all fields of; nil: there are none.
+	KPIs *kpi.Set
 }
 
 // Model is one model of a group.

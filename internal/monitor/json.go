@@ -41,6 +41,7 @@ func (r *Result) AppendJSON(b []byte) []byte {
 		b = appendFigure(b, 0, "drifted_importance_ratio", r.DriftedImportance)
 	}
 	b = appendChanges(b, r.Changes)
+	b = appendKPIs(b, r.KPIs)
 	if r.Performance != nil {
 		b = r.Performance.appendJSON(append(b, `,"performance":`...), r.End)
 	}
@@ -75,6 +76,7 @@ func (p *PerformanceResult) appendJSON(b []byte, end time.Time) []byte {
 	}
 	b = appendIntervals(b, start, p.Figures, p.Estimated)
 	b = p.appendVerdict(b, start)
+	b = p.Fairness.appendJSON(p.Worst.appendJSON(b, start), start)
 	return append(b, '}')
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/kpi"
 	"github.com/streammon/streammon/internal/profile"
 	"github.com/streammon/streammon/internal/sketch"
 )
@@ -36,6 +37,7 @@ type series struct {
 	features       profile.Set
 	estimate       *eval.Estimate // of the answers without their labels; nil: there is none
 	labelled       *labelled      // nil but in panes of label time
+	kpis           *kpi.Tally     // nil: the model has none
 }
 
 func newPane(g *Group) *Pane { return &Pane{group: g, models: make([][]version, len(g.Models))} }
@@ -44,18 +46,18 @@ func newSeries(l *profile.Layout) *series {
 	return &series{latency: sketch.NewExpHistogram(0), features: profile.NewSet(l)}
 }
 
-// observe folds one accepted prediction into its series, and returns how many of its segments
-// are not listed.
-func (p *Pane) observe(ev *event.Event, name string, answer *eval.Prediction, w *profile.Workspace) (unlisted uint64) {
+// observe folds one accepted prediction, and what it adds to business figures, into its series, and returns how many of its
+// segments are not listed.
+func (p *Pane) observe(ev *event.Event, name string, answer *eval.Prediction, kpis []kpi.Result, w *profile.Workspace) (unlisted uint64) {
 	m := p.group.Models[ev.Model]
 	v := p.version(ev.Model, name)
-	p.at(v, m, 0).observe(ev, answer, w)
+	p.at(v, m, 0).observe(ev, answer, kpis, w)
 	for i := range m.Segmentations {
 		series, other := m.segment(i, ev)
 		if other {
 			unlisted++
 		}
-		p.at(v, m, series).observe(ev, answer, w)
+		p.at(v, m, series).observe(ev, answer, kpis, w)
 	}
 	return unlisted
 }
@@ -81,7 +83,7 @@ func (p *Pane) at(v *version, m *Model, i int) *series {
 	switch s := v.series[i]; {
 	case s == nil:
 		v.series[i] = newSeries(m.layout(v.name, i))
-		v.series[i].estimate = m.newEstimate(v.name)
+		v.series[i].estimate, v.series[i].kpis = m.newEstimate(v.name), m.newKPIs()
 	case s.frozen:
 		v.series[i] = s.clone()
 	}
@@ -95,6 +97,9 @@ func (s *series) clone() *series {
 	}
 	if s.labelled != nil {
 		c.labelled = s.labelled.clone()
+	}
+	if s.kpis != nil {
+		c.kpis = s.kpis.Clone()
 	}
 	return c
 }
@@ -118,8 +123,11 @@ func (p *Pane) freeze() *Pane {
 	return c
 }
 
-func (s *series) observe(ev *event.Event, answer *eval.Prediction, w *profile.Workspace) {
+func (s *series) observe(ev *event.Event, answer *eval.Prediction, kpis []kpi.Result, w *profile.Workspace) {
 	s.events++
+	if s.kpis != nil {
+		s.kpis.Add(kpis)
+	}
 	if ev.HasLatency {
 		s.latency.Add(ev.Latency)
 	}
@@ -204,6 +212,13 @@ func (s *series) addService(o *series) {
 		panic(err) // both are distances from 0
 	}
 	s.addPerformance(o)
+	switch {
+	case o.kpis == nil:
+	case s.kpis == nil:
+		s.kpis = o.kpis.Clone()
+	default:
+		s.kpis.Merge(o.kpis)
+	}
 }
 
 // addPerformance adds what is known of the answers. Of two kinds of estimate the first stays.

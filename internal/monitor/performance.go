@@ -28,6 +28,7 @@ type Performance struct {
 	// References are what answers are compared with, by version; empty is that of versions without one of their own.
 	References map[string]*PerformanceReference
 	Verdict    PerformanceVerdict
+	Fairness   Fairness
 
 	classes map[string]int
 }

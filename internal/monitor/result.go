@@ -3,6 +3,8 @@ package monitor
 import (
 	"math"
 	"time"
+
+	"github.com/streammon/streammon/internal/kpi"
 )
 
 // Figure is a computed number; NaN means that it is undefined, and an undefined
@@ -34,6 +36,8 @@ type Result struct {
 	DriftedImportance Figure `json:"drifted_importance_ratio,omitzero"`
 	// Changes is what the sequential detectors say; for all traffic only.
 	Changes []ChangeResult `json:"changes,omitempty"`
+	// KPIs are the business figures that are defined, in the order of the config; they are a JSON object by name.
+	KPIs []kpi.Figure `json:"kpis,omitempty"`
 	// Performance is nil if nothing is known of the answers.
 	Performance *PerformanceResult `json:"performance,omitempty"`
 

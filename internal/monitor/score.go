@@ -37,6 +37,9 @@ type PerformanceResult struct {
 	Threshold, PValue Figure
 	// Calibration says why the state may be wrong, as that of a feature.
 	Calibration string
+	// Worst is the segment with the worst deciding figure, and Fairness compares groups; of all traffic only, and nil if there is none.
+	Worst    *WorstSegment
+	Fairness *FairnessResult
 }
 
 // labelDelayQuantiles are those of the labels' delay.
@@ -53,6 +56,7 @@ func (v *View) assessLabels(dst []*Result, i int, start, end int64, p *Pane, l l
 	}
 	for k, m := range p.group.Models {
 		for _, version := range v.shown(m, p.models[k]) {
+			first := len(dst)
 			for j, s := range version.series {
 				if s == nil || s.labelled == nil || l == passing && j > 0 {
 					continue
@@ -69,6 +73,7 @@ func (v *View) assessLabels(dst []*Result, i int, start, end int64, p *Pane, l l
 				}
 				dst = append(dst, r)
 			}
+			v.group.Models[k].config.Performance.compareSegments(dst[first:], m, &version)
 		}
 	}
 	return dst

@@ -3,6 +3,7 @@ package monitor
 import (
 	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/kpi"
 	"github.com/streammon/streammon/internal/profile"
 	"github.com/streammon/streammon/internal/window"
 )
@@ -30,13 +31,14 @@ type Shard struct {
 	recent     [2]recent
 	models     []ModelStatus
 	sealed     []SealedPane
-	holes      []Hole          // since they were taken; the last may have no end yet
-	anew       uint64          // the generation of the config since which no prediction was accepted; 0: none
-	anewAt     int64           // from when on all that is new since counts, once one was; else window.NoTime
-	storedSpan int64           // of the ids where the shard comes from
-	labels     *labels         // nil: none are matched with predictions
-	answer     eval.Prediction // of the prediction that is being folded
-	apart      bool            // labels come in an order of their own
+	holes      []Hole           // since they were taken; the last may have no end yet
+	anew       uint64           // the generation of the config since which no prediction was accepted; 0: none
+	anewAt     int64            // from when on all that is new since counts, once one was; else window.NoTime
+	storedSpan int64            // of the ids where the shard comes from
+	labels     *labels          // nil: none are matched with predictions
+	answer     eval.Prediction  // of the prediction that is being folded
+	apart      bool             // labels come in an order of their own
+	kpis       []*kpi.Evaluator // by model; nil: it has none
 
 	learners []*learner // by model; nil where nothing is learned
 	limit    int64      // events of panes from here on wait
@@ -64,6 +66,7 @@ func NewShard(g *Group) *Shard {
 		}
 	}
 	s.labels = newLabels(g)
+	s.bindKPIs()
 	return s
 }
 
@@ -149,7 +152,7 @@ func (s *Shard) fold(ev *event.Event) {
 			s.labels.predict(ev, m, name, &s.answer)
 		}
 	}
-	folded[SegmentUnlisted] += pane.observe(ev, name, &s.answer, s.work)
+	folded[SegmentUnlisted] += pane.observe(ev, name, &s.answer, s.evalKPIs(ev), s.work)
 	folded[FeatureUnlisted] += uint64(ev.Unlisted)
 	if w.Time() >= s.open.FirstEnd() {
 		s.seal(w.Time())

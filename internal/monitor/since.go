@@ -68,7 +68,7 @@ func (s *Since) Begin(at int64) (names []string, generation uint64) {
 	return names, s.generation
 }
 
-// partKeys returns the keys of the model's features and series, by what names them.
+// partKeys returns the keys of the model's features, series and business figures, by what names them.
 func (m *Model) partKeys() map[string]string {
 	keys := map[string]string{}
 	for _, f := range m.common.full.Features {
@@ -76,6 +76,9 @@ func (m *Model) partKeys() map[string]string {
 	}
 	for _, segment := range m.segments[1:] {
 		keys[segment] = m.segmentKey(segment)
+	}
+	for name, key := range m.kpiKeys() {
+		keys["kpi "+name] = key
 	}
 	return keys
 }
@@ -108,6 +111,9 @@ func (s *Since) tabulate() {
 		from := s.of(m.Name)
 		for _, f := range m.common.full.Features {
 			from = max(from, s.of(strings.Join([]string{m.Name, "feature", f.Type.String(), f.Name}, "\x00")))
+		}
+		for _, key := range m.kpiKeys() {
+			from = max(from, s.of(key))
 		}
 		series := []int64{from}
 		for _, segment := range m.segments[1:] {

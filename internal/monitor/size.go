@@ -26,6 +26,9 @@ func (g *Group) paneSize(versions int64) (s profile.Size) {
 				l = m.common.compact
 			}
 			size, own := l.Size(), int64(unsafe.Sizeof(series{}))
+			if m.config.KPIs != nil {
+				own += int64(m.config.KPIs.TallyBytes())
+			}
 			s.Usual += versions * (size.Usual + own + maxLatency/4)
 			s.Most += versions * (size.Most + own + maxLatency)
 			s.Open += versions * size.Open

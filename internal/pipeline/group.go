@@ -494,6 +494,9 @@ func (g *Group) Show(now time.Time) ([]*monitor.Result, []monitor.ModelStatus) {
 // models returns the accounts without what was restored.
 func (l *Lane) models() []monitor.ModelStatus {
 	models := slices.Clone(l.shard.Models())
+	for i := range models {
+		models[i].KPIs = slices.Clone(models[i].KPIs) // they are added to
+	}
 	for i, b := range l.base {
 		models[i].Accepted -= b.Accepted
 		models[i].Late -= b.Late
@@ -550,6 +553,10 @@ func addModels(sum, lane []monitor.ModelStatus) []monitor.ModelStatus {
 		sum[i].Duplicate += lane[i].Duplicate
 		for fold, n := range lane[i].Folded {
 			sum[i].Folded[fold] += n
+		}
+		for k := range lane[i].KPIs {
+			sum[i].KPIs[k].Undefined += lane[i].KPIs[k].Undefined
+			sum[i].KPIs[k].Failed += lane[i].KPIs[k].Failed
 		}
 		sum[i].LastEvent = max(sum[i].LastEvent, lane[i].LastEvent)
 		if lane[i].Labels != nil {
