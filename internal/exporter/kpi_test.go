@@ -13,7 +13,7 @@ func business(s *monitor.Snapshot) *monitor.Snapshot {
 	r := s.Results[0]
 	r.KPIs = []kpi.Figure{{Name: "revenue", Value: 1234.5}, {Name: "blocked_share", Value: 0.125}}
 	groups := []eval.Group{{Name: "F", TP: 10, FP: 5, FN: 10, TN: 75}, {Name: "M", TP: 20, FP: 5, FN: 5, TN: 70}}
-	r.Performance = &monitor.PerformanceResult{MatchedRatio: monitor.Undefined, Fairness: &monitor.FairnessResult{Segment: "gender", Privileged: "M", Groups: groups, Figures: eval.Fairness(groups, "M")}}
+	r.Performance.Fairness = &monitor.FairnessResult{Segment: "gender", Privileged: "M", Groups: groups, Figures: eval.Fairness(groups, "M")}
 	s.Models[0].KPIs = []monitor.KPIStatus{{Name: "revenue", Undefined: 3, Failed: 1}, {Name: "blocked_share"}}
 	return s
 }
