@@ -29,6 +29,7 @@ type View struct {
 	first   int64  // start of the first accepted pane
 	next    int64  // start of the first pane that was not merged yet
 	last    int64  // end of the last pane with content that was merged
+	ends    int64  // windows that are made after the end of all lanes are made up to here at least, or window.NoTime
 	keep    int64  // how long after last something can be in a window or a tier
 
 	from    []int64 // by window: what came before was not kept; NoTime is none
@@ -55,7 +56,7 @@ func NewView(g *Group, lanes int) *View {
 	m := merger{profile.NewWorkspace()}
 	v := &View{
 		group: g, lanes: lanes, merger: m, losses: &Losses{}, counted: NewSince(g), pending: map[int64][]*Pane{}, tiers: window.NewTiers[Pane](g.Pane, m),
-		memo: drift.NewMemo(), begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, kept: map[int64]int64{}, holds: holds{}, slid: map[int]slid{}, changes: newChanges(g),
+		memo: drift.NewMemo(), begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, ends: window.NoTime, kept: map[int64]int64{}, holds: holds{}, slid: map[int]slid{}, changes: newChanges(g),
 		watched: g.watched(),
 	}
 	lengths := window.TierLengths(g.Pane)
@@ -152,7 +153,7 @@ func (v *View) revise(p SealedPane) {
 // multiple of the pane, and calls emit with the results of each window that ends
 // on the way, in order of the ends. After window.EndOfTime, which means that all
 // lanes were read to their ends, it goes on until each window has an end at or
-// after the last event.
+// after the last event, or the time that EndWith said.
 func (v *View) Advance(frontier int64, emit func(end int64, results []*Result)) {
 	for v.Step(frontier, emit) {
 	}
@@ -188,7 +189,7 @@ func (v *View) more(frontier int64) bool {
 	idle := v.last == window.NoTime || v.next-v.last > v.keep
 	if len(v.pending) == 0 {
 		if frontier == window.EndOfTime {
-			return !idle && v.next < window.Ceil(v.last, v.widestSlide())
+			return !idle && v.next < window.Ceil(max(v.last, v.ends), v.widestSlide())
 		}
 		if idle {
 			// What comes before this from now on is a revision.
@@ -249,7 +250,7 @@ func (v *View) look(end int64, atEnd bool, l look) (results []*Result) {
 		return nil
 	}
 	for i, w := range v.windows {
-		if end%w.Slide() != 0 || atEnd && end-w.Slide() >= v.last {
+		if end%w.Slide() != 0 || atEnd && end-w.Slide() >= max(v.last, v.ends) {
 			continue
 		}
 		var sum window.Accumulator[Pane]
@@ -301,6 +302,18 @@ func sortResults(rs []*Result) {
 
 // Next returns the start of the first pane that was not merged yet, or window.NoTime.
 func (v *View) Next() int64 { return v.next }
+
+// Last returns the end of the last pane with content that was delivered, or window.NoTime.
+func (v *View) Last() int64 {
+	last := v.last
+	for start := range v.pending {
+		last = max(last, start+v.group.Pane)
+	}
+	return last
+}
+
+// EndWith says that another view, which gives results of the same windows, has its last content at the given time.
+func (v *View) EndWith(last int64) { v.ends = last }
 
 // Work returns the start of the pane that the next Step merges at the earliest; the frontier if nothing is to be done before.
 func (v *View) Work(frontier int64) int64 {
