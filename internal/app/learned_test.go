@@ -41,7 +41,30 @@ func (k *kept) feedChunk(lane, end int) int {
 	if err := p.lane.Deliver(pipeline.Progress{Records: taken, Now: keptNow}); err != nil {
 		k.t.Fatal(err)
 	}
+	k.feedLabels(lane, from, from+taken)
 	return taken
+}
+
+// feedLabels gives the labels of some of the lane's events, if the config has any.
+func (k *kept) feedLabels(lane, from, to int) {
+	k.t.Helper()
+	if k.topics["l"] == nil {
+		return
+	}
+	p, err := k.partition("l", lane)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	p.intake.Arrive(pipeline.Arrival{Log: [16]byte{1}, First: int64(from)})
+	var messages []pipeline.Message
+	for i := from; i < to; i++ {
+		messages = append(messages, pipeline.Message{Value: fmt.Appendf(nil, `{"type":"label","id":"e%d-%d","time":%d,"model":"%s","label":"yes"}`,
+			lane, i, keptNow.Add(time.Duration(i-600)*time.Second).Unix(), "ab"[i%2:i%2+1])})
+	}
+	p.intake.Take(messages, int64(to))
+	if err := p.lane.DeliverLabels(pipeline.Progress{Records: len(messages), Now: keptNow}); err != nil {
+		k.t.Fatal(err)
+	}
 }
 
 func keptMessage(lane, i int) string {

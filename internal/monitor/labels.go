@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/streammon/streammon/internal/eval"
@@ -288,16 +289,30 @@ func (f *folder) places(key *join.Key, g *Group) *places {
 	return p
 }
 
-// places reads what appendKey wrote: a segment that the model has no more is left out.
+// places reads what appendKey wrote: a segment whose value the model does not know belongs to Other, and one of a field that the
+// model is not cut by any more is left out.
 func (m *Model) places(key []byte, g *Group) *places {
 	d := sketch.NewDecoder(key)
 	p := &places{group: g, version: d.Text(), series: []int{0}}
 	for range d.Length(1) {
-		if i := slices.Index(m.segments, d.Text()); i > 0 {
+		if i := m.findSegment(d.Text()); i > 0 && !slices.Contains(p.series, i) {
 			p.series = append(p.series, i)
 		}
 	}
 	return p
+}
+
+// findSegment returns the series of a segment's name, that of Other if its value is not known; -1 if there is neither.
+func (m *Model) findSegment(name string) int {
+	if i := slices.Index(m.segments, name); i >= 0 {
+		return i
+	}
+	for i, s := range m.Segmentations {
+		if strings.HasPrefix(name, s.Name+"=") {
+			return m.lookup[i][event.Other]
+		}
+	}
+	return -1
 }
 
 // Matched counts a label of a prediction, and the answer.

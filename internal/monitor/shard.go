@@ -145,7 +145,7 @@ func (s *Shard) fold(ev *event.Event) {
 	if name == event.Other {
 		folded[VersionLimit]++
 	}
-	m := s.group.Models[ev.Model]
+	m := pane.group.Models[ev.Model] // not the newest, whose segments may have other values
 	if p := m.config.Performance; p != nil && !ev.Failed {
 		p.answer(ev, &s.answer)
 		if s.labels != nil {

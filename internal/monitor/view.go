@@ -29,7 +29,7 @@ type View struct {
 	first   int64  // start of the first accepted pane
 	next    int64  // start of the first pane that was not merged yet
 	last    int64  // end of the last pane with content that was merged
-	until   int64  // end of the last pane with content of another view with the same results
+	ends    int64  // windows that are made after the end of all lanes are made up to here at least, or window.NoTime
 	keep    int64  // how long after last something can be in a window or a tier
 
 	from    []int64 // by window: what came before was not kept; NoTime is none
@@ -56,7 +56,7 @@ func NewView(g *Group, lanes int) *View {
 	m := merger{profile.NewWorkspace()}
 	v := &View{
 		group: g, lanes: lanes, merger: m, losses: &Losses{}, counted: NewSince(g), pending: map[int64][]*Pane{}, tiers: window.NewTiers[Pane](g.Pane, m),
-		memo: drift.NewMemo(), begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, until: window.NoTime, kept: map[int64]int64{}, holds: holds{}, slid: map[int]slid{}, changes: newChanges(g),
+		memo: drift.NewMemo(), begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, ends: window.NoTime, kept: map[int64]int64{}, holds: holds{}, slid: map[int]slid{}, changes: newChanges(g),
 		watched: g.watched(),
 	}
 	lengths := window.TierLengths(g.Pane)
@@ -153,7 +153,7 @@ func (v *View) revise(p SealedPane) {
 // multiple of the pane, and calls emit with the results of each window that ends
 // on the way, in order of the ends. After window.EndOfTime, which means that all
 // lanes were read to their ends, it goes on until each window has an end at or
-// after the last event.
+// after the last event, or the time that EndWith said.
 func (v *View) Advance(frontier int64, emit func(end int64, results []*Result)) {
 	for v.Step(frontier, emit) {
 	}
@@ -189,7 +189,7 @@ func (v *View) more(frontier int64) bool {
 	idle := v.last == window.NoTime || v.next-v.last > v.keep
 	if len(v.pending) == 0 {
 		if frontier == window.EndOfTime {
-			return !idle && v.next < window.Ceil(max(v.last, v.until), v.widestSlide())
+			return !idle && v.next < window.Ceil(max(v.last, v.ends), v.widestSlide())
 		}
 		if idle {
 			// What comes before this from now on is a revision.
@@ -250,7 +250,7 @@ func (v *View) look(end int64, atEnd bool, l look) (results []*Result) {
 		return nil
 	}
 	for i, w := range v.windows {
-		if end%w.Slide() != 0 || atEnd && end-w.Slide() >= max(v.last, v.until) {
+		if end%w.Slide() != 0 || atEnd && end-w.Slide() >= max(v.last, v.ends) {
 			continue
 		}
 		var sum window.Accumulator[Pane]
@@ -300,7 +300,10 @@ func sortResults(rs []*Result) {
 	slices.SortFunc(rs, CompareResults)
 }
 
-// Last returns the end of the last pane with content, merged or not, or window.NoTime.
+// Next returns the start of the first pane that was not merged yet, or window.NoTime.
+func (v *View) Next() int64 { return v.next }
+
+// Last returns the end of the last pane with content that was delivered, or window.NoTime.
 func (v *View) Last() int64 {
 	last := v.last
 	for start := range v.pending {
@@ -309,11 +312,8 @@ func (v *View) Last() int64 {
 	return last
 }
 
-// Until makes the windows at the end of all lanes go on up to a time, if that is later than the last event.
-func (v *View) Until(t int64) { v.until = max(v.until, t) }
-
-// Next returns the start of the first pane that was not merged yet, or window.NoTime.
-func (v *View) Next() int64 { return v.next }
+// EndWith says that another view, which gives results of the same windows, has its last content at the given time.
+func (v *View) EndWith(last int64) { v.ends = last }
 
 // Work returns the start of the pane that the next Step merges at the earliest; the frontier if nothing is to be done before.
 func (v *View) Work(frontier int64) int64 {

@@ -78,8 +78,9 @@ func drawLanes(t *rapid.T) [][]oracle.Message {
 type member struct {
 	monitor *monitor.Group
 	lanes   [][]oracle.Message
+	labels  [][]oracle.Message // of the same lanes, if they are apart
 	group   *Group
-	intakes []*Intake
+	intakes []*Intake // of lanes, then of labels
 	done    []bool
 	results []*monitor.Result
 	entries []storedEntry
@@ -100,14 +101,30 @@ type save struct {
 }
 
 func newMember(t *rapid.T, g *monitor.Group, lanes [][]oracle.Message) *member {
-	m := &member{monitor: g, lanes: lanes}
+	return newLabelledMember(t, g, lanes, nil)
+}
+
+// newLabelledMember is newMember with the labels apart, unless there are none.
+func newLabelledMember(t *rapid.T, g *monitor.Group, lanes, labels [][]oracle.Message) *member {
+	m := &member{monitor: g, lanes: lanes, labels: labels}
 	m.start(t, nil)
 	return m
+}
+
+// stream returns what the intake of that number reads.
+func (m *member) stream(i int) (messages []oracle.Message, lane int, k event.Kind) {
+	if n := len(m.lanes); i >= n {
+		return m.labels[i-n], i - n, event.Label
+	}
+	return m.lanes[i], i, event.Prediction
 }
 
 func (m *member) start(t *rapid.T, s *save) {
 	sink := NewSequencer(1, func(r *monitor.Result, _ []byte) error { m.results = append(m.results, r); return nil })
 	m.group = NewGroup(m.monitor, decode.Options{}, sink, 0, true)
+	if m.labels != nil {
+		m.group.LabelsApart()
+	}
 	m.group.Journal()
 	var states []PartState
 	if s != nil {
@@ -122,13 +139,15 @@ func (m *member) start(t *rapid.T, s *save) {
 		m.results = m.results[:s.results]
 	}
 	m.group.Grow(len(m.lanes))
-	m.intakes, m.done = nil, make([]bool, len(m.lanes))
-	for i := range m.lanes {
-		in, err := NewIntake([]*Lane{m.group.Lane(i)}, event.Prediction, nil)
+	streams := len(m.lanes) + len(m.labels)
+	m.intakes, m.done = nil, make([]bool, streams)
+	for i := range streams {
+		_, lane, kind := m.stream(i)
+		in, err := NewIntake([]*Lane{m.group.Lane(lane)}, kind, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if k := slices.IndexFunc(states, func(p PartState) bool { return p.Index == i }); k >= 0 {
+		if k := slices.IndexFunc(states, func(p PartState) bool { return p.Index == lane && p.Topic == kind.String() }); k >= 0 {
 			err = in.Restore(states[k])
 		} else {
 			in.Arrive(Arrival{})
@@ -136,29 +155,34 @@ func (m *member) start(t *rapid.T, s *save) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.group.Read(Part{"p", i, in})
+		m.group.Read(Part{kind.String(), lane, in})
 		m.intakes = append(m.intakes, in)
 	}
 }
 
-// read takes in and delivers a batch of a lane.
-func (m *member) read(t *rapid.T, lane, n int) {
-	if m.done[lane] {
+// read takes in and delivers a batch of an intake's.
+func (m *member) read(t *rapid.T, i, n int) {
+	if m.done[i] {
 		return
 	}
-	next := m.intakes[lane].Offsets().Next
-	end := min(next+int64(n), int64(len(m.lanes[lane])))
+	messages, lane, kind := m.stream(i)
+	next := m.intakes[i].Offsets().Next
+	end := min(next+int64(n), int64(len(messages)))
 	var batch []Message
-	for _, x := range m.lanes[lane][next:end] {
+	for _, x := range messages[next:end] {
 		batch = append(batch, Message{x.Value, x.RecordTime})
 	}
-	taken := m.intakes[lane].Take(batch, end)
+	taken := m.intakes[i].Take(batch, end)
 	end = next + int64(taken) // the rest waits for a reference
 	if rapid.IntRange(0, 9).Draw(t, "between") == 0 {
 		m.save() // between taking in and delivering
 	}
-	m.done[lane] = end == int64(len(m.lanes[lane])) && rapid.Bool().Draw(t, "end")
-	if err := m.group.Lane(lane).Deliver(Progress{Records: len(batch), Done: m.done[lane], Now: time.Unix(0, 0)}); err != nil {
+	m.done[i] = end == int64(len(messages)) && rapid.Bool().Draw(t, "end")
+	deliver := m.group.Lane(lane).Deliver
+	if kind == event.Label {
+		deliver = m.group.Lane(lane).DeliverLabels
+	}
+	if err := deliver(Progress{Records: len(batch), Done: m.done[i], Now: time.Unix(0, 0)}); err != nil {
 		t.Fatal(err)
 	}
 	m.group.Show(time.Unix(0, 0))
@@ -192,8 +216,8 @@ func (m *member) save() {
 	})
 }
 
-// step makes the member crash, save, or read a batch of up to so many messages of a lane; it returns the lane, -1 if it read none.
-func (m *member) step(t *rapid.T, batch int, crashes *int) (lane int) {
+// step makes the member crash, save, or read a batch of up to so many messages of a lane's; it returns the number of the intake, -1 if it read none.
+func (m *member) step(t *rapid.T, batch int, crashes *int) (intake int) {
 	switch what := rapid.IntRange(0, 9).Draw(t, "what"); {
 	case what == 0 && m.crashes < 5:
 		m.crash(t)
@@ -203,9 +227,9 @@ func (m *member) step(t *rapid.T, batch int, crashes *int) (lane int) {
 		m.save()
 		return -1
 	}
-	lane = rapid.IntRange(0, len(m.lanes)-1).Draw(t, "lane")
-	m.read(t, lane, rapid.IntRange(1, batch).Draw(t, "batch"))
-	return lane
+	intake = rapid.IntRange(0, len(m.intakes)-1).Draw(t, "lane")
+	m.read(t, intake, rapid.IntRange(1, batch).Draw(t, "batch"))
+	return intake
 }
 
 // crash forgets everything but the store, of which the newest save may be damaged.

@@ -132,11 +132,17 @@ func (g *Group) step(frontier int64) (through int64, more bool) {
 		return through, more
 	}
 	views := [...]*monitor.View{g.final, g.finalLabels}
-	if through = frontier; frontier == window.EndOfTime {
-		last := max(g.final.Last(), g.finalLabels.Last())
-		g.final.Until(last)
-		g.finalLabels.Until(last)
-	} else {
+	last := max(g.final.Last(), g.finalLabels.Last())
+	switch {
+	case frontier == window.EndOfTime: // windows of both end with what comes last, whichever stream that is in
+		for _, v := range views {
+			v.EndWith(last)
+		}
+	case !slices.ContainsFunc(g.lanes, func(l *Lane) bool { return l.frontier != window.EndOfTime }):
+		// Labels alone go on. Those that are in no window must not make more windows than if they had come before the predictions.
+		frontier = min(frontier, last)
+	}
+	if through = frontier; frontier != window.EndOfTime {
 		through = min(frontier, g.final.Work(frontier)+g.monitor.Pane, g.finalLabels.Work(frontier)+g.monitor.Pane)
 	}
 	for i, v := range views { // both to one time, so that no save comes in between

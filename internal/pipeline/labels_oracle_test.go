@@ -36,28 +36,11 @@ func TestLabelOracle(t *testing.T) {
 }
 
 func compareLabels(t *testing.T, seed int) {
-	setup, lanes := oracle.GenerateLabelled(rand.New(rand.NewPCG(uint64(seed), 23)))
-	span := func(d time.Duration) oracle.Span { return oracle.Span{Name: d.String(), Length: d} }
-	setup.Pane, setup.Windows = time.Minute, []oracle.Span{span(10 * time.Hour), span(24 * time.Hour)}
-	if seed%8 == 0 {
-		setup.Pane, setup.Windows = 10*time.Second, []oracle.Span{span(time.Duration(1+seed%10) * time.Minute)}
-	}
+	setup, lanes := labelledLog(seed)
 	want := oracle.Join(setup, lanes)
 	results, counts := runLabelled(t, setup, lanes, seed)
-	for i := range setup.Models {
-		w, got := want.Models[i], counts[i]
-		if setup.Models[i].Task == nil {
-			continue
-		}
-		expected := monitor.LabelStatus{
-			Matched: w.Matched, Early: w.Early, Unmatched: w.Unmatched, Duplicate: w.Duplicate, Conflict: w.Conflict, Useless: w.Unreadable, Expired: w.Expired,
-			Pending: w.Pending, Waiting: w.Waiting, Compared: got.Compared, Mispredicted: got.Mispredicted, AbsoluteError: got.AbsoluteError, SquaredError: got.SquaredError,
-		}
-		if got != expected {
-			t.Fatalf("log %d: model %s has\n%+v, want\n%+v", seed, setup.Models[i].Name, got, expected)
-		}
-	}
-	last := want.Last
+	compareAccounts(t, setup, counts, want)
+	last := int64(0)
 	var labelled []*monitor.Result
 	for _, r := range results {
 		if r.Performance != nil && r.Performance.Labelled {
@@ -77,6 +60,51 @@ func compareLabels(t *testing.T, seed int) {
 			t.Fatalf("log %d, window %d to %s of %q %q %q:\n%s", seed, i, r.End, r.Model, r.Version, r.Segment, c.wrong)
 		}
 	}
+}
+
+// labelledLog is a random log of models with tasks, and its setup.
+func labelledLog(seed int) (oracle.Setup, [][]oracle.Message) {
+	setup, lanes := oracle.GenerateLabelled(rand.New(rand.NewPCG(uint64(seed), 23)))
+	span := func(d time.Duration) oracle.Span { return oracle.Span{Name: d.String(), Length: d} }
+	setup.Pane, setup.Windows = time.Minute, []oracle.Span{span(10 * time.Hour), span(24 * time.Hour)}
+	if seed%8 == 0 {
+		setup.Pane, setup.Windows = 10*time.Second, []oracle.Span{span(time.Duration(1+seed%10) * time.Minute)}
+	}
+	return setup, lanes
+}
+
+// compareAccounts compares the accounts of labels with the naive ones.
+func compareAccounts(t fataler, setup oracle.Setup, counts []monitor.LabelStatus, want *oracle.Joined) {
+	for i := range setup.Models {
+		w, got := want.Models[i], counts[i]
+		if setup.Models[i].Task == nil {
+			continue
+		}
+		expected := monitor.LabelStatus{
+			Matched: w.Matched, Early: w.Early, Unmatched: w.Unmatched, Duplicate: w.Duplicate, Conflict: w.Conflict, Useless: w.Unreadable, Expired: w.Expired,
+			Pending: w.Pending, Waiting: w.Waiting, Compared: got.Compared, Mispredicted: got.Mispredicted, AbsoluteError: got.AbsoluteError, SquaredError: got.SquaredError,
+		}
+		if got != expected {
+			t.Fatal(fmt.Sprintf("model %s has\n%+v, want\n%+v", setup.Models[i].Name, got, expected))
+		}
+	}
+}
+
+// accounts returns the accounts of the labels of all lanes, by model.
+func (g *Group) accounts() (counts []monitor.LabelStatus) {
+	for i, l := range g.lanes {
+		l.mu.Lock()
+		for k, c := range l.shard.Labels() {
+			if i == 0 {
+				counts = append(counts, monitor.LabelStatus{})
+			}
+			if c != nil {
+				counts[k].Add(c)
+			}
+		}
+		l.mu.Unlock()
+	}
+	return counts
 }
 
 // runLabelled takes the lanes in, apart for odd seeds, and returns the results and the accounts of labels.
@@ -104,20 +132,7 @@ func runLabelled(t *testing.T, setup oracle.Setup, lanes [][]oracle.Message, see
 			streams = slices.Delete(streams, i, i+1)
 		}
 	}
-	for i := range lanes {
-		l := g.Lane(i)
-		l.mu.Lock()
-		for k, c := range l.shard.Labels() {
-			if i == 0 {
-				counts = append(counts, monitor.LabelStatus{})
-			}
-			if c != nil {
-				counts[k].Add(c)
-			}
-		}
-		l.mu.Unlock()
-	}
-	return results, counts
+	return results, g.accounts()
 }
 
 // labelStream is what is still to be read of a lane.
