@@ -397,6 +397,16 @@ func (t *Table) Refused() uint64 { return t.refused }
 // Sealed returns the end of the panes that are sealed, or window.NoTime.
 func (t *Table) Sealed() int64 { return t.sealed }
 
+// RowBytes returns what a prediction takes at most, its place in the index and the mark of its match included, with payloads of so many
+// bytes; alike: all have as many, and labels have one byte.
+func RowBytes(payload int, alike bool) int {
+	const slot = 10 // with 8 slots of 5 bytes a group, of which 4 are in use
+	if alike {
+		return (head+payload)*17/16 + slot + 2
+	}
+	return (variableHead+payload)*17/16 + slot + 5
+}
+
 // Bytes returns what memory the table takes, labels that wait included.
 func (t *Table) Bytes() int {
 	const keyBytes = 160 // with its place in the map
