@@ -241,7 +241,7 @@ func (t *Table) Seal(end int64, f Folder) {
 	}
 	end = window.Floor(end, t.config.Pane)
 	for {
-		start := t.nextPane()
+		start := t.Next()
 		if start >= end {
 			break
 		}
@@ -262,8 +262,8 @@ func (t *Table) Seal(end int64, f Folder) {
 	t.pair = Pair{} // it holds the labels
 }
 
-// nextPane returns the start of the first pane in which labels wait or predictions expire, or never.
-func (t *Table) nextPane() int64 {
+// Next returns the start of the first pane in which labels wait or predictions expire, or the largest number.
+func (t *Table) Next() int64 {
 	due := int64(never)
 	for _, c := range t.chunks {
 		due = min(due, c.due)
