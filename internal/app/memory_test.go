@@ -120,6 +120,51 @@ models:
 	}
 }
 
+// TestMemoryOfLabels: predictions that may wait for their labels are in the budget, for each partition, and so are the tallies and estimates of
+// each series.
+func TestMemoryOfLabels(t *testing.T) {
+	of := func(labels, task string) Memory {
+		c, err := config.Parse("c.yaml", fmt.Appendf(nil, `
+kafka: {brokers: [localhost:9092]}
+models:
+  - name: m
+    topics: {predictions: p, labels: l}
+    labels: {%s}
+    %s
+`, labels, task))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := MemoryOf(c, 3, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Usual > m.Budget {
+			t.Errorf("%s: usual %d, at most %d", task, m.Usual, m.Budget)
+		}
+		return m
+	}
+	const binary, million = "positive: a", "max_pending: 1000000"
+	one := of(million, binary)
+	for _, c := range []struct {
+		name       string
+		with       Memory
+		less       Memory
+		from, upTo int64 // MB more
+	}{
+		{"a million predictions in three partitions, of 40 bytes", of("max_pending: 2000000", binary), one, 3 * 40, 3 * 40},
+		{"those of regression, which have 24 bytes", of("max_pending: 2000000", "task: regression"), of(million, "task: regression"), 3 * 55, 3 * 70},
+		{"ten items of a ranking", of("max_pending: 2000000", "task: ranking"), of(million, "task: ranking"), 3 * 110, 3 * 130},
+		{"the task", one, of(million, "task: none"), 3*40 + 3*16, 400},
+		{"an estimate", of(million, binary+"\n    calibrated: true"), one, 3, 100},
+		{"twenty classes", of(million, "task: multiclass\n    classes: [a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,t]"), of(million, "task: multiclass\n    classes: [a, b]"), 3 * 18 * 8, 2000},
+	} {
+		if more := (c.with.Budget - c.less.Budget + 999_999) / 1_000_000; more < c.from || more > c.upTo {
+			t.Errorf("%s: %d MB more, want %d to %d", c.name, more, c.from, c.upTo)
+		}
+	}
+}
+
 // TestMemoryWarning: a budget that the machine, or the container, cannot give is worth a warning.
 func TestMemoryWarning(t *testing.T) {
 	root := t.TempDir()

@@ -28,6 +28,9 @@ func (s *Spec) identity(counts bool) uint64 {
 	for _, c := range s.Classes {
 		b = append(binary.AppendUvarint(b, uint64(len(c))), c...)
 	}
+	if s.Task == Ranking {
+		b = binary.AppendUvarint(b, uint64(s.maxPlaces()))
+	}
 	if counts {
 		threshold := s.Threshold
 		if math.IsNaN(threshold) {
@@ -58,7 +61,8 @@ func (s *Spec) class(c int) int {
 	return c
 }
 
-// AppendPrediction appends what the task needs of a prediction. That of Binary has 9 bytes, that of Regression 24.
+// AppendPrediction appends what the task needs of a prediction: of a ranking, the items down to the last of K. That of Binary has 9 bytes, that
+// of Regression 24.
 func (s *Spec) AppendPrediction(b []byte, p *Prediction) []byte {
 	switch s.Task {
 	case Binary:
@@ -80,7 +84,7 @@ func (s *Spec) AppendPrediction(b []byte, p *Prediction) []byte {
 	case Regression:
 		return appendFloats(b, []float64{p.Value, p.Lower, p.Upper})
 	case Ranking:
-		return appendItems(b, p.Items[:min(len(p.Items), maxItems)])
+		return appendItems(b, p.Items[:min(len(p.Items), s.maxPlaces())])
 	}
 	return b
 }

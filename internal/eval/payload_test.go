@@ -10,7 +10,7 @@ import (
 )
 
 func specs() []*Spec {
-	return []*Spec{{Task: Binary}, multiclassSpec(), {Task: Regression}, {Task: Ranking}, {}}
+	return []*Spec{{Task: Binary}, multiclassSpec(), {Task: Regression}, {Task: Ranking}, {Task: Ranking, K: []int{1, 20}}, {}}
 }
 
 // anyFloat has all kinds, NaN too.
@@ -65,8 +65,12 @@ func TestPayloadsRoundTrip(t *testing.T) {
 					t.Fatalf("%+v, want %+v", q, p)
 				}
 			case Ranking:
-				if !slices.Equal(q.Items, p.Items) {
-					t.Fatalf("%v, want %v", q.Items, p.Items)
+				items := p.Items
+				if len(s.K) > 0 {
+					items = items[:min(len(items), 20)]
+				}
+				if !slices.Equal(q.Items, items) {
+					t.Fatalf("%v, want %v", q.Items, items)
 				}
 			}
 			if again := s.AppendPrediction(nil, q); !bytes.Equal(again, b) {
@@ -188,6 +192,13 @@ func TestFingerprints(t *testing.T) {
 		c.change(s)
 		if (s.Encoding() != base().Encoding()) != c.encoding || (s.Fingerprint() != base().Fingerprint()) != c.counting {
 			t.Errorf("%s: encoding %x, fingerprint %x", name, s.Encoding(), s.Fingerprint())
+		}
+	}
+	// Of a ranking no more items are kept than are counted.
+	for _, k := range [][]int{nil, {1}, {1, 5}, {5}} {
+		five := &Spec{Task: Ranking, K: []int{5}}
+		if same := k != nil && k[len(k)-1] == 5; ((&Spec{Task: Ranking, K: k}).Encoding() == five.Encoding()) != same {
+			t.Errorf("cut-offs %v: other items are taken for the same, or the same for others", k)
 		}
 	}
 	a, b := &Spec{Task: Binary, Threshold: math.NaN()}, &Spec{Task: Binary, Threshold: math.Float64frombits(0xfff8000000000123)}

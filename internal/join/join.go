@@ -241,7 +241,7 @@ func (t *Table) Seal(end int64, f Folder) {
 	}
 	end = window.Floor(end, t.config.Pane)
 	for {
-		start := t.nextPane()
+		start := t.Next()
 		if start >= end {
 			break
 		}
@@ -262,8 +262,8 @@ func (t *Table) Seal(end int64, f Folder) {
 	t.pair = Pair{} // it holds the labels
 }
 
-// nextPane returns the start of the first pane in which labels wait or predictions expire, or never.
-func (t *Table) nextPane() int64 {
+// Next returns the start of the first pane in which labels wait or predictions expire, or the largest number.
+func (t *Table) Next() int64 {
 	due := int64(never)
 	for _, c := range t.chunks {
 		due = min(due, c.due)
@@ -396,6 +396,16 @@ func (t *Table) Refused() uint64 { return t.refused }
 
 // Sealed returns the end of the panes that are sealed, or window.NoTime.
 func (t *Table) Sealed() int64 { return t.sealed }
+
+// RowBytes returns what a prediction takes at most, its place in the index and the mark of its match included, with payloads of so many
+// bytes; alike: all have as many, and labels have one byte.
+func RowBytes(payload int, alike bool) int {
+	const slot = 10 // with 8 slots of 5 bytes a group, of which 4 are in use
+	if alike {
+		return (head+payload)*17/16 + slot + 2
+	}
+	return (variableHead+payload)*17/16 + slot + 5
+}
 
 // Bytes returns what memory the table takes, labels that wait included.
 func (t *Table) Bytes() int {

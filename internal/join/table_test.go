@@ -314,6 +314,33 @@ func TestLargePayloads(t *testing.T) {
 	}
 }
 
+// TestRowBytes: rows of payloads of all lengths take what is reckoned at most, and not much less.
+func TestRowBytes(t *testing.T) {
+	const n = 200_000
+	payload, label := make([]byte, 300), make([]byte, 8)
+	for _, longest := range []int{30, 300} {
+		before := heap()
+		table, f := New(usual), &counter{t: t}
+		for i := range n {
+			size := longest
+			if i%100 == 0 {
+				size--
+			}
+			table.Predict(mix(i), int64(i)*second/1000, nil, payload[:size])
+		}
+		for i := range n {
+			table.Await(mix(i), 200*second, label)
+		}
+		table.Seal(210*second, f)
+		took := float64(heap()-before) / n
+		t.Logf("%.1f bytes of %d", took, RowBytes(longest, false))
+		if most := float64(RowBytes(longest, false)); took > most || took < most*3/4 || f.matched != n {
+			t.Errorf("%.1f bytes, at most %g are reckoned; %s", took, most, f)
+		}
+		runtime.KeepAlive(table)
+	}
+}
+
 // TestFrozen: a table that goes on does not change what was frozen, also while another goroutine writes it.
 func TestFrozen(t *testing.T) {
 	table, f := New(usual), &counter{t: t}
@@ -427,7 +454,11 @@ func TestMemory(t *testing.T) {
 	matched := float64(heap()-before) / float64(n)
 	t.Logf("%d rows: %.1f bytes each, %.1f stated, %.1f with matches; %v a prediction, the longest %v; %v a label",
 		n, pending, stated, matched, took/time.Duration(n), longest, sealed/time.Duration(n))
-	if pending > 40 || matched > 40 {
+	most := float64(RowBytes(len(payload), true))
+	if most > 40 {
+		t.Errorf("%g bytes are reckoned for a prediction", most)
+	}
+	if pending > most || matched > most {
 		t.Errorf("%.1f bytes a prediction, %.1f with a match", pending, matched)
 	}
 	if stated < pending*0.95 || stated > pending*1.05 {

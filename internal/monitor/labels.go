@@ -25,6 +25,7 @@ type labels struct {
 	sealed []SealedPane
 	end    int64   // panes before are sealed
 	ended  [2]bool // by event.Kind: nothing comes any more
+	work   int     // sealWork, but in tests
 
 	counts     []LabelStatus // by model
 	prediction eval.Prediction
@@ -62,7 +63,7 @@ func newLabels(g *Group) *labels {
 	}
 	l := &labels{
 		group: own, tables: make([]*join.Table, len(g.Models)), counts: make([]LabelStatus, len(g.Models)), stored: make([][]byte, len(g.Models)),
-		open: window.NewOpen[Pane](g.Pane), end: window.NoTime,
+		open: window.NewOpen[Pane](g.Pane), end: window.NoTime, work: sealWork,
 	}
 	for i, m := range own.Models {
 		if p := m.config.Performance; p != nil {
@@ -135,23 +136,56 @@ func (s *Shard) reach() int64 {
 	return end
 }
 
-// sealLabels pairs and seals what can be.
+// sealWork is about how many labels and predictions are judged at a time, so that nobody waits long for the lane after a gap: some
+// milliseconds of work.
+const sealWork = 10_000
+
+// sealLabels pairs and seals what can be, or of much the next panes; it goes on when it is called again. Where panes end
+// is all that matters, and not when they are sealed.
 func (s *Shard) sealLabels() {
-	l := s.labels
-	if l == nil {
-		return
+	if s.labels != nil {
+		s.labels.seal(s.reach(), s.labels.work)
 	}
-	end := s.reach()
-	if end == window.NoTime || end <= l.end {
-		return
+}
+
+// seal seals the panes before end, until it has judged so much.
+func (l *labels) seal(end int64, most int) {
+	before := l.kept()
+	for panes := 0; l.end < end; panes++ {
+		if panes > most/10 || before-l.kept() >= most {
+			return
+		}
+		to := l.nextEnd(end)
+		for i, t := range l.tables {
+			if t != nil {
+				t.Seal(to, &folder{l, i, &l.open, l.group, &l.counts[i]})
+			}
+		}
+		l.sealed = append(l.sealed, l.open.Seal(to)...)
+		l.end = to
 	}
-	l.end = end
-	for i, t := range l.tables {
+}
+
+// nextEnd returns the end of the first pane with something to judge, or end if that is not later.
+func (l *labels) nextEnd(end int64) int64 {
+	next := end - l.group.Pane
+	for _, t := range l.tables {
 		if t != nil {
-			t.Seal(end, &folder{l, i, &l.open, l.group, &l.counts[i]})
+			next = min(next, t.Next())
 		}
 	}
-	l.sealed = append(l.sealed, l.open.Seal(end)...)
+	return max(next, l.end) + l.group.Pane
+}
+
+// kept returns how many predictions and labels there are.
+func (l *labels) kept() (n int) {
+	for _, t := range l.tables {
+		if t != nil {
+			waiting, _ := t.Waiting()
+			n += t.Rows() + waiting
+		}
+	}
+	return n
 }
 
 // WaitingLabelBytes is how much the labels of a lane may take that wait until the predictions have come as far, before the next
@@ -164,7 +198,7 @@ func (s *Shard) LabelsApart() { s.apart = true }
 // LabelsHeld reports whether the next label must wait: too many do, and more predictions would help.
 func (s *Shard) LabelsHeld() bool {
 	l := s.labels
-	if l == nil || !s.apart || l.ended[event.Prediction] || window.Floor(s.Watermark(event.Label), s.group.Pane) <= l.end {
+	if l == nil || !s.apart || l.ended[event.Prediction] || window.Floor(s.Watermark(event.Label), s.group.Pane) <= l.end || s.reach() > l.end {
 		return false
 	}
 	sum := 0
@@ -181,7 +215,7 @@ func (s *Shard) LabelsHeld() bool {
 func (s *Shard) EndOf(k event.Kind) {
 	if s.labels != nil {
 		s.labels.ended[k] = true
-		s.sealLabels()
+		s.labels.seal(s.reach(), math.MaxInt)
 	}
 }
 
@@ -210,6 +244,7 @@ func (s *Shard) TakeSealedLabels() []SealedPane {
 	if s.labels == nil {
 		return nil
 	}
+	s.sealLabels() // if more could be than at once
 	sealed := s.labels.sealed
 	s.labels.sealed = nil
 	return sealed

@@ -3,6 +3,8 @@ package monitor
 import (
 	"unsafe"
 
+	"github.com/streammon/streammon/internal/eval"
+	"github.com/streammon/streammon/internal/join"
 	"github.com/streammon/streammon/internal/profile"
 	"github.com/streammon/streammon/internal/window"
 )
@@ -29,8 +31,9 @@ func (g *Group) paneSize(versions int64) (s profile.Size) {
 			if m.config.KPIs != nil {
 				own += int64(m.config.KPIs.TallyBytes())
 			}
-			s.Usual += versions * (size.Usual + own + maxLatency/4)
-			s.Most += versions * (size.Most + own + maxLatency)
+			answers := m.answerBytes(g.onLabels)
+			s.Usual += versions * (size.Usual + own + (maxLatency+answers)/4)
+			s.Most += versions * (size.Most + own + maxLatency + answers)
 			s.Open += versions * size.Open
 			if m.Learns() {
 				expected := m.columns.ExpectedBins()
@@ -42,6 +45,17 @@ func (g *Group) paneSize(versions int64) (s profile.Size) {
 	return s
 }
 
+// answerBytes returns what is known of the answers of a series at most: with labels, where delays are in the place of latencies, or without.
+func (m *Model) answerBytes(onLabels bool) int64 {
+	switch p := m.config.Performance; {
+	case onLabels && p.joined():
+		return int64(unsafe.Sizeof(labelled{})) + int64(p.Spec.TallyBytes())
+	case m.estimated:
+		return int64(p.Spec.EstimateBytes())
+	}
+	return 0
+}
+
 // PaneSize returns what a sealed pane takes with one version of each model and the traffic of most
 // services, in bytes.
 func (g *Group) PaneSize() int64 { return g.paneSize(1).Usual }
@@ -51,28 +65,15 @@ func (g *Group) PaneSize() int64 { return g.paneSize(1).Usual }
 // model and traffic of any kind. saved is set if snapshots are made, which copy what is open.
 // Lanes that wait for a slower one come on top.
 func (g *Group) Memory(lanes, views int, saved bool) (usual, most int64) {
-	contents := int64(0)
-	for _, w := range g.Windows {
-		n := w.Length / window.Slide(w.Length, g.Pane)
-		contents += 2*n + 2 // the panes and suffixes of a block, which go as those of the next come, the prefix, the window
-	}
-	contents += int64(len(window.TierLengths(g.Pane)))
-	if t := g.trailing(); t > 0 {
-		contents += t/trailTier + 2*int64(len(g.Windows))
-	}
 	detectors := int64(0)
 	for _, m := range g.Models {
 		for i := range m.watches {
 			detectors += int64(len(m.watches[i].kinds)) * maxDetector
 		}
 	}
-	open := (g.Lateness+g.Pane-1)/g.Pane + 2
 	one, all := g.paneSize(1), g.paneSize(budgetVersions)
-	// Each lane has open panes, and sealed ones that wait for the others.
-	waiting, copies := 2*open, int64(1)
-	if saved {
-		copies = 4 // what changes meanwhile, the encoded form, and the store's page and buffer
-	}
+	contents, open, copies := g.contents(), g.openPanes(), copiesOf(saved)
+	waiting := 2 * open // sealed ones of a lane, that wait for the others
 	// A lane remembers ids of two kinds in buckets; as a rule a quarter of what it may.
 	ids := int64(0)
 	if g.Deduplicate > 0 {
@@ -81,9 +82,62 @@ func (g *Group) Memory(lanes, views int, saved bool) (usual, most int64) {
 	}
 	learningUsual, learning := g.learningMemory(int64(lanes))
 	ids += learning
-	usual = (ids-learning)/4 + learningUsual + int64(views)*(detectors/4+contents*one.Usual) + copies*int64(lanes)*(open*(one.Usual+one.Open)+waiting*one.Usual)
-	most = ids + int64(views)*(MaxLiveVersions*detectors+contents*all.Most) + copies*int64(lanes)*(open*(all.Most+all.Open)+waiting*all.Most)
+	labelsUsual, labels := g.labelMemory(int64(lanes), int64(views), saved)
+	usual = (ids-learning)/4 + learningUsual + labelsUsual + int64(views)*(detectors/4+contents*one.Usual) + copies*int64(lanes)*(open*(one.Usual+one.Open)+waiting*one.Usual)
+	most = ids + labels + int64(views)*(MaxLiveVersions*detectors+contents*all.Most) + copies*int64(lanes)*(open*(all.Most+all.Open)+waiting*all.Most)
 	return usual, most
+}
+
+// contents returns how many panes, or sums of such, a view has.
+func (g *Group) contents() (n int64) {
+	for _, w := range g.Windows {
+		panes := w.Length / window.Slide(w.Length, g.Pane)
+		n += 2*panes + 2 // the panes and suffixes of a block, which go as those of the next come, the prefix, the window
+	}
+	n += int64(len(window.TierLengths(g.Pane)))
+	if t := g.trailing(); t > 0 {
+		n += t/trailTier + 2*int64(len(g.Windows))
+	}
+	return n
+}
+
+// openPanes returns how many open panes a lane has.
+func (g *Group) openPanes() int64 { return (g.Lateness+g.Pane-1)/g.Pane + 2 }
+
+// copiesOf returns how often there is what changes, if it is saved: what changes meanwhile, the encoded form, and the store's page and buffer.
+func copiesOf(saved bool) int64 {
+	if saved {
+		return 4
+	}
+	return 1
+}
+
+// labelMemory returns what predictions and labels take that wait for each other, and the panes of labels.
+func (g *Group) labelMemory(lanes, views int64, saved bool) (usual, most int64) {
+	l := g.Labels()
+	if l == nil {
+		return 0, 0
+	}
+	for _, m := range l.Models {
+		p := m.config.Performance
+		if !p.joined() {
+			continue
+		}
+		binary := p.Spec.Task == eval.Binary
+		row, mark := int64(join.RowBytes(p.Spec.PredictionBytes(), binary)), int64(5)
+		if binary {
+			mark = 2
+		}
+		if saved {
+			row += 2 * mark // the marks as they were, and their encoded form
+		}
+		most += lanes * int64(p.MaxPending) * row
+	}
+	most += copiesOf(saved) * lanes * WaitingLabelBytes
+	usual = most / 4 // as a rule a quarter of what may wait does
+	one, all := l.paneSize(1), l.paneSize(budgetVersions)
+	panes := views*l.contents() + copiesOf(saved)*lanes*2*l.openPanes()
+	return usual + panes*one.Usual, most + panes*all.Most
 }
 
 // learningMemory returns what is gathered while references are learned, and building them.
