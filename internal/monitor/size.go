@@ -59,8 +59,11 @@ func (g *Group) Memory(lanes, views int, saved bool) (usual, most int64) {
 	}
 	detectors := int64(0)
 	for _, m := range g.Models {
-		for i := range m.watches {
-			detectors += int64(len(m.watches[i].kinds)) * maxDetector
+		for _, w := range m.watches {
+			detectors += int64(len(w.kinds)) * maxDetector
+		}
+		for _, w := range m.labels.watches {
+			detectors += int64(len(w.kinds)) * maxDetector
 		}
 	}
 	open := (g.Lateness+g.Pane-1)/g.Pane + 2
