@@ -25,9 +25,10 @@ func newDemo() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show streammon at work on a synthetic fraud service",
+		Short: "Show streammon at work on synthetic services",
 		Long: `demo needs nothing but this binary. It starts an embedded Kafka broker on a free port,
-writes two hours of history and then a live stream of a synthetic fraud service through
+writes 70 minutes of history and then a live stream of a synthetic fraud service, its labels, which
+come seconds to half an hour later, and a tenth as many recommendations of a shop, through
 the real protocol, consumer and exporter, and serves gauges and pages. From minute 1 on
 things go wrong in turn; each is announced with the metric to look at, and again when
 streammon has noticed.`,
@@ -65,8 +66,8 @@ streammon has noticed.`,
 	f := cmd.Flags()
 	f.StringVar(&listen, "web.listen-address", ":9108", "`ADDRESS` to serve on")
 	f.DurationVar(&o.Duration, "duration", 0, "end by itself after this time (default: at Ctrl-C)")
-	f.Float64Var(&o.Rate, "rate", 200, "events a second")
-	f.Uint64Var(&o.Seed, "seed", 1, "seed of the service")
+	f.Float64Var(&o.Rate, "rate", 200, "transactions a second")
+	f.Uint64Var(&o.Seed, "seed", 1, "seed of the services")
 	f.StringVar(&scenario, "scenario", "tour", "what happens: "+strings.Join(names, ", "))
 	f.BoolVar(&verbose, "verbose", false, "log what the monitor logs")
 	return cmd

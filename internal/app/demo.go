@@ -22,7 +22,7 @@ import (
 // DemoOptions says how to run the demo.
 type DemoOptions struct {
 	Scenario demo.Scenario
-	Rate     float64 // events a second
+	Rate     float64 // transactions a second
 	Seed     uint64
 	Duration time.Duration
 	Listener net.Listener
@@ -33,12 +33,12 @@ type DemoOptions struct {
 }
 
 const (
-	demoHistory  = 2 * time.Hour
+	demoHistory  = 70 * time.Minute // the longest window, and some
 	trainingRows = 90_000
 	trainingStep = 80 * time.Millisecond // two hours: 24 windows of 5m
 )
 
-// Demo runs a synthetic service, an embedded broker and the monitor in one process
+// Demo runs synthetic services, an embedded broker and the monitor in one process
 // until the context ends.
 func Demo(ctx context.Context, o DemoOptions) error {
 	dir, err := os.MkdirTemp("", "streammon-demo-")
@@ -59,7 +59,8 @@ func Demo(ctx context.Context, o DemoOptions) error {
 		}
 		return err
 	}
-	if err := demoHistoryWritten(ctx, broker, o); err != nil {
+	world := demo.NewWorld(o.Seed)
+	if err := demoHistoryWritten(ctx, broker, world, o); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -69,7 +70,7 @@ func Demo(ctx context.Context, o DemoOptions) error {
 	watch := &demoWatch{scenario: o.Scenario, live: live, say: o.Say, address: o.Listener.Addr().String()}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return broker.WriteLive(gctx, demo.NewService(o.Seed+1), o.Scenario, live, o.Rate)
+		return broker.WriteLive(gctx, world, o.Scenario, live, o.Rate)
 	})
 	g.Go(func() error {
 		return Run(gctx, c, RunOptions{Listener: o.Listener, Logger: o.Logger, Build: o.Build, Published: watch.see})
@@ -81,17 +82,17 @@ func Demo(ctx context.Context, o DemoOptions) error {
 	return nil
 }
 
-func demoHistoryWritten(ctx context.Context, broker *demo.Broker, o DemoOptions) error {
+func demoHistoryWritten(ctx context.Context, broker *demo.Broker, world *demo.World, o DemoOptions) error {
 	to := time.Now()
 	began, last := to, 0
-	err := broker.WriteHistory(ctx, demo.NewService(o.Seed), to.Add(-demoHistory), to, o.Rate, func(share float64) {
+	err := broker.WriteHistory(ctx, world, to.Add(-demoHistory), to, o.Rate, func(share float64) {
 		if tenth := int(10 * share); tenth >= last+3 {
 			last = tenth
-			o.Say("writing two hours of history: %d %%", 10*tenth)
+			o.Say("writing %.0f minutes of history: %d %%", demoHistory.Minutes(), 10*tenth)
 		}
 	})
 	if err == nil {
-		o.Say("wrote two hours of history in %.1f s", time.Since(began).Seconds())
+		o.Say("wrote %.0f minutes of history in %.1f s", demoHistory.Minutes(), time.Since(began).Seconds())
 	}
 	return err
 }
@@ -111,7 +112,7 @@ func demoConfig(ctx context.Context, broker, dir string, seed uint64) (*config.C
 	if err != nil {
 		return nil, err
 	}
-	r, _, err := BuildProfile(ctx, c, ProfileOptions{Inputs: []string{training}})
+	r, _, err := BuildProfile(ctx, c, ProfileOptions{Model: demo.Model, Inputs: []string{training}})
 	if err != nil {
 		return nil, err
 	}
@@ -198,8 +199,8 @@ func (d *demoWatch) see(s *monitor.Snapshot) {
 // demoFull reports whether the longest window of the live version is full.
 func demoFull(s *monitor.Snapshot) bool {
 	for _, r := range s.Results {
-		if r.Window == "1h" && r.Segment == "" && r.Version == "7" {
-			return r.Complete
+		if r.Model == demo.Model && r.Window == "1h" && r.Segment == "" && r.Version == "7" {
+			return r.Complete && r.Performance != nil && r.Performance.Complete
 		}
 	}
 	return false
@@ -208,7 +209,7 @@ func demoFull(s *monitor.Snapshot) bool {
 // signValue returns the value of the gauge that a sign names.
 func signValue(s *monitor.Snapshot, sign demo.Sign) (float64, bool) {
 	for _, r := range s.Results {
-		if r.Window == "5m" && r.Segment == "" && r.Version == "7" {
+		if r.Model == demo.Model && r.Window == "5m" && r.Segment == "" && r.Version == "7" {
 			return resultValue(r, sign)
 		}
 	}
@@ -218,8 +219,11 @@ func signValue(s *monitor.Snapshot, sign demo.Sign) (float64, bool) {
 var driftStates = map[string]float64{monitor.StateOK: 0, monitor.StateWarning: 1, monitor.StateDrift: 2}
 
 func resultValue(r *monitor.Result, sign demo.Sign) (float64, bool) {
-	if sign.Metric == "error_ratio" {
+	switch sign.Metric {
+	case "error_ratio":
 		return float64(r.Service.ErrorRatio), !r.Service.ErrorRatio.IsZero()
+	case "change_state":
+		return changeState(r, sign)
 	}
 	for i := range r.Features {
 		f := &r.Features[i]
@@ -235,6 +239,22 @@ func resultValue(r *monitor.Result, sign demo.Sign) (float64, bool) {
 			return float64(f.Unseen) / float64(f.Count), f.Count > 0
 		case "feature_missing_ratio":
 			return float64(f.Missing) / all, all > 0
+		}
+	}
+	return 0, false
+}
+
+var changeStates = map[string]float64{monitor.StateOK: 0, monitor.StateWarning: 1, monitor.StateChange: 2}
+
+func changeState(r *monitor.Result, sign demo.Sign) (float64, bool) {
+	for _, c := range r.Changes {
+		if c.Figure != sign.Figure || c.Feature != sign.Feature {
+			continue
+		}
+		for _, d := range c.Detectors {
+			if d.Detector == sign.Detector {
+				return changeStates[d.State], true
+			}
 		}
 	}
 	return 0, false

@@ -33,6 +33,7 @@ type figure struct {
 	// ratio tells whether single values lie between 0 and 1, as some detectors want it.
 	ratio     bool
 	reference bool // it needs one
+	labels    bool // it is of answers and their labels
 }
 
 // figures has all of them, in the order of the documentation.
@@ -40,6 +41,7 @@ var figures = []figure{
 	{name: "error_ratio", ratio: true},
 	{name: "requests_per_second"},
 	{name: "positive_ratio", ratio: true},
+	{name: "misprediction_ratio", ratio: true, labels: true},
 	{name: "missing_ratio", types: []string{"numeric", "categorical"}, ratio: true},
 	{name: "invalid_ratio", types: []string{"numeric", "categorical"}, ratio: true},
 	{name: "out_of_range_ratio", types: []string{"numeric"}, ratio: true, reference: true},
@@ -150,6 +152,10 @@ func (m *modelRules) checkFigure(path string, c *Change, f *figure) {
 	switch {
 	case f.name == "positive_ratio" && m.Task != "" && (m.Task != "binary" || !m.given(join(m.path, "positive"))):
 		m.fail(path, "%s needs the task binary, and positive", f.name)
+	case f.labels && (m.Task == "regression" || m.Task == "ranking" || m.Task == "none"):
+		m.fail(path, "%s needs the task binary or multiclass", f.name)
+	case f.labels && m.Task != "" && !m.Measured():
+		m.fail(path, "%s needs %s", f.name, map[string]string{"binary": "positive", "multiclass": "classes"}[m.Task])
 	case len(f.types) == 0 && c.Feature != "":
 		m.fail(feature, "does not go here: %s is of all requests", f.name)
 	case len(f.types) == 0:

@@ -198,7 +198,7 @@ func TestFiguresAndDetectors(t *testing.T) {
 		if f.OfFeature && f.Categorical {
 			types = append(types, "categorical")
 		}
-		want := figure{name: f.Name, types: types, ratio: f.Kind == drift.Ratio, reference: f.NeedsReference}
+		want := figure{name: f.Name, types: types, ratio: f.Kind == drift.Ratio, reference: f.NeedsReference, labels: f.OfLabels}
 		if i >= len(figures) || !reflect.DeepEqual(figures[i], want) {
 			t.Errorf("figure %d is not %+v", i, want)
 		}

@@ -16,9 +16,9 @@ type Broker struct {
 	client  *kgo.Client
 }
 
-// StartBroker starts a broker that has the topic.
+// StartBroker starts a broker that has the topics of all services.
 func StartBroker(dir string) (*Broker, error) {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(dir), kfake.SeedTopics(Partitions, Topic))
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(dir), kfake.SeedTopics(Partitions, Topics()...))
 	if err != nil {
 		return nil, fmt.Errorf("start embedded broker: %w", err)
 	}
@@ -42,13 +42,13 @@ func (b *Broker) Close() {
 	b.cluster.Close()
 }
 
-// WriteHistory writes the events of [from, to) at an even rate a second, as fast as
-// the broker takes them. progress is called now and then with the share written.
-func (b *Broker) WriteHistory(ctx context.Context, s *Service, from, to time.Time, rate float64, progress func(share float64)) error {
+// WriteHistory writes the events of [from, to) at an even rate of transactions a second, as fast as
+// the broker takes them, and the labels that are due by then. progress is called now and then with the share written.
+func (b *Broker) WriteHistory(ctx context.Context, w *World, from, to time.Time, rate float64, progress func(share float64)) error {
 	step := time.Duration(float64(time.Second) / rate)
 	n := int(to.Sub(from) / step)
 	for i := range n {
-		b.write(ctx, s, from.Add(time.Duration(i)*step), Effects{})
+		b.write(ctx, w, from.Add(time.Duration(i)*step), Effects{})
 		if i%10_000 == 0 {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -65,9 +65,9 @@ func (b *Broker) WriteHistory(ctx context.Context, s *Service, from, to time.Tim
 // tick is how often the live stream writes what has come due.
 const tick = 20 * time.Millisecond
 
-// WriteLive writes events at the rate a second, stamped with the time they are
-// written, until the context ends.
-func (b *Broker) WriteLive(ctx context.Context, s *Service, scenario Scenario, start time.Time, rate float64) error {
+// WriteLive writes events at the rate of transactions a second, stamped with the time they are
+// written, and labels as they become due, until the context ends.
+func (b *Broker) WriteLive(ctx context.Context, w *World, scenario Scenario, start time.Time, rate float64) error {
 	step := time.Duration(float64(time.Second) / rate)
 	due := start
 	ticker := time.NewTicker(tick)
@@ -78,14 +78,14 @@ func (b *Broker) WriteLive(ctx context.Context, s *Service, scenario Scenario, s
 			return nil
 		case now := <-ticker.C:
 			for ; !due.After(now); due = due.Add(step) {
-				b.write(ctx, s, due, scenario.Effects(due.Sub(start)))
+				b.write(ctx, w, due, scenario.Effects(due.Sub(start)))
 			}
 		}
 	}
 }
 
-func (b *Broker) write(ctx context.Context, s *Service, t time.Time, e Effects) {
-	value, id := s.Append(nil, t, e)
-	r := &kgo.Record{Topic: Topic, Key: []byte(id), Value: value, Timestamp: t}
-	b.client.Produce(ctx, r, nil)
+func (b *Broker) write(ctx context.Context, w *World, t time.Time, e Effects) {
+	w.Step(t, e, func(r Record) {
+		b.client.Produce(ctx, &kgo.Record{Topic: r.Topic, Key: []byte(r.Key), Value: r.Value, Timestamp: r.Time}, nil)
+	})
 }

@@ -21,8 +21,8 @@ type Step struct {
 // Sign is a figure over all traffic of version 7 in the 5-minute window that crosses
 // a level.
 type Sign struct {
-	// Metric and Feature name the gauge; Feature is empty for service figures.
-	Metric, Feature string
+	// Metric and Feature name the gauge; Feature is empty for service figures. Figure and Detector are those of a change.
+	Metric, Feature, Figure, Detector string
 	// Level is reached from below, or from above if Falling.
 	Level   float64
 	Falling bool
@@ -33,9 +33,12 @@ type Sign struct {
 
 // Selector is the gauge in the notation of PromQL.
 func (s Sign) Selector() string {
-	labels := `{model="fraud",version="7",segment="",window="5m"`
+	labels := `{model="` + Model + `",version="7",segment="",window="5m"`
 	if s.Feature != "" {
 		labels += `,feature="` + s.Feature + `"`
+	}
+	if s.Figure != "" {
+		labels += `,figure="` + s.Figure + `",detector="` + s.Detector + `"`
 	}
 	return "streammon_" + s.Metric + labels + "}"
 }
@@ -57,37 +60,51 @@ type Scenario struct {
 // Scenarios are those that can be asked for, the default first.
 func Scenarios() []Scenario {
 	return []Scenario{
-		{Name: "tour", About: "five things go wrong in turn, a minute each, then all is well again", Steps: tour()},
+		{Name: "tour", About: "the world turns, and four more things go wrong in turn, then all is well again", Steps: tour()},
+		{Name: "concept", About: "the world turns after a minute, and only labels tell", Steps: []Step{conceptDrift()}},
 		{Name: "quiet", About: "nothing happens: no verdict should change"},
 	}
 }
 
-// tour lasts six minutes; the recovery shows when the window of five minutes has
+// conceptDrift changes no request and no answer. It shows as soon as enough labels of requests after it have come: some take
+// seconds, half of them a minute.
+func conceptDrift() Step {
+	return Step{
+		Name: "concept drift", At: 1 * time.Minute, Effects: Effects{Turned: true},
+		What: "frauds now look as harmless payments did: nothing moves but the labels, some of which take half an hour",
+		Sign: Sign{Metric: "change_state", Figure: "misprediction_ratio", Detector: "page_hinkley", Level: 2, Within: 9},
+	}
+}
+
+// tour lasts seven minutes; the recovery shows when the window of five minutes has
 // forgotten it, and the state is not held any more.
 func tour() []Step {
+	turned := conceptDrift()
+	turned.For = 5 * time.Minute
 	return []Step{
+		turned,
 		{
-			Name: "amount shift", At: 1 * time.Minute, For: 4 * time.Minute, Effects: Effects{AmountFactor: 5},
+			Name: "amount shift", At: 2 * time.Minute, For: 4 * time.Minute, Effects: Effects{AmountFactor: 5},
 			What: "customers suddenly pay five times as much",
 			Sign: Sign{Metric: "drift_state", Feature: "amount", Level: 2, Within: 6},
 		},
 		{
-			Name: "new merchant", At: 2 * time.Minute, For: 3 * time.Minute, Effects: Effects{NewMerchant: 0.3},
+			Name: "new merchant", At: 3 * time.Minute, For: 3 * time.Minute, Effects: Effects{NewMerchant: 0.3},
 			What: "30 % of the payments go to a merchant that the model has never seen",
 			Sign: Sign{Metric: "feature_unseen_ratio", Feature: "merchant", Level: 0.02, Within: 4},
 		},
 		{
-			Name: "missing feature", At: 3 * time.Minute, For: 2 * time.Minute, Effects: Effects{MissingDevice: 0.6},
+			Name: "missing feature", At: 4 * time.Minute, For: 2 * time.Minute, Effects: Effects{MissingDevice: 0.6},
 			What: "60 % of the requests come without device_score",
 			Sign: Sign{Metric: "feature_missing_ratio", Feature: "device_score", Level: 0.06, Within: 5},
 		},
 		{
-			Name: "error burst", At: 4 * time.Minute, For: 1 * time.Minute, Effects: Effects{Errors: 0.25},
+			Name: "error burst", At: 5 * time.Minute, For: 1 * time.Minute, Effects: Effects{Errors: 0.25},
 			What: "every fourth request fails with status 503",
 			Sign: Sign{Metric: "error_ratio", Level: 0.03, Within: 5},
 		},
 		{
-			Name: "recovery", At: 5 * time.Minute,
+			Name: "recovery", At: 6 * time.Minute,
 			What: "all is well again; the window forgets it within five minutes, and the state is held for another",
 			Sign: Sign{Metric: "drift_state", Feature: "amount", Level: 0, Falling: true, Within: 36},
 		},
@@ -117,6 +134,7 @@ func (s Scenario) Effects(at time.Duration) Effects {
 		e.NewMerchant += step.Effects.NewMerchant
 		e.MissingDevice += step.Effects.MissingDevice
 		e.Errors += step.Effects.Errors
+		e.Turned = e.Turned || step.Effects.Turned
 	}
 	return e
 }

@@ -17,6 +17,8 @@ type Effects struct {
 	MissingDevice float64
 	// Errors is the share of requests that fail, beyond the usual half percent.
 	Errors float64
+	// Turned: who is a fraud depends on a request in another way, and requests are as ever.
+	Turned bool
 }
 
 // Service answers requests. The same seed and calls give the same events. It is not
@@ -31,9 +33,10 @@ func NewService(seed uint64) *Service {
 	return &Service{random: rand.New(rand.NewPCG(seed, 0x5eed))}
 }
 
-// Names of the service's topic and model.
+// Names of the service's topics and model.
 const (
 	Topic      = "fraud.predictions"
+	LabelTopic = "fraud.labels"
 	Model      = "fraud"
 	Partitions = 4
 )
@@ -55,20 +58,32 @@ func names(prefix string, n int) []string {
 	return out
 }
 
-// Config is the config that monitors the service.
+// Topics are those of all services. Each has Partitions, and its records are keyed by id.
+func Topics() []string { return []string{Topic, LabelTopic, ShopTopic, ShopLabelTopic} }
+
+// Config is the config that monitors the services.
 func Config(broker, profile, dir string) string {
 	return `kafka: {brokers: ["` + broker + `"], group: streammon-demo}
 windows: [5m, 1h]
 allowed_lateness: 5s
 models:
   - name: fraud
-    topics: {predictions: ` + Topic + `}
+    topics: {predictions: ` + Topic + `, labels: ` + LabelTopic + `}
     reference: ` + strconv.Quote(profile) + `
     task: binary
     positive: fraud
+    labels: {timeout: 1h}
+    calibrated: true
     features:
 ` + Features() + `    segments: [{name: country, values: [DE, FR, US, NL, IT]}]
-    changes: [error_ratio, positive_ratio, {figure: mean, feature: prediction.score}]
+    changes: [error_ratio, positive_ratio, misprediction_ratio, {figure: mean, feature: prediction.score}]
+  - name: ` + ShopModel + `
+    topics: {predictions: ` + ShopTopic + `, labels: ` + ShopLabelTopic + `}
+    task: ranking
+    top_k: [1, 5, 10]
+    catalog: ` + strconv.Itoa(catalog) + `
+    labels: {timeout: 30m}
+    features: {basket: numeric, page: categorical}
 `
 }
 
@@ -101,13 +116,13 @@ type request struct {
 // Append appends the event of the next request, at time t, as JSON, and returns its
 // id, which keys the record.
 func (s *Service) Append(b []byte, t time.Time, e Effects) (event []byte, id string) {
-	s.count++
-	id = "tx-" + strconv.FormatUint(s.count, 10)
 	r := s.request(e)
+	id = fraudID(s.count)
 	return r.appendJSON(b, id, t), id
 }
 
 func (s *Service) request(e Effects) request {
+	s.count++
 	r := s.random
 	q := request{
 		amount: math.Exp(3.5 + 0.9*r.NormFloat64()), balance: 2500 + 1800*r.NormFloat64(), age: 900 * r.ExpFloat64(),
@@ -144,6 +159,16 @@ func (q *request) risky(noise float64) float64 {
 	return 1 / (1 + math.Exp(-z))
 }
 
+// chance is how probable it is that the request is a fraud: as the model says, until the world has turned. Then frauds are those that
+// look harmless to it, and there are more.
+func (q *request) chance(turned bool) float64 {
+	if !turned {
+		return q.score
+	}
+	odds := q.score / (1 - q.score)
+	return 1 / (1 + math.Exp(4.2)*odds)
+}
+
 func zipf(r *rand.Rand, values []string) string {
 	// Weights 1/(i+1), by inversion of the harmonic sum.
 	var total float64
@@ -177,7 +202,7 @@ func (q *request) appendJSON(b []byte, id string, t time.Time) []byte {
 	b = append(b, `{"type":"prediction","id":"`...)
 	b = append(b, id...)
 	b = append(b, `","time":"`...)
-	b = t.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	b = t.UTC().AppendFormat(b, timeForm)
 	b = append(b, `","model":"fraud","version":"`...)
 	b = append(b, q.version...)
 	b = appendText(append(b, `","segments":{`...), "country", q.country)
@@ -211,15 +236,18 @@ func (q *request) appendJSON(b []byte, id string, t time.Time) []byte {
 }
 
 func (q *request) appendAnswer(b []byte) []byte {
-	label := "ok"
-	if q.score >= 0.5 {
-		label = "fraud"
-	}
 	b = append(b, `,"prediction":{"score":`...)
 	b = strconv.AppendFloat(b, q.score, 'f', 5, 64)
 	b = append(b, `,"label":"`...)
-	b = append(b, label...)
+	b = appendAnswerLabel(b, q.score >= 0.5)
 	return append(b, `"}`...)
+}
+
+func appendAnswerLabel(b []byte, fraud bool) []byte {
+	if fraud {
+		return append(b, "fraud"...)
+	}
+	return append(b, "ok"...)
 }
 
 func appendNumber(b []byte, name string, x float64, digits int) []byte {

@@ -128,7 +128,9 @@ func (t *binaryPairs) clone() *binaryPairs {
 
 func (t *binaryPairs) count() uint64 { return t.n }
 
-func (t *binaryPairs) mispredicted() uint64 { return t.decided[0][1] + t.decided[1][0] }
+func (t *binaryPairs) mispredicted() (wrong, compared uint64) {
+	return t.decided[0][1] + t.decided[1][0], t.decided.total()
+}
 
 func (t *binaryPairs) bytes() int { return int(unsafe.Sizeof(*t)) + t.scores.bytes() }
 

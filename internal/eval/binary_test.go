@@ -76,8 +76,8 @@ func TestOwnDecisionOrThreshold(t *testing.T) {
 	want("positive_ratio", "", 6./10)
 	want("brier_score", "", (0.01+0.25+0.5001*0.5001)/5)
 	want("roc_auc", "", 1)
-	if tally.Count() != 10 || tally.Mispredicted() != 3 {
-		t.Errorf("count %d, mispredicted %d", tally.Count(), tally.Mispredicted())
+	if wrong, compared := tally.Mispredicted(); tally.Count() != 10 || wrong != 3 || compared != 9 {
+		t.Errorf("count %d, mispredicted %d of %d", tally.Count(), wrong, compared)
 	}
 	if got, ok := tally.Answers(); !ok || got != [2][2]uint64{{3, 1}, {2, 3}} {
 		t.Errorf("answers %v, %v", got, ok)

@@ -206,8 +206,8 @@ func TestBinaryGolden(t *testing.T) {
 			if got, want := of.decided, (table{{e.Confusion["tn"], e.Confusion["fp"]}, {e.Confusion["fn"], e.Confusion["tp"]}}); got != want {
 				t.Errorf("confusion %v, want %v", got, want)
 			}
-			if got, want := tally.Mispredicted(), e.Confusion["fp"]+e.Confusion["fn"]; got != want {
-				t.Errorf("%d mispredicted, want %d", got, want)
+			if got, compared := tally.Mispredicted(); got != e.Confusion["fp"]+e.Confusion["fn"] || compared != of.decided.total() {
+				t.Errorf("%d mispredicted of %d, want %v", got, compared, of.decided)
 			}
 			if tally.Count() != uint64(len(g.Score)) {
 				t.Errorf("count %d", tally.Count())
@@ -301,8 +301,9 @@ func TestMulticlassGolden(t *testing.T) {
 			e.Averaged.averaged(t).check(t, figures)
 			of := tally.part.(only[multiclassPairs, *multiclassPairs]).of
 			g.checkClasses(t, of)
-			if n := uint64(len(g.Label)); tally.Count() != n || tally.Mispredicted() != n-hits(of) {
-				t.Errorf("count %d, mispredicted %d", tally.Count(), tally.Mispredicted())
+			wrong, compared := tally.Mispredicted()
+			if n := uint64(len(g.Label)); tally.Count() != n || wrong != n-hits(of) || compared != n {
+				t.Errorf("count %d, mispredicted %d of %d", tally.Count(), wrong, compared)
 			}
 		})
 	}

@@ -170,13 +170,14 @@ func (t *multiclassPairs) clone() *multiclassPairs {
 
 func (t *multiclassPairs) count() uint64 { return t.n }
 
-func (t *multiclassPairs) mispredicted() (n uint64) {
+func (t *multiclassPairs) mispredicted() (wrong, compared uint64) {
 	for i, c := range t.cells {
+		compared += c
 		if k := t.spec.classes(); i/k != i%k {
-			n += c
+			wrong += c
 		}
 	}
-	return n
+	return wrong, compared
 }
 
 func (t *multiclassPairs) bytes() int {

@@ -17,7 +17,7 @@ type part interface {
 	merge(o part)
 	clone() part
 	count() uint64
-	mispredicted() uint64
+	mispredicted() (wrong, compared uint64)
 	bytes() int
 	appendBinary(b []byte) []byte
 	readBinary(d *sketch.Decoder)
@@ -49,12 +49,14 @@ func (o only[T, P]) appendBinary(b []byte) []byte           { return o.of.append
 func (o only[T, P]) readBinary(d *sketch.Decoder)           { o.of.readBinary(d) }
 func (o only[T, P]) figures(s *Spec, dst []Figure) []Figure { return o.of.figures(s, dst) }
 
-// mispredicted is 0 for tasks without right and wrong answers.
-func (o only[T, P]) mispredicted() uint64 {
-	if m, ok := any(o.of).(interface{ mispredicted() uint64 }); ok {
+// mispredicted is 0 of 0 for tasks without right and wrong answers.
+func (o only[T, P]) mispredicted() (wrong, compared uint64) {
+	if m, ok := any(o.of).(interface {
+		mispredicted() (wrong, compared uint64)
+	}); ok {
 		return m.mispredicted()
 	}
-	return 0
+	return 0, 0
 }
 
 // newPart returns an empty part for the task, nil if it has none.
@@ -99,8 +101,8 @@ func (t *Tally) Clone() *Tally { return &Tally{t.spec, t.part.clone()} }
 // Count returns the number of pairs.
 func (t *Tally) Count() uint64 { return t.part.count() }
 
-// Mispredicted returns the number of pairs of which the answer is another class than the truth.
-func (t *Tally) Mispredicted() uint64 { return t.part.mispredicted() }
+// Mispredicted returns the number of pairs of which the answer is another class than the truth, and of all that have an answer.
+func (t *Tally) Mispredicted() (wrong, compared uint64) { return t.part.mispredicted() }
 
 // Answers returns the numbers of pairs of Binary by [truth][answer], 0 is negative and 1 positive; false for other tasks.
 func (t *Tally) Answers() ([2][2]uint64, bool) {

@@ -23,6 +23,10 @@ type ChangeConfig struct {
 // PositiveRatio is the name of the figure that counts ChangeConfig's Category.
 const PositiveRatio = "positive_ratio"
 
+// MispredictionRatio is the name of the figure that counts wrong answers, of those that can be right or wrong by their
+// labels.
+const MispredictionRatio = "misprediction_ratio"
+
 // requestsPerSecond is the name of the figure that a pane which is not whole does not have.
 const requestsPerSecond = "requests_per_second"
 
@@ -35,6 +39,8 @@ type ChangeFigure struct {
 	OfFeature, Numeric, Categorical bool
 	// NeedsReference: without a reference there is none.
 	NeedsReference bool
+	// OfLabels: it is of panes of label time, which say how answers compare with their labels.
+	OfLabels bool
 
 	values func(s *series, w *watch, pane int64) (sum float64, n uint64)
 }
@@ -48,6 +54,7 @@ var ChangeFigures = []ChangeFigure{
 		return float64(s.events) / (float64(pane) / float64(time.Second)), 1
 	}},
 	{Name: PositiveRatio, values: positiveRatio},
+	{Name: MispredictionRatio, OfLabels: true, values: mispredictionRatio},
 	{Name: "missing_ratio", OfFeature: true, Numeric: true, Categorical: true, values: func(s *series, w *watch, _ int64) (float64, uint64) {
 		count, missing, invalid := s.counts(w)
 		return float64(missing), count + missing + invalid
@@ -72,6 +79,14 @@ func positiveRatio(s *series, w *watch, _ int64) (float64, uint64) {
 		return 0, 0
 	}
 	return float64(positive), c.Count
+}
+
+func mispredictionRatio(s *series, _ *watch, _ int64) (float64, uint64) {
+	if s.labelled == nil {
+		return 0, 0
+	}
+	wrong, compared := s.labelled.tally.Mispredicted()
+	return float64(wrong), compared
 }
 
 func outOfRangeRatio(s *series, w *watch, _ int64) (float64, uint64) {
@@ -108,11 +123,11 @@ type watch struct {
 	kinds   []drift.DetectorKind
 }
 
-// newWatches resolves what is to be watched of a model's features; what does not exist is left out.
-func newWatches(configs []ChangeConfig, features []event.Feature) (out []watch) {
+// newWatches resolves what is to be watched of a model's features, or of panes of its labels; what does not exist is left out.
+func newWatches(configs []ChangeConfig, features []event.Feature, ofLabels bool) (out []watch) {
 	for _, c := range configs {
 		i := slices.IndexFunc(ChangeFigures, func(f ChangeFigure) bool { return f.Name == c.Figure })
-		if i < 0 {
+		if i < 0 || ChangeFigures[i].OfLabels != ofLabels {
 			continue
 		}
 		w := watch{ChangeConfig: c, figure: &ChangeFigures[i]}

@@ -72,7 +72,7 @@ func TestRestoredDetectorsGoOn(t *testing.T) {
 func TestDetectorsOfAnotherConfig(t *testing.T) {
 	group := func(scale float64, configs ...ChangeConfig) *Group {
 		g := storedGroup(scale)
-		g.Models[0].watches = newWatches(configs, g.Schema.Features)
+		g.Models[0].watches = newWatches(configs, g.Schema.Features, false)
 		return g
 	}
 	errorRatio := ChangeConfig{Figure: "error_ratio", Detectors: allDetectors()}
@@ -148,7 +148,7 @@ func TestDetectorsOfOtherOptionsBeginAnew(t *testing.T) {
 // TestGoldenChanges compares the form with the one that was written when its version was made.
 func TestGoldenChanges(t *testing.T) {
 	g := storedGroup(1)
-	g.Models[0].watches = newWatches(allChanges(), g.Schema.Features)
+	g.Models[0].watches = newWatches(allChanges(), g.Schema.Features, false)
 	shard, v := NewShard(g), NewView(g, 1)
 	state := uint32(1)
 	for i := range 2000 {

@@ -181,11 +181,15 @@ func (g *Group) Slides() (slides []int64) {
 // NewModel returns a model of a group with the given schema.
 func NewModel(c ModelConfig, schema *event.Schema) *Model {
 	m := newModel(c, schema)
+	m.watches = newWatches(c.Changes, m.features(schema), false)
 	labels := ModelConfig{Name: c.Name, Verdicts: Verdicts{FalseAlarms: c.Verdicts.FalseAlarms}}
 	if c.Performance.joined() {
 		labels.Performance, labels.Segmentations = c.Performance, c.Segmentations
 	}
 	m.labels = newModel(labels, schema)
+	if c.Performance.joined() {
+		m.labels.watches = newWatches(c.Changes, nil, true)
+	}
 	return m
 }
 
@@ -213,11 +217,6 @@ func newModel(c ModelConfig, schema *event.Schema) *Model {
 		m.columns = newColumns(c, schema)
 	}
 	m.common = newLayouts(c, schema, c.Reference)
-	features := make([]event.Feature, 0, len(c.Features))
-	for _, i := range c.Features {
-		features = append(features, schema.Features[i])
-	}
-	m.watches = newWatches(c.Changes, features)
 	if c.Reference != nil {
 		m.References = append(m.References, ReferenceStatus{Fingerprint: c.Reference.Fingerprint})
 	}
@@ -227,6 +226,15 @@ func newModel(c ModelConfig, schema *event.Schema) *Model {
 	}
 	slices.SortFunc(m.References, func(a, b ReferenceStatus) int { return compareText(a.Version, b.Version) })
 	return m
+}
+
+// features returns the model's, in the order of results.
+func (m *Model) features(schema *event.Schema) []event.Feature {
+	features := make([]event.Feature, 0, len(m.config.Features))
+	for _, i := range m.config.Features {
+		features = append(features, schema.Features[i])
+	}
+	return features
 }
 
 func newLayouts(c ModelConfig, schema *event.Schema, r *profile.Reference) layouts {

@@ -70,6 +70,9 @@ func (v *View) assessLabels(dst []*Result, i int, start, end int64, p *Pane, l l
 				r.Complete = r.Performance.Complete
 				if j == 0 {
 					v.compare(r, m, v.group.Models[k], w, end, l)
+					if l != passing {
+						r.Changes = v.changes.of(k, version.name, start, end)
+					}
 				}
 				dst = append(dst, r)
 			}
@@ -117,7 +120,7 @@ func WithPerformance(results, labels []*Result) []*Result {
 		if r.Performance != nil {
 			l.Performance.Estimated = r.Performance.Estimated
 		}
-		r.Performance = l.Performance
+		r.Performance, r.Changes = l.Performance, append(r.Changes, l.Changes...)
 	}
 	results = append(results, added...)
 	slices.SortStableFunc(results, CompareResults)

@@ -50,7 +50,7 @@ func (m *Model) answerBytes(onLabels bool) int64 {
 	switch p := m.config.Performance; {
 	case onLabels && p.joined():
 		return int64(unsafe.Sizeof(labelled{})) + int64(p.Spec.TallyBytes())
-	case m.estimated:
+	case !onLabels && p.estimates():
 		return int64(p.Spec.EstimateBytes())
 	}
 	return 0
@@ -67,8 +67,11 @@ func (g *Group) PaneSize() int64 { return g.paneSize(1).Usual }
 func (g *Group) Memory(lanes, views int, saved bool) (usual, most int64) {
 	detectors := int64(0)
 	for _, m := range g.Models {
-		for i := range m.watches {
-			detectors += int64(len(m.watches[i].kinds)) * maxDetector
+		for _, w := range m.watches {
+			detectors += int64(len(w.kinds)) * maxDetector
+		}
+		for _, w := range m.labels.watches {
+			detectors += int64(len(w.kinds)) * maxDetector
 		}
 	}
 	one, all := g.paneSize(1), g.paneSize(budgetVersions)

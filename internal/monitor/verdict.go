@@ -69,6 +69,19 @@ func (p *Performance) estimator(version string) (*eval.Calibrator, bool) {
 	return nil, false
 }
 
+// estimates reports whether the answers of some version are estimated.
+func (p *Performance) estimates() bool {
+	if p == nil || p.Estimated {
+		return p != nil
+	}
+	for _, r := range p.References {
+		if r.Scores != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // Answer fills in what a prediction says.
 func (p *Performance) Answer(ev *event.Event, out *eval.Prediction) {
 	p.prepare()
