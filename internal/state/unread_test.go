@@ -226,3 +226,32 @@ func TestLostGroup(t *testing.T) {
 		})
 	}
 }
+
+// TestSwappedSlots: each snapshot is whole, but in the place of the other.
+func TestSwappedSlots(t *testing.T) {
+	dir, path := saved(t)
+	s := mustOpen(t, dir)
+	if _, err := load1(s, "g"); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Save([]Snapshot{{Group: "g", State: []byte("better")}}, time.Now()), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(groupsBucket).Bucket([]byte("g"))
+		zero, one := bytes.Clone(b.Get(slotKeys[0])), bytes.Clone(b.Get(slotKeys[1]))
+		return errors.Join(b.Put(slotKeys[0], one), b.Put(slotKeys[1], zero))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, dir)
+	defer s.Close()
+	if l, err := load1(s, "g"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("loaded %v, %v", l, err)
+	}
+}
