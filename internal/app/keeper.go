@@ -113,16 +113,15 @@ func (k *keeper) load(models []*modelGroup, results bool) (map[string]*state.Loa
 	}
 	if errors.Is(err, state.ErrDamaged) {
 		aside, moved, failed := k.store.SetAside()
-		if failed != nil && k.store.Refused() == nil {
-			return nil, errors.Join(err, failed)
-		}
-		for i := 0; i < len(names) && !moved; i++ { // the disk refuses: the next save that succeeds replaces them
-			if failed := k.store.Reset(names[i]); failed != nil {
-				return nil, errors.Join(err, failed)
+		if moved {
+			k.logger.Error("the saved state is damaged, it was moved aside and the windows begin anew", "err", err, "moved_to", aside)
+		} else {
+			k.logger.Error("the saved state is damaged and cannot be moved aside, the windows begin anew", "err", errors.Join(err, failed))
+			for _, name := range names { // the next save that succeeds replaces them
+				k.store.Reset(name)
 			}
 		}
 		k.anewAtStart = true
-		k.logger.Error("the saved state is damaged, it was moved aside and the windows begin anew", "err", err, "moved_to", aside)
 		k.status.Resets[resetDamaged]++
 		return nil, nil
 	}
@@ -137,16 +136,14 @@ func (k *keeper) load(models []*modelGroup, results bool) (map[string]*state.Loa
 	}
 	for _, name := range names {
 		if err := errs[name]; err != nil {
-			if err := k.reset(name, resetDamaged, err); err != nil {
-				return nil, err
-			}
+			k.reset(name, resetDamaged, err)
 		}
 	}
 	return loaded, nil
 }
 
 // reset forgets what was saved of a group.
-func (k *keeper) reset(name, reason string, cause error) error {
+func (k *keeper) reset(name, reason string, cause error) {
 	k.status.Resets[reason]++
 	switch name {
 	case lettersName:
@@ -160,12 +157,11 @@ func (k *keeper) reset(name, reason string, cause error) error {
 		}
 		k.logger.Error("the saved state is of no use, the windows begin anew", "group", name, "err", cause)
 	}
-	return k.store.Reset(name)
+	k.store.Reset(name)
 }
 
-// restore makes a new group what it was. If it returns no parts, the group is of no use, and
-// one is to begin anew.
-func (k *keeper) restore(g *pipeline.Group, config string, l *state.Loaded) ([]pipeline.PartState, error) {
+// restore makes a new group what it was. If not, the group is of no use, and one is to begin anew.
+func (k *keeper) restore(g *pipeline.Group, config string, l *state.Loaded) (parts []pipeline.PartState, ok bool) {
 	lost := map[string]bool{}
 	entries := make([]pipeline.Entry, len(l.Entries))
 	for i, e := range l.Entries {
@@ -177,7 +173,8 @@ func (k *keeper) restore(g *pipeline.Group, config string, l *state.Loaded) ([]p
 		if errors.Is(err, monitor.ErrShape) {
 			reason = resetPane
 		}
-		return nil, k.reset(l.Group, reason, err)
+		k.reset(l.Group, reason, err)
+		return nil, false
 	}
 	if len(lost) > 0 {
 		names := make([]string, 0, len(lost))
@@ -193,7 +190,7 @@ func (k *keeper) restore(g *pipeline.Group, config string, l *state.Loaded) ([]p
 	}
 	k.sayAnew(l.Group, g.Anew())
 	k.logger.Info("state restored", "group", l.Group, "saved", l.Saved.UTC().Format(time.RFC3339), "partitions", len(parts))
-	return parts, nil
+	return parts, true
 }
 
 // sayAnew says what begins anew in a group that was restored.
@@ -274,9 +271,19 @@ func (k *keeper) end() {
 func (k *keeper) save() time.Duration {
 	k.saving.Lock()
 	defer k.saving.Unlock()
+	took, again := k.saveOnce()
+	if again {
+		more, _ := k.saveOnce()
+		took += more
+	}
+	return took
+}
+
+// saveOnce is save; again is set if the file was damaged, and there is another one now.
+func (k *keeper) saveOnce() (took time.Duration, again bool) {
 	began := time.Now()
 	if k.ended.Load() {
-		return 0
+		return 0, false
 	}
 	state.Step("begin")
 	var results written
@@ -292,7 +299,7 @@ func (k *keeper) save() time.Duration {
 		}
 	})
 	if ended {
-		return 0
+		return 0, false
 	}
 	state.Step("cut")
 	held := cut.Held
@@ -301,13 +308,10 @@ func (k *keeper) save() time.Duration {
 	}
 	k.unsaved, k.anew = cut, false
 	size, err := k.store1(cut, results, letters)
-	took := time.Since(began)
+	took = time.Since(began)
 	if err != nil {
 		k.failed(err)
-		if errors.Is(err, state.ErrDamaged) {
-			k.setAside()
-		}
-		return took
+		return took, errors.Is(err, state.ErrDamaged) && k.setAside()
 	}
 	state.Step("end")
 	k.writeLearned()
@@ -321,7 +325,7 @@ func (k *keeper) save() time.Duration {
 	}
 	s.Error, s.LastSave, s.Took, s.Held, s.Bytes = "", time.Now(), took, held, size
 	s.Saves++
-	return took
+	return took, false
 }
 
 // store1 writes the cut, after the results that it counts on are on the disk.
@@ -364,11 +368,11 @@ func (k *keeper) failed(err error) {
 	k.status.Failures++
 }
 
-// setAside goes on with an empty file after damage.
-func (k *keeper) setAside() {
-	aside, moved, _ := k.store.SetAside()
+// setAside goes on with an empty file after damage, and returns whether there is one.
+func (k *keeper) setAside() bool {
+	aside, moved, err := k.store.SetAside()
 	if !moved {
-		return // next time
+		return false // next time
 	}
 	if aside == "" {
 		k.logger.Error("the file of the state has gone, another one is written")
@@ -379,6 +383,7 @@ func (k *keeper) setAside() {
 	defer k.mu.Unlock()
 	k.status.Resets[resetDamaged]++
 	k.unsaved, k.anew = nil, true
+	return err == nil
 }
 
 // snapshot returns the keeper's status, nil if there is none.

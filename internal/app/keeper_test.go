@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -306,6 +307,50 @@ func TestConfigChanges(t *testing.T) {
 				t.Error(e)
 			}
 		})
+	}
+}
+
+// TestDamageThatCannotBeMoved: where the disk does not let a damaged state be moved aside, the windows begin anew all the same,
+// nobody is told that it was moved, and the next save replaces it.
+func TestDamageThatCannotBeMoved(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	k := newKeptLanes(t, dir, twoGroups, 1, nil)
+	k.feedTopic("p", 300)
+	k.feedTopic("q", 300)
+	for range 2 { // slots
+		k.keeper.save()
+	}
+	if err := k.keeper.close(); err != nil {
+		t.Fatal(err)
+	}
+	damageGroup(t, dir, resultsName, 2)
+	var log bytes.Buffer
+	keeper, err := openKeeper(dir, time.Hour, "test", slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer keeper.close()
+	models, err := buildGroups(parseConfig(t, twoGroups))
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := dir + ".elsewhere"
+	if err := errors.Join(os.Rename(dir, elsewhere), os.WriteFile(dir, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := keeper.load(models, true)
+	if err := errors.Join(err, os.Remove(dir), os.Rename(elsewhere, dir)); err != nil || len(loaded) > 0 {
+		t.Fatalf("loaded %v, %v", loaded, err)
+	}
+	if s := log.String(); !strings.Contains(s, "cannot be moved aside") || strings.Contains(s, "was moved aside") || !keeper.forgotten() || keeper.status.Resets[resetDamaged] != 1 {
+		t.Errorf("counted %d: %s", keeper.status.Resets[resetDamaged], s)
+	}
+	if err := keeper.store.Save([]state.Snapshot{{Group: resultsName}, {Group: "p"}}, keptNow); err != nil {
+		t.Fatal(err)
+	}
+	loaded, errs, err := keeper.store.Load([]string{resultsName, "p", "q"})
+	if err != nil || len(errs) > 0 || len(loaded) != 2 {
+		t.Errorf("loaded %v, %v, %v", loaded, errs, err)
 	}
 }
 

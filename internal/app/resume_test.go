@@ -121,7 +121,7 @@ func (f *memoryFile) Tail(length int64, most int) ([]byte, error) {
 	if length > int64(len(f.data)) {
 		return nil, nil
 	}
-	return f.data[max(length-int64(most), 0):length], nil
+	return bytes.Clone(f.data[max(length-int64(most), 0):length]), nil
 }
 
 func (f *memoryFile) Aside() (string, error) {

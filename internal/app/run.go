@@ -146,11 +146,8 @@ func (r *runner) begin(models []*modelGroup) error {
 		g := r.newGroup(i, m)
 		r.addTopics(m, g)
 		if l := loaded[m.predictions]; l != nil {
-			parts, err := k.restore(g, k.configs[i], l)
-			if err != nil {
-				return err
-			}
-			if parts == nil {
+			parts, ok := k.restore(g, k.configs[i], l)
+			if !ok {
 				g = r.newGroup(i, m)
 				r.addTopics(m, g)
 			}
@@ -166,7 +163,8 @@ func (r *runner) begin(models []*modelGroup) error {
 	if l := loaded[lettersName]; l != nil && r.deadLetters != nil {
 		letters, err := readLetterState(l.State)
 		if err != nil {
-			return err
+			k.reset(lettersName, resetDamaged, err)
+			letters = nil
 		}
 		r.deadLetters.restore(letters)
 	}

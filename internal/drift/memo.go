@@ -1,6 +1,9 @@
 package drift
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // Memo remembers what was found out of quadratic forms, from window to window: their tails depend on the sizes of the
 // windows and on the levels alone, which come again and again. It changes no result. It is for one goroutine.
@@ -9,8 +12,13 @@ type Memo struct {
 	shift int
 }
 
-// NewMemo returns an empty one of about 100 kB.
-func NewMemo() *Memo { return newMemo(11) }
+const memoBits = 11
+
+// MemoBytes is what a Memo takes.
+const MemoBytes = int64(unsafe.Sizeof(tail{})) << memoBits
+
+// NewMemo returns an empty one.
+func NewMemo() *Memo { return newMemo(memoBits) }
 
 func newMemo(bits int) *Memo { return &Memo{make([]tail, 1<<bits), 64 - bits} }
 

@@ -3,7 +3,10 @@ package drift
 import (
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"testing"
+
+	"github.com/streammon/streammon/internal/sketch"
 )
 
 // What is remembered from window to window, and what a reference works out before, changes no bit of any outcome.
@@ -71,6 +74,48 @@ func TestTail(t *testing.T) {
 		}
 		if got, want := tail.quantile(), form.quantile(alpha); got != want {
 			t.Fatalf("%+v exceeds %g with probability %g, want %g", form, got, alpha, want)
+		}
+	}
+}
+
+// TestKeptMemory holds what a memo and a prepared reference take against what is said of them.
+func TestKeptMemory(t *testing.T) {
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	const n = 100
+	before := heap()
+	memos := make([]*Memo, n)
+	for i := range memos {
+		memos[i] = NewMemo()
+	}
+	each := (heap() - before) / n
+	runtime.KeepAlive(memos)
+	if t.Logf("a memo: %d bytes of %d", each, MemoBytes); each > MemoBytes*21/20 || each < MemoBytes/2 {
+		t.Error("the bound of a memo is wrong")
+	}
+	rng := rand.New(rand.NewPCG(5, 6))
+	for name, draw := range map[string]func() float64{
+		"normal":            rng.NormFloat64,
+		"as wide as can be": func() float64 { return math.Ldexp(rng.Float64()-0.5, rng.IntN(300)-150) },
+	} {
+		h := sketch.NewExpHistogram(0)
+		for range 200_000 {
+			h.Add(draw())
+		}
+		before, samples := heap(), make([]Sample, n)
+		for i := range samples {
+			samples[i].Exp = &h
+			samples[i].Prepare()
+		}
+		each := (heap() - before) / n
+		runtime.KeepAlive(samples)
+		if t.Logf("%s: %d bytes of %d", name, each, PreparedBytes); each > PreparedBytes || name != "normal" && each < PreparedBytes/2 {
+			t.Error("the bound of what is prepared is wrong")
 		}
 	}
 }

@@ -2,6 +2,7 @@ package drift
 
 import (
 	"math"
+	"slices"
 
 	"github.com/streammon/streammon/internal/sketch"
 	"gonum.org/v1/gonum/mathext"
@@ -22,11 +23,15 @@ type distribution struct {
 	mean, variance float64
 }
 
+// PreparedBytes is the most that Prepare keeps of a sample.
+const PreparedBytes = 28 << 10
+
 // Prepare works out once what every comparison with a reference needs of it. The sample must not change afterwards; its
 // copies are as good.
 func (s *Sample) Prepare() {
 	if s.Exp != nil && s.Exp.Count() > 0 {
 		d := newDistribution(nil, s.Exp)
+		d.buckets = slices.Clone(d.buckets) // as it grew it has more room than it needs
 		d.mean, d.variance = bridgeMoments(d.buckets, d.count)
 		s.distribution = &d
 	}

@@ -126,7 +126,7 @@ func TestDamage(t *testing.T) {
 		case what == "gone":
 		case !restored && !said:
 			t.Errorf("%s: the state was not used, and nothing was said:\n%s", what, tail(log))
-		case strings.Contains(log, "moved aside"):
+		case strings.Contains(log, "state is damaged, it was moved aside"):
 			aside++
 		case said:
 			other++
@@ -134,7 +134,7 @@ func TestDamage(t *testing.T) {
 		t.Log(what)
 		compareFiles(t, want, results)
 	}
-	t.Logf("%d damages: %d moved the file aside, %d went on from an older save or reset a part", len(damages), aside, other)
+	t.Logf("%d damages: %d moved the file aside, %d went on from an older save or without a part", len(damages), aside, other)
 }
 
 // mounted returns a folder on a file system of its own, of so many bytes.

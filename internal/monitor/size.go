@@ -3,7 +3,9 @@ package monitor
 import (
 	"unsafe"
 
+	"github.com/streammon/streammon/internal/drift"
 	"github.com/streammon/streammon/internal/eval"
+	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/join"
 	"github.com/streammon/streammon/internal/profile"
 	"github.com/streammon/streammon/internal/window"
@@ -18,6 +20,9 @@ const maxLatency = 10 << 10
 
 // maxDetector is the most that a detector takes, in bytes.
 const maxDetector = 9 << 10
+
+// maxView is the most that a view takes beside its panes and its memo, in bytes: above all room to work in.
+const maxView = 64 << 10
 
 // paneSize returns what a pane of the group takes, with so many versions of each model.
 func (g *Group) paneSize(versions int64) (s profile.Size) {
@@ -60,6 +65,25 @@ func (m *Model) answerBytes(onLabels bool) int64 {
 // services, in bytes.
 func (g *Group) PaneSize() int64 { return g.paneSize(1).Usual }
 
+// prepared returns what the references of the group, and those that it learns, keep for comparisons.
+func (g *Group) prepared() int64 {
+	features := 0
+	for _, m := range g.Models {
+		layouts := []*profile.Layout{m.common.full}
+		for _, l := range m.versions {
+			layouts = append(layouts, l.full)
+		}
+		for _, l := range layouts {
+			for i := range l.Features {
+				if f := &l.Features[i]; f.Type == event.Numeric && (f.Reference != nil || m.Learns()) {
+					features++
+				}
+			}
+		}
+	}
+	return int64(features) * drift.PreparedBytes
+}
+
 // Memory returns how many bytes the group takes with so many lanes and views: usual is with
 // one version a model and the traffic of most services, most is the budget, with three versions a
 // model and traffic of any kind. saved is set if snapshots are made, which copy what is open.
@@ -85,9 +109,10 @@ func (g *Group) Memory(lanes, views int, saved bool) (usual, most int64) {
 	}
 	learningUsual, learning := g.learningMemory(int64(lanes))
 	ids += learning
+	kept := int64(views)*(maxView+drift.MemoBytes) + g.prepared()
 	labelsUsual, labels := g.labelMemory(int64(lanes), int64(views), saved)
-	usual = (ids-learning)/4 + learningUsual + labelsUsual + int64(views)*(detectors/4+contents*one.Usual) + copies*int64(lanes)*(open*(one.Usual+one.Open)+waiting*one.Usual)
-	most = ids + labels + int64(views)*(MaxLiveVersions*detectors+contents*all.Most) + copies*int64(lanes)*(open*(all.Most+all.Open)+waiting*all.Most)
+	usual = kept + (ids-learning)/4 + learningUsual + labelsUsual + int64(views)*(detectors/4+contents*one.Usual) + copies*int64(lanes)*(open*(one.Usual+one.Open)+waiting*one.Usual)
+	most = kept + ids + labels + int64(views)*(MaxLiveVersions*detectors+contents*all.Most) + copies*int64(lanes)*(open*(all.Most+all.Open)+waiting*all.Most)
 	return usual, most
 }
 

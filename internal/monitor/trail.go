@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -58,6 +59,13 @@ func (t *trail) push(start int64, c *Pane) {
 	}
 	if c != nil {
 		t.panes[start] = c
+	}
+}
+
+// all calls f with the panes that are there, in order.
+func (t *trail) all(f func(start int64, c *Pane)) {
+	for _, start := range slices.Sorted(maps.Keys(t.panes)) {
+		f(start, t.panes[start])
 	}
 }
 

@@ -32,15 +32,38 @@ func (v *View) TakeEntries() []Entry {
 	return entries
 }
 
-// DropEntries says that all entries that were taken are lost: what is stored from now on
-// holds the windows from here on only.
-func (v *View) DropEntries() {
+// EntriesAnew says that all entries that were taken are lost: the next TakeEntries gives what the windows, and what they are
+// compared with, still hold.
+func (v *View) EntriesAnew() {
 	v.entries = nil
+	if v.next == window.NoTime {
+		return
+	}
 	for _, slide := range v.group.Slides() {
-		if v.next != window.NoTime {
-			v.kept[slide] = window.Floor(v.next, slide)
+		since, add := v.held(slide)
+		if kept, ok := v.kept[slide]; !ok || kept < since {
+			v.kept[slide] = since
+		}
+		add(func(start int64, c *Pane) {
+			if start >= v.kept[slide] {
+				v.record(slide, start, c)
+			}
+		})
+	}
+}
+
+// held returns the panes of a tier that the view has, in order, and the start of the first one that it needs from now on.
+func (v *View) held(slide int64) (since int64, panes func(yield func(start int64, c *Pane))) {
+	if v.trail != nil && slide == trailTier {
+		return window.Floor(v.next, slide) - v.trail.length, v.trail.all
+	}
+	var longest *window.Sliding[Pane] // has all that the others of the slide have
+	for _, w := range v.windows {
+		if w.Slide() == slide && (longest == nil || w.Length() > longest.Length()) {
+			longest = w
 		}
 	}
+	return window.Ceil(v.next, slide) - longest.Length(), longest.All
 }
 
 // Freeze returns a copy of the view for AppendBinary, which does not change and may be read

@@ -150,8 +150,8 @@ func (g *Group) Read(p Part) {
 
 // TakeCut stops the groups and their sequencer, which may be nil, notes what they are and
 // calls mark, and lets them go on. It costs little, since what is large is shared
-// until it changes; Snapshots does the rest. anew gives all that later cuts build on, as far as
-// memory has it: for a store that has lost what it had.
+// until it changes; Snapshots does the rest. anew gives all that later cuts build on: for a store that has lost what it
+// had.
 func TakeCut(groups []*Group, sink *Sequencer, anew bool, mark func()) *Cut {
 	locks, began := stop(groups, sink)
 	defer unlock(locks)
@@ -253,7 +253,7 @@ func (g *Group) cut(anew bool) *groupCut {
 		}
 		kind := viewKinds[i]
 		if anew {
-			v.DropEntries()
+			v.EntriesAnew()
 		}
 		c.views[i] = v.Freeze()
 		for _, e := range v.TakeEntries() {

@@ -75,10 +75,15 @@ func (r *rig) start(t *rapid.T, s *Snapshot) {
 	}
 }
 
-// restart takes a snapshot and goes on from it. What a snapshot holds does not depend on
-// whether it is taken twice.
+// restart takes a snapshot and goes on from it, sometimes after the store has lost all entries. What a snapshot holds does not
+// depend on whether it is taken twice.
 func (r *rig) restart(t *rapid.T) {
-	s := r.snapshot()
+	lost := rapid.IntRange(0, 3).Draw(t, "entries lost") == 0
+	if lost {
+		r.snapshot() // takes what nobody will see
+		r.entries = nil
+	}
+	s := r.snapshotOf(lost)
 	r.entries = append(r.entries, s.Entries...)
 	for _, h := range s.Horizons {
 		r.entries = slices.DeleteFunc(r.entries, func(e Entry) bool { return e.Kind == h.Kind && e.Start < h.Start })
@@ -92,8 +97,10 @@ func (r *rig) restart(t *rapid.T) {
 	r.start(t, &s)
 }
 
-func (r *rig) snapshot() Snapshot {
-	snapshots, _ := TakeCut([]*Group{r.group}, nil, false, func() {}).Snapshots()
+func (r *rig) snapshot() Snapshot { return r.snapshotOf(false) }
+
+func (r *rig) snapshotOf(anew bool) Snapshot {
+	snapshots, _ := TakeCut([]*Group{r.group}, nil, anew, func() {}).Snapshots()
 	return snapshots[0]
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"hash/fnv"
+
+	"go.etcd.io/bbolt"
 )
 
 // checksum is the size of a CRC.
@@ -63,6 +65,38 @@ func readKey(key []byte) (e Entry, sequence uint64, err error) {
 	e.Kind = Kind{key[0], int64(binary.BigEndian.Uint64(key[1:]))}
 	e.Start = startOf(key)
 	return e, binary.BigEndian.Uint64(key[prefixSize+8:]), nil
+}
+
+// contents says once more, with a checksum, what the format is, and which groups there are, so that neither can be
+// another without notice. Files of older builds have none.
+type contents struct {
+	format uint32
+	groups []string
+}
+
+// putFormat writes the format, and what is in the file.
+func putFormat(meta, groups *bbolt.Bucket) error {
+	format := binary.BigEndian.AppendUint32(nil, Format)
+	b := bytes.Clone(format)
+	err := groups.ForEachBucket(func(name []byte) error {
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(name))), name...)
+		return nil
+	})
+	return errors.Join(err, meta.Put(formatKey, format), meta.Put(contentsKey, checked(b)))
+}
+
+// readContents returns nil if they are not there, or damaged.
+func readContents(meta *bbolt.Bucket) *contents {
+	b, err := unchecked(meta.Get(contentsKey))
+	if err != nil || len(b) < 4 {
+		return nil
+	}
+	c := &contents{format: binary.BigEndian.Uint32(b)}
+	for b = b[4:]; len(b) >= 4; {
+		n := min(int(binary.BigEndian.Uint32(b)), len(b)-4)
+		c.groups, b = append(c.groups, string(b[4:4+n])), b[4+n:]
+	}
+	return c
 }
 
 // append appends the slot's binary form.

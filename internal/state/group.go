@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // Snapshot is what is saved of a group.
@@ -72,20 +73,11 @@ func (s *Store) Save(snapshots []Snapshot, now time.Time) error {
 	saved := map[string]*slot{}
 	err := s.guard(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
-			if err := s.tidy(tx); err != nil {
-				return err
-			}
-			Step("tidied")
-			for i := range snapshots {
-				next, err := s.saveGroup(tx, &snapshots[i], now)
-				if err != nil {
-					return fmt.Errorf("%s: %w", snapshots[i].Group, err)
-				}
-				saved[snapshots[i].Group] = next
+			if err := s.write(tx, snapshots, now, saved); err != nil { // the disk has its say when it is committed
+				return fmt.Errorf("%w: %w", ErrDamaged, err)
 			}
 			Step("written")
-			meta := tx.Bucket(metaBucket) // what an older version wrote is now ours
-			return errors.Join(meta.Put(formatKey, binary.BigEndian.AppendUint32(nil, Format)), meta.Put(buildKey, []byte(s.build)))
+			return nil
 		})
 	})
 	Step("committed")
@@ -93,19 +85,42 @@ func (s *Store) Save(snapshots []Snapshot, now time.Time) error {
 		return fmt.Errorf("save state: %w", err)
 	}
 	s.sequence++
+	clear(s.reset)
 	for name, next := range saved {
 		s.slots[name] = next
 	}
 	return nil
 }
 
-// tidy removes what is not part of the slots that the next save builds on: what a save left
-// that failed or was passed over, and groups that were neither loaded nor reset.
+// write puts the snapshots into a transaction, and into saved what they are from then on.
+func (s *Store) write(tx *bbolt.Tx, snapshots []Snapshot, now time.Time, saved map[string]*slot) error {
+	if err := s.tidy(tx); err != nil {
+		return err
+	}
+	Step("tidied")
+	for i := range snapshots {
+		next, err := s.saveGroup(tx, &snapshots[i], now)
+		if err != nil {
+			return fmt.Errorf("%s: %w", snapshots[i].Group, err)
+		}
+		saved[snapshots[i].Group] = next
+	}
+	meta := tx.Bucket(metaBucket) // what an older version wrote is now ours
+	return errors.Join(putFormat(meta, tx.Bucket(groupsBucket)), meta.Put(buildKey, []byte(s.build)))
+}
+
+// tidy removes what is not part of the slots that the next save builds on: groups that were reset, and what a save left
+// that failed or was passed over, with groups that were neither loaded nor reset.
 func (s *Store) tidy(tx *bbolt.Tx) error {
+	groups := tx.Bucket(groupsBucket)
+	for name := range s.reset {
+		if err := groups.DeleteBucket([]byte(name)); err != nil && !errors.Is(err, bolterrors.ErrBucketNotFound) {
+			return err
+		}
+	}
 	if !s.stale {
 		return nil
 	}
-	groups := tx.Bucket(groupsBucket)
 	var unknown [][]byte
 	err := groups.ForEachBucket(func(name []byte) error {
 		known := s.slots[string(name)]
@@ -232,7 +247,7 @@ func horizonOf(hs []Horizon, k Kind) int64 {
 }
 
 // Load returns the newest snapshots of the groups that are whole, those of one save if
-// there is one of which all are. A group that was never saved is left out; of one that is
+// there is one of which all are. A group that was never saved is left out; of one that is, or should be,
 // there and of which no snapshot is whole, errs has the cause (ErrDamaged).
 func (s *Store) Load(groups []string) (loaded map[string]*Loaded, errs map[string]error, err error) {
 	loaded, errs = map[string]*Loaded{}, map[string]error{}
@@ -244,10 +259,12 @@ func (s *Store) Load(groups []string) (loaded map[string]*Loaded, errs map[strin
 			if tx.Bucket(groupsBucket) == nil {
 				return nil
 			}
-			all := map[string]*candidates{}
+			all, contents := map[string]*candidates{}, readContents(tx.Bucket(metaBucket))
 			for _, name := range groups {
 				if b := tx.Bucket(groupsBucket).Bucket([]byte(name)); b != nil {
 					all[name] = readGroup(b)
+				} else if contents != nil && slices.Contains(contents.groups, name) {
+					errs[name] = fmt.Errorf("%w: it is not there any more", ErrDamaged)
 				}
 			}
 			s.choose(all, loaded, errs)
@@ -255,6 +272,7 @@ func (s *Store) Load(groups []string) (loaded map[string]*Loaded, errs map[strin
 		})
 	})
 	if err != nil {
+		s.unread = true
 		return nil, nil, fmt.Errorf("load state: %w", err)
 	}
 	return loaded, errs, nil
@@ -351,26 +369,11 @@ func (s *Store) choose(all map[string]*candidates, loaded map[string]*Loaded, er
 	}
 }
 
-// Reset forgets a group: its next save is its first.
-func (s *Store) Reset(group string) error {
+// Reset forgets a group: its next save is its first. The file stays as it is until the next save of any group: a process
+// that ends before has the same to decide again, and what is damaged is written to where a failure has its place.
+func (s *Store) Reset(group string) {
 	delete(s.slots, group)
-	if s.refused != nil {
-		s.stale = true // the next save does it
-		return nil
-	}
-	err := s.guard(func() error {
-		return s.db.Update(func(tx *bbolt.Tx) error {
-			b := tx.Bucket(groupsBucket)
-			if b.Bucket([]byte(group)) == nil {
-				return nil
-			}
-			return b.DeleteBucket([]byte(group))
-		})
-	})
-	if err != nil {
-		return fmt.Errorf("reset state of %s: %w", group, err)
-	}
-	return nil
+	s.reset[group] = true
 }
 
 // readEntries returns the slot's entries, and fails if one is damaged, missing, or one too many.

@@ -5,11 +5,12 @@
 // written once and never changed. All values but the format and the build carry a CRC-32C, because the file's own checks
 // cover its two meta pages only, and a slot knows the number and the sum of its entries,
 // so that none can be missing, or too many, without notice. What is damaged is never loaded: the older
-// slot takes the place of the newer one, and a file that cannot be read is
-// moved aside. The package knows nothing of what it keeps.
+// slot takes the place of the newer one, and a file whose pages do not hang together, which is looked at before anything is read,
+// is moved aside. The package knows nothing of what it keeps.
 package state
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -52,6 +53,7 @@ var (
 	entryBucket  = []byte("entries")
 	formatKey    = []byte("format")
 	buildKey     = []byte("build")
+	contentsKey  = []byte("contents")
 	slotKeys     = [2][]byte{[]byte("slot0"), []byte("slot1")}
 	castagnoli   = crc32.MakeTable(crc32.Castagnoli)
 )
@@ -67,6 +69,7 @@ type Store struct {
 	path     string
 	build    string
 	slots    map[string]*slot // of each group that was loaded or saved
+	reset    map[string]bool  // groups that the next save is to remove first
 	sequence uint64           // of the last save
 	// refused is why the file cannot be written, since it was opened; nil if it can.
 	refused error
@@ -86,7 +89,7 @@ type Store struct {
 // read; Refused says why, and each Save tries again. A file that is there and cannot be read is an error: what
 // is not loaded is lost.
 func Open(dir, build string) (s *Store, aside string, err error) {
-	s = &Store{path: filepath.Join(dir, file), build: build, slots: map[string]*slot{}}
+	s = &Store{path: filepath.Join(dir, file), build: build, slots: map[string]*slot{}, reset: map[string]bool{}}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		if _, missing := os.Stat(s.path); !refuses(err) || !errors.Is(missing, os.ErrNotExist) {
 			return nil, "", fmt.Errorf("open state: %w", err)
@@ -197,10 +200,11 @@ const (
 
 func (s *Store) openAs(o *bbolt.Options) error {
 	return s.classify(s.guard(func() (err error) {
-		if s.db, err = bbolt.Open(s.path, 0o600, o); err == nil {
-			s.db.AllocSize = growBy
+		if s.db, err = bbolt.Open(s.path, 0o600, o); err != nil {
+			return err
 		}
-		return err
+		s.db.AllocSize = growBy
+		return checkPages(s.path)
 	}))
 }
 
@@ -244,7 +248,7 @@ func (s *Store) guard(f func() error) (err error) {
 			s.broken = true
 			err = fmt.Errorf("%w: %v", ErrDamaged, r)
 			if _, ok := r.(runtime.Error); ok {
-				err = fmt.Errorf("%w: its pages make no sense", ErrDamaged)
+				err = fmt.Errorf("%w: %w", ErrDamaged, errPages)
 			}
 		}
 	}()
@@ -269,12 +273,18 @@ func (s *Store) checkFormat() error {
 		if n == 0 || n > mostFormats {
 			return fmt.Errorf("%w: a format of %d", ErrDamaged, n)
 		}
+		if c := readContents(meta); c != nil && c.format != n {
+			return fmt.Errorf("%w: a format of %d, and it should be %d", ErrDamaged, n, c.format)
+		}
 		if n > Format {
 			return fmt.Errorf("%w (its format is %d, this version knows up to %d)", ErrNewer, n, Format)
 		}
 		return nil
 	})
 }
+
+// beginning is the number of the newest transaction of a file that bbolt has made and nobody has written to.
+const beginning = 1
 
 // begin checks the format, and writes it to a new file.
 func (s *Store) begin() error {
@@ -283,8 +293,19 @@ func (s *Store) begin() error {
 	}
 	isNew := false
 	err := s.db.View(func(tx *bbolt.Tx) error {
-		isNew = tx.Bucket(metaBucket) == nil
-		if first, _ := tx.Cursor().First(); isNew && first != nil {
+		if isNew = tx.Bucket(metaBucket) == nil; !isNew {
+			return nil
+		}
+		names, ours := 0, false
+		c := tx.Cursor()
+		for name, _ := c.First(); name != nil; name, _ = c.Next() { // a damaged page may not find what it has
+			ours = ours || bytes.Equal(name, metaBucket) || bytes.Equal(name, groupsBucket)
+			names++
+		}
+		switch {
+		case ours || names == 0 && tx.ID() > beginning:
+			return fmt.Errorf("%w: it has lost its format", ErrDamaged)
+		case names > 0:
 			return errForeign
 		}
 		return nil
@@ -297,10 +318,11 @@ func (s *Store) begin() error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.CreateBucket(groupsBucket); err != nil {
+		groups, err := tx.CreateBucket(groupsBucket)
+		if err != nil {
 			return err
 		}
-		return meta.Put(formatKey, binary.BigEndian.AppendUint32(nil, Format))
+		return putFormat(meta, groups)
 	})
 }
 
@@ -339,7 +361,7 @@ func (s *Store) SetAside() (aside string, moved bool, err error) {
 		return "", false, err
 	}
 	s.abandon()
-	s.slots = map[string]*slot{}
+	s.slots, s.reset, s.unread = map[string]*slot{}, map[string]bool{}, false
 	if err := s.open(); err != nil {
 		s.refused = err
 		return aside, true, fmt.Errorf("open state %s: %w", s.path, err)

@@ -167,3 +167,91 @@ func TestInspectEmpty(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestLostGroup: a group that is gone, or is no group any more, is damaged, not one that was never saved; and the next save has
+// its place. A file whose root is lost is damaged, not new.
+func TestLostGroup(t *testing.T) {
+	for name, change := range map[string]func(tx *bbolt.Tx) error{
+		"gone": func(tx *bbolt.Tx) error { return tx.Bucket(groupsBucket).DeleteBucket([]byte("g")) },
+		"no group": func(tx *bbolt.Tx) error {
+			return errors.Join(tx.Bucket(groupsBucket).DeleteBucket([]byte("g")), tx.Bucket(groupsBucket).Put([]byte("g"), []byte("x")))
+		},
+		"all gone": func(tx *bbolt.Tx) error {
+			return errors.Join(tx.DeleteBucket(groupsBucket), tx.DeleteBucket(metaBucket))
+		},
+		"format gone": func(tx *bbolt.Tx) error { return tx.DeleteBucket(metaBucket) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, path := saved(t)
+			db, err := bbolt.Open(path, 0o600, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(db.Update(change), db.Close()); err != nil {
+				t.Fatal(err)
+			}
+			s, aside, err := Open(dir, "test")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasSuffix(name, "gone") && name != "gone" {
+				if aside == "" {
+					t.Error("it counts as a new file")
+				}
+				_ = s.Close()
+				return
+			}
+			if _, err := load1(s, "g"); !errors.Is(err, ErrDamaged) {
+				t.Errorf("loaded: %v", err)
+			}
+			s.Reset("g")
+			next := []Snapshot{{Group: "g", State: []byte("next")}}
+			if err := s.Save(next, time.Now()); err != nil {
+				if !errors.Is(err, ErrDamaged) {
+					t.Fatal(err)
+				}
+				setAside(t, name, s)
+				if err := s.Save(next, time.Now()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = mustOpen(t, dir)
+			defer s.Close()
+			if l, err := load1(s, "g"); err != nil || string(l.State) != "next" {
+				t.Error(l, err)
+			}
+		})
+	}
+}
+
+// TestSwappedSlots: each snapshot is whole, but in the place of the other.
+func TestSwappedSlots(t *testing.T) {
+	dir, path := saved(t)
+	s := mustOpen(t, dir)
+	if _, err := load1(s, "g"); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Save([]Snapshot{{Group: "g", State: []byte("better")}}, time.Now()), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(groupsBucket).Bucket([]byte("g"))
+		zero, one := bytes.Clone(b.Get(slotKeys[0])), bytes.Clone(b.Get(slotKeys[1]))
+		return errors.Join(b.Put(slotKeys[0], one), b.Put(slotKeys[1], zero))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, dir)
+	defer s.Close()
+	if l, err := load1(s, "g"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("loaded %v, %v", l, err)
+	}
+}

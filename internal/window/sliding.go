@@ -122,6 +122,17 @@ func (s *Sliding[T]) Panes(end int64, f func(start int64, c *T)) {
 	}
 }
 
+// All calls f with the panes that are kept, in order: at least those of the windows to come. What has no content is left out.
+func (s *Sliding[T]) All(f func(start int64, c *T)) {
+	for i, panes := range [][]*T{s.previous, s.panes} {
+		for j, c := range panes {
+			if c != nil {
+				f(s.block+int64(i-1)*s.length+int64(j)*s.slide, c)
+			}
+		}
+	}
+}
+
 // Revise adds c to the pane that starts at start, which has been pushed or left
 // out before; end is that of the last pane that was pushed or left out. A pane older than the
 // previous block is in no window any more. The block is rebuilt when it is next asked for, so
