@@ -66,7 +66,7 @@ streammon has noticed.`,
 	f := cmd.Flags()
 	f.StringVar(&listen, "web.listen-address", ":9108", "`ADDRESS` to serve on")
 	f.DurationVar(&o.Duration, "duration", 0, "end by itself after this time (default: at Ctrl-C)")
-	f.Float64Var(&o.Rate, "rate", 200, "transactions a second")
+	f.Float64Var(&o.Rate, "rate", 100, "transactions a second")
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the services")
 	f.StringVar(&scenario, "scenario", "tour", "what happens: "+strings.Join(names, ", "))
 	f.BoolVar(&verbose, "verbose", false, "log what the monitor logs")

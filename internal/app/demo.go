@@ -97,7 +97,7 @@ func demoHistoryWritten(ctx context.Context, broker *demo.Broker, world *demo.Wo
 	return err
 }
 
-// demoConfig builds a reference from a quiet sample of the service, as a user would
+// demoConfig builds a reference from a quiet sample of the service with labels, as a user would
 // from training data, and returns the config that monitors it.
 func demoConfig(ctx context.Context, broker, dir string, seed uint64) (*config.Config, error) {
 	training, file := filepath.Join(dir, "training.jsonl"), filepath.Join(dir, "fraud.profile.json")
@@ -133,11 +133,11 @@ func writeTraining(name string, seed uint64) error {
 	}
 	defer f.Close()
 	w := bufio.NewWriter(f)
-	s := demo.NewService(seed)
+	world := demo.NewWorld(seed)
 	var line []byte
 	t := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for range trainingRows {
-		line, _ = s.Append(line[:0], t, demo.Effects{})
+		line = world.AppendRow(line[:0], t)
 		w.Write(append(line, '\n'))
 		t = t.Add(trainingStep)
 	}

@@ -119,6 +119,9 @@ func TestConceptDriftShowsInLabelsOnly(t *testing.T) {
 		}
 	}
 	p := after.Performance
+	if was := before.Performance; was.State != eval.OK || p.State != eval.Worse || len(p.Reference) == 0 {
+		t.Errorf("performance was %q and is %q by %s, the reference's is %+v", was.State, p.State, p.DecidedBy, p.Reference)
+	}
 	if p.Duplicate == 0 || p.Conflict == 0 || p.Matched < 10_000 {
 		t.Errorf("%d matched, %d duplicate, %d conflict", p.Matched, p.Duplicate, p.Conflict)
 	}
@@ -217,6 +220,9 @@ func TestDemo(t *testing.T) {
 		`streammon_change_state{detector="page_hinkley",feature="",figure="misprediction_ratio",model="fraud",segment="",version="7",window="5m"} 0`,
 		`streammon_window_complete{model="recommendations",segment="",version="3",window="1h"} 1`,
 		`streammon_accepted_events_total{model="recommendations"}`,
+		`streammon_performance_state{model="fraud",segment="",version="7",window="5m"} 0`,
+		`streammon_estimated_roc_auc{model="fraud",segment="",version="7",window="1h"} 0.7`,
+		`streammon_ndcg{k="10",model="recommendations",segment="",version="3",window="1h"} 0.`,
 		`streammon_latency_seconds{model="fraud",q="0.99"`,
 		`streammon_accepted_events_total{model="fraud"}`,
 	} {

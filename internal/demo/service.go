@@ -73,7 +73,6 @@ models:
     task: binary
     positive: fraud
     labels: {timeout: 1h}
-    calibrated: true
     features:
 ` + Features() + `    segments: [{name: country, values: [DE, FR, US, NL, IT]}]
     changes: [error_ratio, positive_ratio, misprediction_ratio, {figure: mean, feature: prediction.score}]

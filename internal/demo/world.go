@@ -55,6 +55,14 @@ func (w *World) Step(t time.Time, e Effects, emit func(Record)) {
 	}
 }
 
+// AppendRow appends a row of training data: a request at time t, what was answered, and the truth, which is known.
+func (w *World) AppendRow(b []byte, t time.Time) []byte {
+	q := w.service.request(Effects{})
+	b = q.appendJSON(b, fraudID(w.service.count), t)
+	fraud := w.truth.Float64() < q.chance(false)
+	return append(appendAnswerLabel(append(b[:len(b)-1], `,"label":"`...), fraud), `"}`...)
+}
+
 // Delays of labels, from the request; a second label comes up to a minute after the first.
 const (
 	leastDelay = 2 * time.Second
