@@ -25,7 +25,8 @@ byte for byte.
 
 --json writes one line a window, in order of (end, model, version, segment, window), and
 a last line with the account of all messages: consumed = accepted + rejected + late +
-duplicate. Without --json a summary is printed.`,
+duplicate, and of labels. Without --json a summary is printed: what drifted, and how good answers
+with labels were in the last window.`,
 		Example: `  streammon replay --config.file=streammon.yaml --input=events.jsonl.gz --json=windows.jsonl
   streammon replay --config.file=streammon.yaml --input=p0.jsonl --labels=l0.jsonl --input=p1.jsonl --labels=l1.jsonl
   kcat -C -e -t fraud.predictions -b localhost:9092 | streammon replay --config.file=streammon.yaml --input=- --json=-`,

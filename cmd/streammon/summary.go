@@ -132,7 +132,7 @@ func (s *summary) printPerformance(w io.Writer) {
 		return
 	}
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "MODEL\tVERSION\tWINDOW\tLAST\tLABELLED\tMATCHED\tPERFORMANCE")
+	fmt.Fprintln(t, "MODEL\tVERSION\tWINDOW\tLAST\tLABELLED\tMATCHED\tSTATE\tPERFORMANCE")
 	for _, k := range slices.SortedFunc(maps.Keys(s.performance), func(a, b spanKey) int {
 		return cmp.Or(cmp.Compare(a.model, b.model), cmp.Compare(a.version, b.version), cmp.Compare(a.window, b.window))
 	}) {
@@ -151,7 +151,7 @@ func (s *summary) printPerformance(w io.Writer) {
 			}
 			figures = append(figures, fmt.Sprintf("%s %.4g", f.Name, f.Value))
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", printable(k.model), printable(k.version), k.window, last, p.labelled.Matched, matched, strings.Join(figures, ", "))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", printable(k.model), printable(k.version), k.window, last, p.labelled.Matched, matched, cmp.Or(p.labelled.State, "-"), strings.Join(figures, ", "))
 	}
 	t.Flush()
 }

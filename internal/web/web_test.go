@@ -48,7 +48,7 @@ func picture() *monitor.Snapshot {
 		{Name: "quiet", Type: "numeric", State: monitor.StateOK},
 	}
 	hour.Performance = &monitor.PerformanceResult{
-		Labelled: true, End: noon, Matched: 80, Expired: 20, MatchedRatio: 0.8, Delay: monitor.Quantiles{{Q: "0.5", Value: 90}, {Q: "0.9", Value: 600}},
+		Labelled: true, End: noon, State: eval.Worse, Matched: 80, Expired: 20, MatchedRatio: 0.8, Delay: monitor.Quantiles{{Q: "0.5", Value: 90}, {Q: "0.9", Value: 600}},
 		Figures:   []eval.Figure{{Name: "accuracy", Value: 0.9375}, {Name: "accuracy", Label: "decision", At: "threshold", Value: 0.5}, {Name: "mcc", Value: 0.25}, {Name: "roc_auc", Value: 0.75}},
 		Estimated: []eval.Figure{{Name: "estimated_accuracy", Value: 0.875}},
 	}
@@ -118,7 +118,7 @@ func TestPaths(t *testing.T) {
 func TestPageShowsPerformance(t *testing.T) {
 	page := ask(handlerOf(picture()), "GET", "/").Body.String()
 	for _, want := range []string{
-		`<td class="n">80<td class="n">0.8000<td class="n">1m30s<td>accuracy 0.9375 roc_auc 0.75 <td>accuracy 0.875 `,
+		`<td class="n">80<td class="n">0.8000<td class="n">1m30s<td class="worse">worse<td>accuracy 0.9375 roc_auc 0.75 <td>accuracy 0.875 `,
 		`<tr><td>fraud<td class="n">9<td class="n">12<td class="n">11<td class="n">0`,
 	} {
 		if !strings.Contains(page, want) {
