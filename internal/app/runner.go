@@ -48,6 +48,8 @@ type runner struct {
 
 	resultsStatus monitor.ResultsStatus // guarded by mu
 	learning      map[string]bool       // models of which it was said that they learn; for publish only
+	counts        map[string]int        // by topic: how many partitions it has; guarded by mu
+	placed        placed                // for publish only
 }
 
 // topic is a topic that is read, and what it holds.
@@ -57,6 +59,9 @@ type topic struct {
 	group *pipeline.Group
 	// delivers: its partitions are lanes' predictions, whose panes go to the views.
 	delivers bool
+	// other is the topic of its labels, or predictions, if that is another; labelled: labels are matched with predictions.
+	other    string
+	labelled bool
 }
 
 type partitionKey struct {
@@ -83,9 +88,11 @@ type partition struct {
 }
 
 func (r *runner) addTopics(m *modelGroup, g *pipeline.Group) {
-	r.topics[m.predictions] = &topic{name: m.predictions, kind: event.Prediction, group: g, delivers: true}
+	labelled := g.Labelled()
+	r.topics[m.predictions] = &topic{name: m.predictions, kind: event.Prediction, group: g, delivers: true, labelled: labelled}
 	if m.labels != "" && m.labels != m.predictions {
-		r.topics[m.labels] = &topic{name: m.labels, kind: event.Label, group: g}
+		r.topics[m.labels] = &topic{name: m.labels, kind: event.Label, group: g, other: m.predictions, labelled: labelled}
+		r.topics[m.predictions].other = m.labels
 		g.LabelsApart()
 	}
 }
@@ -124,6 +131,7 @@ func (r *runner) onPartitions(name string, n int) {
 	if t.kind == event.Label {
 		t.group.LabelPartitions(n)
 	}
+	r.comparePartitions(t, known, n)
 	if known == 0 {
 		return // where to start is for the config to say
 	}
@@ -403,6 +411,7 @@ func (r *runner) publish(now time.Time) {
 		s.Models = append(s.Models, models...)
 	}
 	r.sayLearning(s.Models)
+	r.sayMisplaced(now)
 	slices.SortStableFunc(s.Results, monitor.CompareSeries)
 	slices.SortFunc(s.Models, func(a, b monitor.ModelStatus) int { return cmp.Compare(a.Model, b.Model) })
 	for _, p := range r.sorted() {

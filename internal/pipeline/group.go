@@ -22,6 +22,7 @@ type Lane struct {
 	labelPanes []monitor.SealedPane  // the same, of panes of labels
 	base       []monitor.ModelStatus // the accounts as they were restored; nil if there were none
 	labelBase  []*monitor.LabelStatus
+	placing    placing // a sample of ids
 
 	// Guarded by the group's mutex.
 	stream
@@ -61,6 +62,7 @@ type Group struct {
 	monitor  *monitor.Group
 	decode   decode.Options
 	journal  bool
+	timeouts []int64 // of labels, by model; nil: none come
 	paneSize int64
 	stored   int // bytes of the last snapshot's state; for who makes snapshots only
 
@@ -111,6 +113,7 @@ func NewGroup(g *monitor.Group, o decode.Options, sink *Sequencer, slot int, sho
 	out.decode.Schema = g.Schema
 	out.merged.L = &out.mu
 	labels := g.Labels()
+	out.timeouts = timeouts(g)
 	if sink != nil {
 		out.final = monitor.NewView(g, 0)
 		if labels != nil {

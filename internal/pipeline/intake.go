@@ -237,6 +237,7 @@ func (in *Intake) apply(l *Lane, ev *event.Event) event.Reason {
 	switch outcome {
 	case monitor.OutcomeAccepted:
 		in.ledger.Accepted++
+		l.note(ev)
 	case monitor.OutcomeLate:
 		in.ledger.Late++
 	case monitor.OutcomeDuplicate:

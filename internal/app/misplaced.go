@@ -1,0 +1,69 @@
+package app
+
+import "time"
+
+// sameKeys is what makes labels find their predictions.
+const sameKeys = "a label finds its prediction only in the partition of the same number: both topics need the same number of partitions, and producers that write both with the same key and partitioner"
+
+// comparePartitions says if a topic has got another number of partitions than before, or has another than the one it belongs with.
+func (r *runner) comparePartitions(t *topic, before, n int) {
+	if !t.labelled {
+		return
+	}
+	if before > 0 && n > before {
+		r.logger.Warn("partitions were added: keys may belong to other partitions from now on, so that predictions of before do not find labels that come now",
+			"topic", t.name, "partitions", n, "before", before)
+	}
+	r.mu.Lock()
+	if r.counts == nil {
+		r.counts = map[string]int{}
+	}
+	same := r.counts[t.name] == n
+	r.counts[t.name] = n
+	other, known := r.counts[t.other]
+	r.mu.Unlock()
+	if known && !same && other != n {
+		r.logger.Warn("the topics of predictions and labels do not have the same number of partitions; "+sameKeys,
+			"topic", t.name, "partitions", n, "other_topic", t.other, "other_partitions", other)
+	}
+}
+
+// placed is what was said of labels in other partitions than their predictions.
+type placed struct {
+	looked time.Time
+	said   map[int]bool // by group
+}
+
+const (
+	// misplacedEvery is how often labels are looked for that are in other partitions than their predictions.
+	misplacedEvery = 5 * time.Second
+	// At least so many of the sampled labels, and one in so many, are elsewhere before it is said: a few may be by
+	// added partitions, or ids that come twice.
+	minMisplaced, misplacedShare = 10, 50
+)
+
+// sayMisplaced says, once for each group of topics, that labels are in other partitions than their predictions.
+func (r *runner) sayMisplaced(now time.Time) {
+	if now.Sub(r.placed.looked) < misplacedEvery {
+		return
+	}
+	r.placed.looked = now
+	r.mu.Lock()
+	models := r.models
+	r.mu.Unlock()
+	for i, g := range r.groups {
+		if r.placed.said[i] {
+			continue
+		}
+		m := g.Misplaced()
+		if m.Elsewhere < minMisplaced || m.Elsewhere < m.Labels/misplacedShare {
+			continue
+		}
+		if r.placed.said == nil {
+			r.placed.said = map[int]bool{}
+		}
+		r.placed.said[i] = true
+		r.logger.Warn("labels are in other partitions than their predictions, and are not matched; "+sameKeys,
+			"topic", models[i].predictions, "sampled_labels", m.Labels, "elsewhere", m.Elsewhere, "partition", m.Partition, "prediction_in", m.Prediction)
+	}
+}
