@@ -127,7 +127,7 @@ func TestSealingInSteps(t *testing.T) {
 		if inSteps != whole || whole == "" {
 			t.Fatalf("seed %d: in steps\n%swhole\n%s", seed, inSteps, whole)
 		}
-		if a, b := steps.Labels()[0], atOnce.Labels()[0]; a != b {
+		if a, b := steps.Labels()[0], atOnce.Labels()[0]; *a != *b {
 			t.Fatalf("seed %d: in steps %+v, whole %+v", seed, a, b)
 		}
 	}
