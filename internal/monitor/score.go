@@ -76,7 +76,9 @@ func (v *View) assessLabels(dst []*Result, i int, start, end int64, p *Pane, l l
 				}
 				dst = append(dst, r)
 			}
-			v.group.Models[k].config.Performance.compareSegments(dst[first:], m, &version)
+			if l != passing {
+				v.group.Models[k].config.Performance.compareSegments(dst[first:], m, &version)
+			}
 		}
 	}
 	return dst
