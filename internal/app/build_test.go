@@ -3,6 +3,7 @@ package app
 import (
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/streammon/streammon/internal/config"
 	"github.com/streammon/streammon/internal/event"
@@ -55,6 +56,33 @@ models:
 		}
 		if got := groups[0].decode.Schema.Answers; got != want || groups[0].monitor.Schema.Answers != want {
 			t.Errorf("%s: %+v, want %+v", text, got, want)
+		}
+	}
+}
+
+// TestReadingBegins: labels are read from as far back as the predictions that they may belong to, or these would seem to have
+// had none.
+func TestReadingBegins(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	for text, want := range map[string]time.Duration{
+		"positive: fraud, labels: {timeout: 3h}": 4 * time.Hour,
+		"task: none, labels: {timeout: 3h}":      time.Hour, // nothing waits
+	} {
+		c := parseConfig(t, `kafka: {brokers: ["localhost:1"]}
+windows: [1h]
+models:
+  - {name: a, topics: {predictions: p, labels: l}, features: {x: numeric}, `+text+"}\n")
+		groups, err := buildGroups(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cc, err := consumerConfig(c, groups, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		predictions, labels := now.Sub(cc.Topics[0].Start.Time), now.Sub(cc.Topics[1].Start.Time)
+		if predictions < want || predictions > want+10*time.Minute || labels != predictions+c.AllowedLateness {
+			t.Errorf("%s: predictions are read from %s before now on, labels from %s", text, predictions, labels)
 		}
 	}
 }

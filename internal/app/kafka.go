@@ -21,8 +21,8 @@ func consumerConfig(c *config.Config, models []*modelGroup, now time.Time) (cons
 	cc.ReadCommitted = c.Kafka.Isolation == "read_committed"
 	for _, m := range models {
 		var timeout time.Duration
-		if m.labels != "" {
-			for _, model := range m.models {
+		for _, model := range m.models {
+			if m.labels != "" && model.Measured() {
 				timeout = max(timeout, model.Labels.Timeout)
 			}
 		}
@@ -30,7 +30,8 @@ func consumerConfig(c *config.Config, models []*modelGroup, now time.Time) (cons
 		longest := time.Duration(m.monitor.Kept()) + c.AllowedLateness + 2*c.Pane
 		cc.Topics = append(cc.Topics, consumer.Topic{Name: m.predictions, Start: start(c.Kafka.Start, now, longest+timeout)})
 		if m.labels != "" && m.labels != m.predictions {
-			cc.Topics = append(cc.Topics, consumer.Topic{Name: m.labels, Start: start(c.Kafka.Start, now, longest)})
+			// From before the predictions on: one whose label is older than that would seem to have none.
+			cc.Topics = append(cc.Topics, consumer.Topic{Name: m.labels, Start: start(c.Kafka.Start, now, longest+timeout+c.AllowedLateness)})
 		}
 	}
 	return cc, nil
