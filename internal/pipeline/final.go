@@ -68,7 +68,8 @@ func (l *Lane) labels() *stream {
 func (l *Lane) finalTo() (frontier int64, byLabels bool) {
 	g := l.group
 	if g.finalLabels != nil && !g.without && l.truth.frontier < l.frontier && !l.labelless() {
-		return l.truth.frontier, true
+		// Labels that are there wait for the predictions of their lane.
+		return l.truth.frontier, l.frontier == window.EndOfTime || l.truth.watermark < window.Floor(l.frontier-g.monitor.Lateness, g.monitor.Pane)
 	}
 	return l.frontier, false
 }
