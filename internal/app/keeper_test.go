@@ -236,12 +236,17 @@ func TestConfigChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const task, regression = `task: binary, positive: "yes", features: {amount: numeric}}`, `task: regression, features: {amount: numeric}}`
 	for _, c := range []struct {
 		name, old, new string
 		resets         map[string]uint64
 		check          func(t *testing.T, results []*monitor.Result)
 	}{
-		{"nothing", "", "", nil, nil},
+		{"a task less", task, "features: {amount: numeric}}", nil, answered("a", true, "b", false)},
+		{"another task", task, regression, map[string]uint64{resetReference: 1}, answered("a", true, "b", false)},
+		{"a shorter timeout", task, "labels: {timeout: 10s}, " + task, nil, answered("a", true, "b", true)},
+		{"a segment more", task, "segments: [country], " + task, nil, answered("a", true, "b", true)},
+		{"nothing", "", "", nil, answered("a", true, "b", true)},
 		{"a new feature", "features: {amount: numeric}}", "features: {amount: numeric, extra: numeric}}", nil, nil},
 		{"a feature less", "{amount: numeric, country: categorical}", "{country: categorical}", nil, nil},
 		{"a model less", keptModelB(), "", nil, nil},
@@ -351,6 +356,60 @@ func TestDamageThatCannotBeMoved(t *testing.T) {
 	loaded, errs, err := keeper.store.Load([]string{resultsName, "p", "q"})
 	if err != nil || len(errs) > 0 || len(loaded) != 2 {
 		t.Errorf("loaded %v, %v, %v", loaded, errs, err)
+	}
+}
+
+// answered checks which models have figures from labels.
+func answered(models ...any) func(t *testing.T, results []*monitor.Result) {
+	return func(t *testing.T, results []*monitor.Result) {
+		for i := 0; i < len(models); i += 2 {
+			has := slices.ContainsFunc(results, func(r *monitor.Result) bool {
+				return r.Model == models[i] && r.Performance != nil && r.Performance.Matched > 0 && len(r.Performance.Figures) > 0
+			})
+			if has != models[i+1] {
+				t.Errorf("%s has figures from labels: %v", models[i], has)
+			}
+		}
+	}
+}
+
+// TestTaskLater: models that get a task have figures of the labels that come then.
+func TestTaskLater(t *testing.T) {
+	with := keptConfig("")
+	changes := with[strings.Index(with, ", segments: [country],"):strings.Index(with, "]}\n  - {name: b")]
+	without := strings.ReplaceAll(strings.Replace(with, changes, ", segments: [country", 1), `task: binary, positive: "yes", `, "")
+	one := strings.Replace(with, `task: binary, positive: "yes", features: {amount: numeric}}`, "features: {amount: numeric}}", 1)
+	for name, config := range map[string]string{"both": without, "one": one} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			k := newKept(t, dir, config)
+			k.feed(0, 0, 300)
+			k.feed(1, 0, 250)
+			k.keeper.save()
+			_ = k.keeper.close()
+			k = newKept(t, dir, with)
+			defer k.keeper.close()
+			k.feed(0, 300, 600)
+			k.feed(1, 250, 600)
+			results, _ := k.groups[0].Show(keptNow)
+			answered("a", true, "b", true)(t, results)
+			lines, last := 0, ""
+			for line := range strings.Lines(k.out.String()) {
+				end := line[strings.Index(line, `"end":`):]
+				if end = end[:28]; end < last {
+					t.Fatalf("%s comes after %s", end, last)
+				}
+				last = end
+				lines += strings.Count(line, `"matched_ratio"`)
+			}
+			if lines == 0 {
+				t.Error("no final results have figures from labels")
+			}
+			k.keeper.save()
+			if s := k.keeper.snapshot(); s.Error != "" || s.Resets[resetReference]+s.Resets[resetDamaged] > 0 {
+				t.Errorf("%+v", s)
+			}
+		})
 	}
 }
 
