@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -100,12 +101,24 @@ func (s *stage) produce(ctx context.Context, t *testing.T, n int) {
 	}
 }
 
+// partition returns where a message belongs: by its id, so that a label is where its prediction is.
+func (s *stage) partition(message []byte) int {
+	id := s.written
+	if _, after, ok := bytes.Cut(message, []byte(`"id":"e`)); ok {
+		digits, _, _ := bytes.Cut(after, []byte(`"`))
+		if n, err := strconv.Atoi(string(digits)); err == nil {
+			id = n
+		}
+	}
+	return id / 3 % len(s.files[0]) // ids are those of the models in turn
+}
+
 func (s *stage) send(ctx context.Context, t *testing.T, kind int, message []byte) {
 	t.Helper()
 	if len(message) == 0 {
 		return // an empty line of a file is no message
 	}
-	partition := s.written % len(s.files[0])
+	partition := s.partition(message)
 	s.written++
 	if !s.quick {
 		if _, err := s.files[kind][partition].Write(append(slices.Clip(message), '\n')); err != nil {
@@ -217,6 +230,9 @@ func TestKill(t *testing.T) {
 	compareFiles(t, s.undisturbed(t), results)
 	if data, err := os.ReadFile(results); err != nil || bytes.Count(data, []byte(`"drift":`)) < 100 {
 		t.Errorf("nothing was learned: %v", err)
+	}
+	if data, err := os.ReadFile(results); err != nil || bytes.Count(data, []byte(`"accuracy":`)) < 100 || bytes.Count(data, []byte(`"mae":`)) < 100 {
+		t.Errorf("there are no performance figures: %v", err)
 	}
 	if d := restarts[len(restarts)*9/10]; d > 2*time.Second { // a busy machine may make one slow
 		t.Errorf("one restart in ten took %s or more", d)

@@ -29,6 +29,9 @@ func newTraffic(seed uint64, start time.Time, step time.Duration) *traffic {
 	return &traffic{random: rand.New(rand.NewPCG(seed, 1)), at: start, step: step, models: 3}
 }
 
+// trafficTasks are of the three models.
+var trafficTasks = [...]string{"    task: binary\n    positive: \"yes\"\n    labels: {timeout: 10m}\n", "    task: regression\n", ""}
+
 // config is a config for the traffic; state is the folder of the state, empty for none.
 func trafficConfig(broker, predictions, labels, state, more string) string {
 	text := "kafka: {brokers: [\"" + broker + "\"], group: " + predictions + ", start: earliest" + more + "}\n"
@@ -37,7 +40,7 @@ func trafficConfig(broker, predictions, labels, state, more string) string {
 	}
 	text += "windows: [1m, 5m, 1h]\nallowed_lateness: 20s\ndeduplicate: 2m\nmodels:\n"
 	for m := range 3 {
-		text += fmt.Sprintf("  - name: m%d\n    topics: {predictions: %s, labels: %s}\n    task: binary\n    positive: \"yes\"\n    features:\n", m, predictions, labels)
+		text += fmt.Sprintf("  - name: m%d\n    topics: {predictions: %s, labels: %s}\n%s    features:\n", m, predictions, labels, trafficTasks[m])
 		for f := range 12 {
 			kind := "numeric"
 			if f%4 == 3 {
@@ -66,15 +69,16 @@ func (t *traffic) next() (prediction, truth []byte) {
 	if len(t.pending) > 0 && t.pending[0].time.Before(t.at) {
 		l := t.pending[0]
 		t.pending = t.pending[1:]
-		truth = fmt.Appendf(nil, `{"type":"label","id":"e%d","time":%d,"model":"m%d","label":"no"}`, l.id, l.time.UnixMilli(), l.id%t.models)
+		truth = fmt.Appendf(nil, `{"type":"label","id":"e%d","time":%d,"model":"m%d","label":%s}`,
+			l.id, l.time.UnixMilli(), l.id%t.models, [...]string{`"no"`, strconv.Itoa(l.id % 100), `"yes"`}[l.id%t.models%3])
 	}
 	at := t.at.Add(-time.Duration(r.IntN(15_000)) * time.Millisecond)
 	if r.IntN(500) == 0 && !t.onTime {
 		at = at.Add(-time.Minute) // late
 	}
 	b := make([]byte, 0, 512)
-	b = fmt.Appendf(b, `{"id":"e%d","time":%d,"model":"m%d","version":"%d","latency_ms":%d,"status":%d,"prediction":{"score":%.3f,"label":"yes"},"segments":{"country":"%s"},"features":{`,
-		t.n, at.UnixMilli(), model, 1+t.n/200_000%3, 1+r.IntN(90), 200+300*(r.IntN(50)/49), r.Float64(), []string{"DE", "FR", "US"}[r.IntN(3)])
+	b = fmt.Appendf(b, `{"id":"e%d","time":%d,"model":"m%d","version":"%d","latency_ms":%d,"status":%d,"prediction":{"score":%.3f,"label":"yes","value":%d},"segments":{"country":"%s"},"features":{`,
+		t.n, at.UnixMilli(), model, 1+t.n/200_000%3, 1+r.IntN(90), 200+300*(r.IntN(50)/49), r.Float64(), t.n%90, []string{"DE", "FR", "US"}[r.IntN(3)])
 	for f := range 12 {
 		if f > 0 {
 			b = append(b, ',')
