@@ -29,6 +29,7 @@ type View struct {
 	first   int64  // start of the first accepted pane
 	next    int64  // start of the first pane that was not merged yet
 	last    int64  // end of the last pane with content that was merged
+	latest  int64  // the same, of those that wait
 	ends    int64  // windows that are made after the end of all lanes are made up to here at least, or window.NoTime
 	keep    int64  // how long after last something can be in a window or a tier
 
@@ -56,7 +57,7 @@ func NewView(g *Group, lanes int) *View {
 	m := merger{profile.NewWorkspace()}
 	v := &View{
 		group: g, lanes: lanes, merger: m, losses: &Losses{}, counted: NewSince(g), pending: map[int64][]*Pane{}, tiers: window.NewTiers[Pane](g.Pane, m),
-		memo: drift.NewMemo(), begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, ends: window.NoTime, kept: map[int64]int64{}, holds: holds{}, slid: map[int]slid{}, changes: newChanges(g),
+		memo: drift.NewMemo(), begin: window.NoTime, first: window.NoTime, next: window.NoTime, last: window.NoTime, latest: window.NoTime, ends: window.NoTime, kept: map[int64]int64{}, holds: holds{}, slid: map[int]slid{}, changes: newChanges(g),
 		watched: g.watched(),
 	}
 	lengths := window.TierLengths(g.Pane)
@@ -122,6 +123,7 @@ func (v *View) Deliver(lane int, panes []SealedPane) {
 		if slots == nil {
 			slots = make([]*Pane, v.lanes)
 			v.pending[p.Start] = slots
+			v.latest = max(v.latest, p.Start+v.group.Pane)
 		}
 		var sum window.Accumulator[Pane] // of a lane there are two where a state without watermarks was read
 		sum.Add(slots[lane], v.merger)
@@ -305,11 +307,7 @@ func (v *View) Next() int64 { return v.next }
 
 // Last returns the end of the last pane with content that was delivered, or window.NoTime.
 func (v *View) Last() int64 {
-	last := v.last
-	for start := range v.pending {
-		last = max(last, start+v.group.Pane)
-	}
-	return last
+	return max(v.last, v.latest)
 }
 
 // EndWith says that another view, which gives results of the same windows, has its last content at the given time.

@@ -215,6 +215,7 @@ func (g *Group) ReadView(b []byte, lanes int, entries []Entry, lost func(model, 
 			slots[i] = g.readBlock(d, lost)
 		}
 		v.pending[start] = slots
+		v.latest = max(v.latest, start+g.Pane)
 	}
 	if version > 1 {
 		v.begin, v.holds = d.Varint(), readHolds(d)

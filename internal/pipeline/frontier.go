@@ -37,12 +37,13 @@ func (g *Group) advanceShown(now time.Time) {
 }
 
 // advanceLabels moves the frontier up to which panes of labels are shown: the smallest of the lanes whose labels are not idle, or
-// that of the predictions where all are. It never goes back.
+// that of the predictions where all are. It never goes back. Labels that wait for their predictions are not idle: panes that come
+// after their time cost much.
 func (g *Group) advanceLabels(now time.Time) {
 	target := g.frontier
 	for _, l := range g.lanes {
-		if t := l.labels(); !t.idle(now) && !t.silent(now, g.began) {
-			target = min(target, t.frontier)
+		if l.labelsWait() || !l.labelsIdle(now) {
+			target = min(target, l.truth.frontier)
 		}
 	}
 	if target != window.NoTime {
@@ -86,6 +87,20 @@ func (g *Group) target(now time.Time) int64 {
 		return hold
 	}
 	return slowest
+}
+
+// labelsWait reports whether labels of the lane would be sealed if the predictions had come as far.
+func (l *Lane) labelsWait() bool {
+	w := l.truth.watermark
+	return w != window.NoTime && l.truth.frontier < window.Floor(w, l.group.monitor.Pane)
+}
+
+// labelsIdle reports whether what is shown need not wait for labels of the lane. Where they come with the predictions, they are idle if
+// these are, or have gone on without any.
+func (l *Lane) labelsIdle(now time.Time) bool {
+	t := l.labels()
+	return t.idle(now) || t.silent(now, l.group.began) ||
+		!l.apart && (l.truth.watermark == window.NoTime || l.truth.watermark+l.group.monitor.Lateness+int64(idleAfter) < l.watermark)
 }
 
 // idle reports whether what is shown need not wait for the lane: one that has had nothing since the process began is
