@@ -82,7 +82,7 @@ type flightFigures struct {
 	Coverage          float64 `json:"interval_coverage"`
 	EstimatedAccuracy float64 `json:"estimated_accuracy"`
 	State             string
-	Reference         map[string]float64
+	Reference         struct{ Accuracy float64 }
 }
 
 // naiveFigures are the figures of the flights that arrived in [start, end), and of those whose label was due then and never came.
@@ -265,8 +265,8 @@ func checkLateness(t *testing.T, w map[string]flightFigures, states map[string]m
 		if f.Accuracy < c.accuracy[0] || f.Accuracy > c.accuracy[1] || f.EstimatedAccuracy < c.estimated[0] || f.EstimatedAccuracy > c.estimated[1] {
 			t.Errorf("month from %s: accuracy %g, estimated %g", c.first, f.Accuracy, f.EstimatedAccuracy)
 		}
-		if !near(f.Reference["accuracy"], 0.9085, 5e-5) {
-			t.Errorf("month from %s: %g in March", c.first, f.Reference["accuracy"])
+		if !near(f.Reference.Accuracy, 0.9085, 5e-5) {
+			t.Errorf("month from %s: %g in March", c.first, f.Reference.Accuracy)
 		}
 	}
 	checkShare(t, states, "24h 2013-04", eval.Worse, 0.1, 0.2)
