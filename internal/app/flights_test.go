@@ -40,26 +40,25 @@ func flightsUntil() time.Time {
 	return day("2014-01-01")
 }
 
-// writeMarch builds the reference of March as a user would, and returns its file.
-func writeMarch(t *testing.T, dir string) string {
+// writeMarch builds the reference of March and its labels as a user would, and returns its file.
+func writeMarch(t *testing.T, dir string, text func(profile string) string) string {
 	t.Helper()
-	march, _, err := flights.Read(flightsFile, day("2013-03-01"), day("2013-04-01"))
+	march, labels, err := flights.Read(flightsFile, day("2013-03-01"), day("2013-04-01"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, file := filepath.Join(dir, "march.jsonl"), filepath.Join(dir, "march.profile.json")
-	for name, data := range map[string][]byte{rows: flights.Lines(march, -1), file: nil} {
+	rows, truth, file := filepath.Join(dir, "march.jsonl"), filepath.Join(dir, "march.labels.jsonl"), filepath.Join(dir, "march.profile.json")
+	for name, data := range map[string][]byte{rows: flights.Lines(march, -1), truth: flights.Lines(labels, -1), file: nil} {
 		if err := os.WriteFile(name, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	c := parseConfig(t, flights.Config([]string{"localhost:9092"}, file))
-	r, s, err := BuildProfile(t.Context(), c, ProfileOptions{Inputs: []string{rows}})
+	r, s, err := BuildProfile(t.Context(), parseConfig(t, text(file)), ProfileOptions{Inputs: []string{rows}, Labels: []string{truth}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if int(s.Rows) != len(march) {
-		t.Fatalf("%d rows of %d", s.Rows, len(march))
+	if int(s.Rows) != len(march) || int(s.Labelled) != len(labels) {
+		t.Fatalf("%d rows of %d, %d labels of %d", s.Rows, len(march), s.Labelled, len(labels))
 	}
 	data, err := r.Encode()
 	if err != nil {
@@ -81,7 +80,7 @@ func parseConfig(t testing.TB, text string) *config.Config {
 }
 
 // replayFlights returns the results of the files, one a partition.
-func replayFlights(t *testing.T, dir, profile string, predictions, labels []flights.Message) []byte {
+func replayFlights(t *testing.T, dir, text string, predictions, labels []flights.Message) []byte {
 	t.Helper()
 	var o ReplayOptions
 	for p := range flights.Partitions {
@@ -95,7 +94,7 @@ func replayFlights(t *testing.T, dir, profile string, predictions, labels []flig
 	}
 	var out bytes.Buffer
 	o.Results = &out
-	ledger, err := Replay(t.Context(), parseConfig(t, flights.Config([]string{"localhost:9092"}, profile)), o)
+	ledger, err := Replay(t.Context(), parseConfig(t, text), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,12 +109,13 @@ func replayFlights(t *testing.T, dir, profile string, predictions, labels []flig
 // give the same results, byte for byte.
 func TestFlightsAreTheSameEverywhere(t *testing.T) {
 	dir := t.TempDir()
-	profile := writeMarch(t, dir)
+	config := func(profile string) string { return flights.Config([]string{"localhost:9092"}, profile) }
+	profile := writeMarch(t, dir, config)
 	predictions, labels, err := flights.Read(flightsFile, day("2013-04-01"), flightsUntil())
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := replayFlights(t, dir, profile, predictions, labels)
+	want := replayFlights(t, dir, config(profile), predictions, labels)
 	if n := bytes.Count(want, []byte("\n")); n < 4000 {
 		t.Fatalf("only %d lines", n)
 	}

@@ -69,7 +69,8 @@ models:
 }
 
 // Read returns the predictions that departed in [from, to), in order of departure,
-// and their labels in order of arrival.
+// and their labels in order of arrival. Each answers twice, with a probability of being
+// late and with minutes, and so does its label.
 func Read(file string, from, to time.Time) (predictions, labels []Message, err error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -85,6 +86,8 @@ func Read(file string, from, to time.Time) (predictions, labels []Message, err e
 	if err != nil {
 		return nil, nil, fmt.Errorf("read flights: %w", err)
 	}
+	var all []row
+	known := 0
 	for {
 		cells, err := rows.Read()
 		if errors.Is(err, io.EOF) {
@@ -93,14 +96,21 @@ func Read(file string, from, to time.Time) (predictions, labels []Message, err e
 		if err != nil {
 			return nil, nil, fmt.Errorf("read flights: %w", err)
 		}
-		r := row{header, cells}
-		p, err := r.prediction()
-		if err != nil {
+		r := row{header: header, cells: cells}
+		if r.departed, err = time.Parse(time.RFC3339, r.get("departed")); err != nil {
 			return nil, nil, fmt.Errorf("read flights: %w", err)
 		}
-		if p.Time.Before(from) || !p.Time.Before(to) {
+		if r.departed.Before(fitted) {
+			known++ // rows are in order of departure
+		}
+		all = append(all, r)
+	}
+	model := fitMinutes(all[:known])
+	for _, r := range all {
+		if r.departed.Before(from) || !r.departed.Before(to) {
 			continue
 		}
+		p := r.prediction(model)
 		predictions = append(predictions, p)
 		if l, ok := r.label(p); ok {
 			labels = append(labels, l)
@@ -110,18 +120,17 @@ func Read(file string, from, to time.Time) (predictions, labels []Message, err e
 	return predictions, labels, nil
 }
 
-type row struct{ header, cells []string }
+type row struct {
+	header, cells []string
+	departed      time.Time
+}
 
 func (r row) get(name string) string { return r.cells[slices.Index(r.header, name)] }
 
-func (r row) prediction() (Message, error) {
-	departed, err := time.Parse(time.RFC3339, r.get("departed"))
-	if err != nil {
-		return Message{}, err
-	}
+func (r row) prediction(model *minutes) Message {
 	h := fnv.New32a()
 	io.WriteString(h, r.get("id"))
-	m := Message{Key: r.get("id"), Partition: int(h.Sum32() % Partitions), Time: departed}
+	m := Message{Key: r.get("id"), Partition: int(h.Sum32() % Partitions), Time: r.departed}
 	var features []string
 	for _, name := range numeric {
 		if v := r.get(name); v != "" {
@@ -131,9 +140,11 @@ func (r row) prediction() (Message, error) {
 	for _, name := range categorical {
 		features = append(features, fmt.Sprintf("%q:%q", name, r.get(name)))
 	}
-	m.Value = fmt.Appendf(nil, `{"type":"prediction","id":%q,"time":%q,"version":"1","features":{%s},"prediction":{"score":%s,"label":%q}}`,
-		m.Key, r.get("departed"), strings.Join(features, ","), r.get("score"), r.get("predicted"))
-	return m, nil
+	late := model.predict(r)
+	m.Value = fmt.Appendf(nil, `{"type":"prediction","id":%q,"time":%q,"version":"1","features":{%s},"prediction":{"score":%s,"label":%q,"value":%s,"lower":%s,"upper":%s}}`,
+		m.Key, r.get("departed"), strings.Join(features, ","), r.get("score"), r.get("predicted"),
+		tenths(late), tenths(late+model.lower), tenths(late+model.upper))
+	return m
 }
 
 func (r row) label(p Message) (Message, bool) {
@@ -142,7 +153,7 @@ func (r row) label(p Message) (Message, bool) {
 		return Message{}, false // diverted: the label never comes
 	}
 	p.Time = arrived
-	p.Value = fmt.Appendf(nil, `{"type":"label","id":%q,"time":%q,"label":%q}`, p.Key, r.get("arrived"), r.get("actual"))
+	p.Value = fmt.Appendf(nil, `{"type":"label","id":%q,"time":%q,"label":%q,"minutes":%s}`, p.Key, r.get("arrived"), r.get("actual"), r.get("arr_delay"))
 	return p, true
 }
 
