@@ -3,7 +3,6 @@ package monitor
 import (
 	"encoding/binary"
 	"errors"
-	"unsafe"
 
 	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/sketch"
@@ -41,10 +40,6 @@ func (l *labelled) merge(o *labelled) {
 		panic(err) // both are distances from 0
 	}
 	l.tally.Merge(o.tally)
-}
-
-func (l *labelled) bytes() int {
-	return int(unsafe.Sizeof(*l)) + l.delay.Bytes() + l.tally.Bytes()
 }
 
 func (l *labelled) appendBinary(b []byte) []byte {

@@ -70,7 +70,6 @@ type labelledRun struct {
 	lane                *Lane
 	predictions, labels *Intake
 	batch, truths       []Message
-	ids                 []int // where they are in a prediction
 	at                  time.Time
 	step                time.Duration
 	n                   int
