@@ -127,13 +127,16 @@ func (p *Performance) truth(ev *event.Event, out *eval.Label) bool {
 }
 
 // Labels returns the group that counts, on label time, the answers of the models whose labels come; nil if there is no such model. Its
-// panes have the same series, and none of the features. It is made at the first call.
+// panes have the same series, and none of the features. After KeepLabels it is the same at each call.
 func (g *Group) Labels() *Group {
-	if g.labels == nil {
-		g.labels = g.labelled()
+	if g.labels != nil {
+		return g.labels
 	}
-	return g.labels
+	return g.labelled()
 }
+
+// KeepLabels makes Labels, of the group and of those that succeed it; it comes before others use the group.
+func (g *Group) KeepLabels() { g.labels = g.Labels() }
 
 func (g *Group) labelled() *Group {
 	l := *g

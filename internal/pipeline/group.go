@@ -109,6 +109,7 @@ type Group struct {
 // NewGroup returns a group without lanes. With a sequencer it makes final results,
 // as its member number slot; with shown it can Show.
 func NewGroup(g *monitor.Group, o decode.Options, sink *Sequencer, slot int, shown bool) *Group {
+	g.KeepLabels()
 	out := &Group{monitor: g, decode: o, sink: sink, slot: slot, frontier: window.NoTime, labelFrontier: window.NoTime, labelLanes: -1, paneSize: g.PaneSize(), losses: &monitor.Losses{}, since: monitor.NewSince(g), anew: Anew{Results: window.NoTime}}
 	out.decode.Schema = g.Schema
 	out.merged.L = &out.mu
