@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 
@@ -73,10 +74,15 @@ func replay(cmd *cobra.Command, c *config.Config, o app.ReplayOptions, jsonFile 
 	if jsonFile != "" {
 		o.Results = out
 	}
+	var warnings []string
+	o.Warn = func(text string) { warnings = append(warnings, text) }
 	bar := newBar(cmd.ErrOrStderr(), "replay")
 	o.Progress = bar.bytes
 	ledger, err := app.Replay(cmd.Context(), c, o)
 	bar.done()
+	for _, w := range warnings {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w)
+	}
 	if err := errors.Join(err, out.Close()); err != nil {
 		return err
 	}

@@ -1,6 +1,10 @@
 package app
 
-import "time"
+import (
+	"time"
+
+	"github.com/streammon/streammon/internal/pipeline"
+)
 
 // sameKeys is what makes labels find their predictions.
 const sameKeys = "a label finds its prediction only in the partition of the same number: both topics need the same number of partitions, and producers that write both with the same key and partitioner"
@@ -26,6 +30,13 @@ func (r *runner) comparePartitions(t *topic, before, n int) {
 		r.logger.Warn("the topics of predictions and labels do not have the same number of partitions; "+sameKeys,
 			"topic", t.name, "partitions", n, "other_topic", t.other, "other_partitions", other)
 	}
+}
+
+const misplacedLabels = "labels are in other partitions than their predictions, and are not matched"
+
+// elsewhere reports whether so many labels are in other partitions that it is to be said.
+func elsewhere(m *pipeline.Misplaced) bool {
+	return m.Elsewhere >= minMisplaced && m.Elsewhere >= m.Labels/misplacedShare
 }
 
 // placed is what was said of labels in other partitions than their predictions.
@@ -56,14 +67,14 @@ func (r *runner) sayMisplaced(now time.Time) {
 			continue
 		}
 		m := g.Misplaced()
-		if m.Elsewhere < minMisplaced || m.Elsewhere < m.Labels/misplacedShare {
+		if !elsewhere(&m) {
 			continue
 		}
 		if r.placed.said == nil {
 			r.placed.said = map[int]bool{}
 		}
 		r.placed.said[i] = true
-		r.logger.Warn("labels are in other partitions than their predictions, and are not matched; "+sameKeys,
+		r.logger.Warn(misplacedLabels+"; "+sameKeys,
 			"topic", models[i].predictions, "sampled_labels", m.Labels, "elsewhere", m.Elsewhere, "partition", m.Partition, "prediction_in", m.Prediction)
 	}
 }

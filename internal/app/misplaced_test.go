@@ -110,3 +110,53 @@ models:
 		t.Fatal(err)
 	}
 }
+
+// TestMisplacedLabelsOfFiles: replay, and a run that ends before it would look for them, say so too.
+func TestMisplacedLabelsOfFiles(t *testing.T) {
+	_, b := testkafka.Fake(t)
+	topic, labelTopic := b.CreateTopic(t, 2, keepForever), b.CreateTopic(t, 2, keepForever)
+	c := parseConfig(t, `kafka: {brokers: ["`+strings.Join(b.Bootstrap, `", "`)+`"], start: earliest}
+windows: [1m]
+models: [{name: a, topics: {predictions: `+topic+`, labels: `+labelTopic+`}, task: regression}]
+`)
+	var predictions, labels [2][]string
+	var records []*kgo.Record
+	for n := range 100 {
+		at := trainingBegin.Add(time.Duration(n) * time.Second)
+		p := fmt.Sprintf(`{"id":"e%d","time":%d,"prediction":{"value":1}}`, n, at.Unix())
+		l := fmt.Sprintf(`{"type":"label","id":"e%d","time":%d,"label":1}`, n, at.Unix())
+		predictions[n%2], labels[n/2%2] = append(predictions[n%2], p), append(labels[n/2%2], l)
+		records = append(records, &kgo.Record{Topic: topic, Partition: int32(n % 2), Value: []byte(p), Timestamp: at},
+			&kgo.Record{Topic: labelTopic, Partition: int32(n / 2 % 2), Value: []byte(l), Timestamp: at})
+	}
+	inputs := []string{writeLines(t, predictions[0]...), writeLines(t, predictions[1]...)}
+	for _, way := range []struct {
+		labels []string
+		want   int
+	}{
+		{[]string{writeLines(t, labels[0]...), writeLines(t, labels[1]...)}, 1},
+		{[]string{writeLines(t, slices.Concat(labels[0], labels[1])...), writeLines(t)}, 1},
+	} {
+		var said []string
+		o := ReplayOptions{Inputs: inputs, Labels: way.labels, Warn: func(text string) { said = append(said, text) }}
+		if _, err := Replay(t.Context(), c, o); err != nil {
+			t.Fatal(err)
+		}
+		if len(said) != way.want || !strings.Contains(said[0], topic) || !strings.Contains(said[0], "the same key and partitioner") {
+			t.Errorf("%q", said)
+		}
+	}
+	right := slices.Concat(labels[0], labels[1])
+	one := writeLines(t, slices.Concat(predictions[0], predictions[1])...)
+	if _, err := Replay(t.Context(), c, ReplayOptions{Inputs: []string{one}, Labels: []string{writeLines(t, right...)}, Warn: func(text string) { t.Error(text) }}); err != nil {
+		t.Fatal(err)
+	}
+	testkafka.Produce(t, b.Client(t), records...)
+	var log lockedBuffer
+	if err := Run(t.Context(), c, RunOptions{Listener: listen(t), UntilEnd: true, Logger: slog.New(slog.NewTextHandler(&log, nil))}); err != nil {
+		t.Fatal(err)
+	}
+	if lines := log.lines("in other partitions than their predictions"); len(lines) != 1 {
+		t.Errorf("a run to the end says %q", lines)
+	}
+}

@@ -31,6 +31,8 @@ type ReplayOptions struct {
 	Results io.Writer
 	// Result, if set, is called with each final result, in order.
 	Result func(*monitor.Result)
+	// Warn, if set, is told what is wrong with the files as a whole.
+	Warn func(text string)
 	// Progress, if set, is called now and then with the bytes read so far and in
 	// all, which is -1 if it is not known.
 	Progress func(read, total int64)
@@ -88,6 +90,12 @@ func Replay(ctx context.Context, c *config.Config, o ReplayOptions) (event.Ledge
 		for _, s := range f.streams {
 			l := s.intake.Ledger()
 			ledger.Add(&l)
+		}
+	}
+	for i, g := range groups {
+		if m := g.Misplaced(); o.Warn != nil && elsewhere(&m) {
+			o.Warn(fmt.Sprintf("topic %s: %s; %s. Each file stands for a partition: of %d sampled labels %d are elsewhere, one in file %d and its prediction in file %d",
+				models[i].predictions, misplacedLabels, sameKeys, m.Labels, m.Elsewhere, m.Partition+1, m.Prediction+1))
 		}
 	}
 	if o.Results != nil {

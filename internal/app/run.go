@@ -327,6 +327,7 @@ func (r *runner) publishLoop(ctx context.Context) error {
 		for wait := true; wait; {
 			select {
 			case <-ctx.Done():
+				r.placed.looked = time.Time{} // for the last time
 				r.publish(time.Now())
 				return nil
 			case <-ticker.C:

@@ -288,6 +288,9 @@ func (m *modelRules) checkVerdict() {
 
 // warnUnmatched tells of labels that are of no use.
 func (m *modelRules) warnUnmatched() {
+	if rows := m.path + ".mapping.label_time"; m.Topics.Labels != "" && m.Topics.Labels != m.Topics.Predictions && m.given(rows) {
+		m.warn(rows, "labels in the rows of predictions do not count where topics.labels is read")
+	}
 	if !m.Labelled() || m.Measured() {
 		return
 	}

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"math"
+	"slices"
 
 	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/event"
@@ -78,7 +79,7 @@ func (p *Performance) answer(ev *event.Event, out *eval.Prediction) {
 
 // probabilities sorts the scores of classes by the spec's: of those that it does not name the sum is the last.
 func (p *Performance) probabilities(ev *event.Event, out *eval.Prediction) {
-	if ev.ScoresState != event.Valid {
+	if ev.ScoresState != event.Valid || len(ev.Scores) == 0 {
 		return
 	}
 	n := len(p.Spec.Classes)
@@ -115,14 +116,28 @@ func (p *Performance) truth(ev *event.Event, out *eval.Label) bool {
 		out.Value = t.Number
 		return t.HasNumber
 	case eval.Ranking:
-		for i := range t.Items {
-			out.Items = append(out.Items, sketch.HashText(t.Items[i].Name))
-			out.Relevance = append(out.Relevance, t.Items[i].Relevance)
-		}
+		p.relevant(t.Items, out)
 		return t.ItemsState == event.Valid
 	default:
 		out.Class = p.class(t.Text)
 		return t.HasText
+	}
+}
+
+// relevant fills in what is relevant. What is not says nothing, nor does a list (of equal relevance) that names an item again.
+func (p *Performance) relevant(items []event.Item, out *eval.Label) {
+	graded := false
+	for i := range items {
+		if r := items[i].Relevance; r > 0 {
+			out.Items = append(out.Items, sketch.HashText(items[i].Name))
+			out.Relevance = append(out.Relevance, r)
+			graded = graded || r != 1
+		}
+	}
+	if !graded {
+		slices.Sort(out.Items)
+		out.Items = slices.Compact(out.Items)
+		out.Relevance = out.Relevance[:len(out.Items)]
 	}
 }
 

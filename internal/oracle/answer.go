@@ -65,7 +65,7 @@ func (t *Task) class(name string) string {
 }
 
 // readProbabilities adds up those of the classes that are not told apart. Null is none, anything else that is no
-// probability spoils them all.
+// probability spoils them all. It is nil if there are none.
 func readProbabilities(task *Task, scores any) map[string]float64 {
 	members, ok := scores.(map[string]any)
 	if !ok {
@@ -81,6 +81,9 @@ func readProbabilities(task *Task, scores any) map[string]float64 {
 			return nil
 		}
 		out[task.class(name)] += p
+	}
+	if len(out) == 0 {
+		return nil
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -8,6 +9,10 @@ import (
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/monitor"
 )
+
+// errKind: labels that are apart from predictions come from one stream only, since it would else depend on how two of them interleave which
+// labels are late, and which is the first of its prediction.
+var errKind = errors.New("a label among predictions, or the other way round, where labels have a topic of their own")
 
 // Intake takes in the messages of one topic partition, or of one file, in order.
 // Its methods but Ledger are called by one goroutine.
@@ -178,6 +183,10 @@ func (in *Intake) unlock() {
 // message takes a message in, and returns whether it did.
 func (in *Intake) message(i int, m *Message) bool {
 	r, reason := in.decode(m)
+	detail := r.decoder.LastError()
+	if reason == event.Accepted && r.lane.apart && in.event.Kind != in.kind {
+		reason, detail = event.Envelope, errKind
+	}
 	if reason == event.Accepted && r.lane.shard.Holds(&in.event) {
 		return false
 	}
@@ -194,21 +203,30 @@ func (in *Intake) message(i int, m *Message) bool {
 	if reason != event.Accepted {
 		in.ledger.Rejected[reason]++
 		if in.Rejected != nil {
-			in.Rejected(i, m.Value, reason, r.decoder.LastError())
+			in.Rejected(i, m.Value, reason, detail)
 		}
 		return true
 	}
 	t := in.event.Time
-	if ok, reason := r.decoder.LabelOf(&in.event); ok && reason == event.Accepted {
-		gone := uint64(in.labels.add(r.lane, &in.event))
-		in.ledger.Consumed += gone
-		in.ledger.Rejected[event.Future] += gone
-	} else if ok {
-		in.ledger.Consumed++
-		in.ledger.Rejected[reason]++
+	if !r.lane.apart {
+		in.ownLabel(r)
 	}
 	in.release(t)
 	return true
+}
+
+// ownLabel lets the label wait that the row of a prediction carries.
+func (in *Intake) ownLabel(r *route) {
+	ok, reason := r.decoder.LabelOf(&in.event)
+	switch {
+	case ok && reason == event.Accepted:
+		gone := uint64(in.labels.add(r.lane, &in.event))
+		in.ledger.Consumed += gone
+		in.ledger.Rejected[event.Future] += gone
+	case ok:
+		in.ledger.Consumed++
+		in.ledger.Rejected[reason]++
+	}
 }
 
 // decode finds the group that the message belongs to. Where none takes it, the
