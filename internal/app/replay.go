@@ -49,7 +49,7 @@ func Replay(ctx context.Context, c *config.Config, o ReplayOptions) (event.Ledge
 	if len(o.Labels) > 0 && len(o.Labels) != len(o.Inputs) {
 		return ledger, fmt.Errorf("replay: %d files of labels for %d inputs: they pair by position", len(o.Labels), len(o.Inputs))
 	}
-	models, err := buildLabelled(c, true)
+	models, err := buildLabelled(c, len(o.Labels) > 0)
 	if err != nil {
 		return ledger, err
 	}
@@ -92,6 +92,9 @@ func Replay(ctx context.Context, c *config.Config, o ReplayOptions) (event.Ledge
 			ledger.Add(&l)
 		}
 	}
+	if n := unexpected(models, files); n > 0 && o.Warn != nil {
+		o.Warn(fmt.Sprintf("%d labels were read and not matched with predictions, since the config names no topic of labels (topics.labels), as `run` would need", n))
+	}
 	for i, g := range groups {
 		if m := g.Misplaced(); o.Warn != nil && elsewhere(&m) {
 			o.Warn(fmt.Sprintf("topic %s: %s; %s. Each file stands for a partition: of %d sampled labels %d are elsewhere, one in file %d and its prediction in file %d",
@@ -102,6 +105,22 @@ func Replay(ctx context.Context, c *config.Config, o ReplayOptions) (event.Ledge
 		err = out.account(&ledger, groups)
 	}
 	return ledger, err
+}
+
+// unexpected returns how many labels there were where models have a task, and the config expects none.
+func unexpected(models []*modelGroup, files []*replayLane) (n int) {
+	if !slices.ContainsFunc(models, func(g *modelGroup) bool {
+		return slices.ContainsFunc(g.models, func(m *config.Model) bool { return m.Measured() && !g.labelled && !m.Labelled() })
+	}) {
+		return 0
+	}
+	for _, f := range files {
+		for _, s := range f.streams {
+			taken, _ := s.intake.Labels()
+			n += taken
+		}
+	}
+	return n
 }
 
 // replayLane is an input with its labels.

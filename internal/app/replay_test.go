@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/streammon/streammon/internal/event"
+	"github.com/streammon/streammon/internal/monitor"
 )
 
 // TestReplayOfOneTopic: where the config has several topics an event must name its model,
@@ -112,6 +113,26 @@ models:
 	for _, labels := range [][]string{{"l"}, {"l", "l", "l"}} {
 		if _, err := Replay(t.Context(), c, ReplayOptions{Inputs: []string{"p", "p"}, Labels: labels}); err == nil || !strings.Contains(err.Error(), "pair by position") {
 			t.Errorf("%d files of labels for two inputs: %v", len(labels), err)
+		}
+	}
+}
+
+// TestLabelsThatNobodyExpects: a file's labels are matched where `run` would match those of the topics, and else said to be there.
+func TestLabelsThatNobodyExpects(t *testing.T) {
+	file := writeLines(t, `{"id":"1","time":"2026-11-22T10:00:00Z","prediction":{"label":"yes"}}`, `{"type":"label","id":"1","time":"2026-11-22T10:00:05Z","label":"yes"}`)
+	for labels, matched := range map[string]bool{", labels: l": true, "": false} {
+		c := parseConfig(t, `kafka: {brokers: ["localhost:1"]}
+windows: [1m]
+models:
+  - {name: a, topics: {predictions: p`+labels+`}, positive: "yes", features: {x: numeric}}
+`)
+		var said []string
+		found := false
+		_, err := Replay(t.Context(), c, ReplayOptions{Inputs: []string{file}, Warn: func(text string) { said = append(said, text) }, Result: func(r *monitor.Result) {
+			found = found || r.Performance != nil && r.Performance.Matched == 1
+		}})
+		if err != nil || found != matched || len(said) == 0 != matched {
+			t.Errorf("labels%s: matched %v, said %q, %v", labels, found, said, err)
 		}
 	}
 }

@@ -118,9 +118,9 @@ func newHostile(t *testing.T, seed uint64, step time.Duration) *hostile {
 		random: rand.New(rand.NewPCG(seed, 3)), traffic: newTraffic(seed, time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC), step),
 	}
 	h.mutator = newMutator(seed, h.real)
-	text := trafficConfig(b.Bootstrap[0], h.topic, "none", "", ", dead_letter_topic: "+h.letters)
-	text = strings.NewReplacer(", labels: none", "", "windows: [1m, 5m, 1h]", "windows: [1m]\nmax_future: 5s",
-		"    task: binary", "    mapping: {record_time: received}\n    task: binary").Replace(text)
+	task := "    task: binary\n    positive: \"yes\"\n    mapping: {record_time: received}\n"
+	text := trafficConfigOf([...]string{task, task, task}, b.Bootstrap[0], h.topic, "none", "", ", dead_letter_topic: "+h.letters)
+	text = strings.NewReplacer(", labels: none", "", "windows: [1m, 5m, 1h]", "windows: [1m]\nmax_future: 5s").Replace(text)
 	h.config = filepath.Join(h.dir, "hostile.yaml")
 	if err := os.WriteFile(h.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

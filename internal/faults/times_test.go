@@ -138,7 +138,7 @@ func TestHostileTimes(t *testing.T) {
 	}{
 		{"by the record's timestamp", true, hostileTimes, nil},
 		{"by the jump", false, hostileTimes, []string{"deduplicate:", "max_jump: 1h\ndeduplicate:"}},
-		{"in another unit", true, otherUnits, []string{"    task: binary", "    mapping: {time_unit: ms}\n    task: binary"}},
+		{"in another unit", true, otherUnits, []string{"    features:\n", "    mapping: {time_unit: ms}\n    features:\n"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			control, s := newTimesStage(t, b, client, c.stamped, nil), newTimesStage(t, b, client, c.stamped, c.times)

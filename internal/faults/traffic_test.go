@@ -32,15 +32,20 @@ func newTraffic(seed uint64, start time.Time, step time.Duration) *traffic {
 // trafficTasks are of the three models.
 var trafficTasks = [...]string{"    task: binary\n    positive: \"yes\"\n    labels: {timeout: 10m}\n", "    task: regression\n", ""}
 
-// config is a config for the traffic; state is the folder of the state, empty for none.
+// trafficConfig is a config for the traffic; state is the folder of the state, empty for none.
 func trafficConfig(broker, predictions, labels, state, more string) string {
+	return trafficConfigOf(trafficTasks, broker, predictions, labels, state, more)
+}
+
+// trafficConfigOf is trafficConfig with other tasks of the models.
+func trafficConfigOf(tasks [3]string, broker, predictions, labels, state, more string) string {
 	text := "kafka: {brokers: [\"" + broker + "\"], group: " + predictions + ", start: earliest" + more + "}\n"
 	if state != "" {
 		text += "state: {dir: " + state + ", save_interval: 1s}\n"
 	}
 	text += "windows: [1m, 5m, 1h]\nallowed_lateness: 20s\ndeduplicate: 2m\nmodels:\n"
 	for m := range 3 {
-		text += fmt.Sprintf("  - name: m%d\n    topics: {predictions: %s, labels: %s}\n%s    features:\n", m, predictions, labels, trafficTasks[m])
+		text += fmt.Sprintf("  - name: m%d\n    topics: {predictions: %s, labels: %s}\n%s    features:\n", m, predictions, labels, tasks[m])
 		for f := range 12 {
 			kind := "numeric"
 			if f%4 == 3 {
