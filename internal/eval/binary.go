@@ -205,6 +205,11 @@ func decisions(t *table, s *Spec, label, at string, dst []Figure) []Figure {
 	tn, fp, fn, tp := t[0][0], t[0][1], t[1][0], t[1][1]
 	c := t.confusion()
 	m := c.margins()
+	for i, name := range [...]string{"true_negatives", "false_positives", "false_negatives", "true_positives"} {
+		if m.n > 0 {
+			dst = put(dst, exactly(name, float64(t[i/2][i%2]), math.NaN()))
+		}
+	}
 	dst = c.overall(m, 2, dst)
 	dst = put(dst, proportion("precision", tp, tp+fp))
 	dst = put(dst, proportion("recall", tp, tp+fn))

@@ -17,7 +17,7 @@ func names(figures []Figure) (names []string) {
 	return names
 }
 
-var decisionNames = []string{"accuracy", "balanced_accuracy", "mcc", "cohen_kappa", "precision", "recall", "specificity", "f1", "predicted_positive_ratio"}
+var decisionNames = []string{"true_negatives", "false_positives", "false_negatives", "true_positives", "accuracy", "balanced_accuracy", "mcc", "cohen_kappa", "precision", "recall", "specificity", "f1", "predicted_positive_ratio"}
 
 var scoreNames = []string{"positive_ratio", "roc_auc", "pr_auc", "gain{top=0.01}", "lift{top=0.01}", "gain{top=0.05}", "lift{top=0.05}", "gain{top=0.1}", "lift{top=0.1}",
 	"log_loss", "brier_score", "brier_reliability", "brier_resolution", "calibration_error", "calibration_error_equal_mass"}

@@ -206,6 +206,11 @@ func TestBinaryGolden(t *testing.T) {
 			if got, want := of.decided, (table{{e.Confusion["tn"], e.Confusion["fp"]}, {e.Confusion["fn"], e.Confusion["tp"]}}); got != want {
 				t.Errorf("confusion %v, want %v", got, want)
 			}
+			for name, cell := range map[string]string{"true_positives": "tp", "false_positives": "fp", "false_negatives": "fn", "true_negatives": "tn"} {
+				if f := figureOf(tally.Figures(nil), name, ""); f != nil && f.Value != float64(e.Confusion[cell]) || f == nil && of.decided.total() > 0 {
+					t.Errorf("%s is %v, want %d", name, f, e.Confusion[cell])
+				}
+			}
 			if got, compared := tally.Mispredicted(); got != e.Confusion["fp"]+e.Confusion["fn"] || compared != of.decided.total() {
 				t.Errorf("%d mispredicted of %d, want %v", got, compared, of.decided)
 			}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/streammon/streammon/internal/sketch"
 )
@@ -110,6 +111,20 @@ func (t *Tally) Answers() ([2][2]uint64, bool) {
 		return o.of.decided, true
 	}
 	return [2][2]uint64{}, false
+}
+
+// Confusion returns the numbers of pairs of Multiclass by [truth][answer], all other classes last; nil for other tasks, and where nothing was answered.
+func (t *Tally) Confusion() [][]uint64 {
+	o, ok := t.part.(only[multiclassPairs, *multiclassPairs])
+	if !ok || o.of.cells == nil {
+		return nil
+	}
+	n := t.spec.classes()
+	rows := make([][]uint64, n)
+	for i := range rows {
+		rows[i] = slices.Clone(o.of.cells[i*n : (i+1)*n])
+	}
+	return rows
 }
 
 // Bytes estimates the memory in use.

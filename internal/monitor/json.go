@@ -74,6 +74,7 @@ func (p *PerformanceResult) appendJSON(b []byte, end time.Time) []byte {
 		b = append(appendComma(b, start), `"at_threshold":{`...)
 		b = append(appendFigures(b, len(b), p.Figures, thresholdDecision), '}')
 	}
+	b = p.appendConfusion(b, start)
 	b = appendIntervals(b, start, p.Figures, p.Estimated)
 	b = p.appendVerdict(b, start)
 	b = p.Fairness.appendJSON(p.Worst.appendJSON(b, start), start)
@@ -127,6 +128,36 @@ func appendFigures(b []byte, start int, figures []eval.Figure, decision string) 
 		}
 	}
 	return b
+}
+
+// appendConfusion appends the cells that are not 0, by truth, and in it by answer.
+func (p *PerformanceResult) appendConfusion(b []byte, start int) []byte {
+	if p.Confusion == nil {
+		return b
+	}
+	class := func(i int) string {
+		if i < len(p.Classes) {
+			return p.Classes[i]
+		}
+		return event.Other
+	}
+	b = append(appendComma(b, start), `"confusion":{`...)
+	rows := len(b)
+	for i, row := range p.Confusion {
+		if slices.Max(row) == 0 {
+			continue
+		}
+		b = append(appendText(appendComma(b, rows), class(i)), ':', '{')
+		cells := len(b)
+		for k, n := range row {
+			if n > 0 {
+				b = append(appendText(appendComma(b, cells), class(k)), ':')
+				b = strconv.AppendUint(b, n, 10)
+			}
+		}
+		b = append(b, '}')
+	}
+	return append(b, '}')
 }
 
 // appendIntervals appends the intervals, at 95 %, of the figures that have no label.

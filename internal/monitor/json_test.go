@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -104,4 +105,12 @@ func BenchmarkAppendJSON(b *testing.B) {
 		line = r.AppendJSON(line[:0])
 	}
 	b.SetBytes(int64(len(line)))
+}
+
+// TestConfusionJSON: the cells of a confusion are told by name, those that are 0 left out.
+func TestConfusionJSON(t *testing.T) {
+	p := &PerformanceResult{MatchedRatio: Undefined, Threshold: Undefined, PValue: Undefined, Classes: []string{"cat", "dog"}, Confusion: [][]uint64{{3, 1, 0}, {0, 0, 0}, {2, 0, 5}}}
+	if got, want := string(p.appendJSON(nil, time.Time{})), `{"confusion":{"cat":{"cat":3,"dog":1},"__other__":{"cat":2,"__other__":5}}}`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
 }

@@ -26,6 +26,9 @@ type PerformanceResult struct {
 	Delay Quantiles
 	// Figures of the matched ones, and Estimated ones of all answers, with and without labels.
 	Figures, Estimated []eval.Figure
+	// Confusion has the pairs of a multiclass task by [truth][answer], in the order of Classes; nil for other tasks.
+	Confusion [][]uint64
+	Classes   []string
 
 	// Reference has the figures of the reference; none if there is none, and of segments, which it does not tell apart.
 	Reference []eval.Figure
@@ -66,6 +69,7 @@ func (v *View) assessLabels(dst []*Result, i int, start, end int64, p *Pane, l l
 					Start: time.Unix(0, start).UTC(), End: time.Unix(0, end).UTC(), Service: noService,
 				}
 				r.Performance = s.labelled.assess()
+				r.Performance.Confusion, r.Performance.Classes = s.labelled.tally.Confusion(), m.config.Performance.Spec.Classes
 				r.Performance.End, r.Performance.Complete = r.End, start >= max(v.first, v.from[i])
 				r.Complete = r.Performance.Complete
 				if j == 0 {
