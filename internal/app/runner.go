@@ -97,29 +97,6 @@ func (r *runner) addTopics(m *modelGroup, g *pipeline.Group) {
 	}
 }
 
-// passedBy says that the results of other topics go on without a topic's.
-func (r *runner) passedBy(models []*modelGroup) func(group int) {
-	return func(group int) {
-		r.logger.Warn("results go on without this topic, which has been silent for too long: they are in one order, and it has none for the time up to where the others are when it wakes up",
-			"topic", models[group].predictions)
-	}
-}
-
-// gaveUp says that there are no more final results of a topic.
-func (r *runner) gaveUp(topic string) func(lane int) {
-	return func(lane int) {
-		r.logger.Error("results end here for this topic: they are final only when every partition goes on, and this one has been silent for too long; gauges and the results of other topics go on", "topic", topic, "partition", lane)
-	}
-}
-
-// withoutLabels says that final results go on without performance figures.
-func (r *runner) withoutLabels(topic string) func(lane int) {
-	return func(lane int) {
-		r.logger.Warn("results go on without performance figures until labels come again: they are final only when the labels of every partition go on, and those of this one have been silent for too long; gauges have them all the same",
-			"topic", topic, "partition", lane)
-	}
-}
-
 // onPartitions makes the lanes before the first message of any. A partition that comes after
 // others is new, and all that it holds is: so it is saved even if it cannot be read yet.
 func (r *runner) onPartitions(name string, n int) {

@@ -178,9 +178,15 @@ type blocks struct {
 	size int
 }
 
-func (s blocks) at(i int) []byte    { return s.b[i*s.size : (i+1)*s.size] }
-func (s blocks) Len() int           { return len(s.b) / s.size }
+func (s blocks) at(i int) []byte { return s.b[i*s.size : (i+1)*s.size] }
+
+// Len, Less and Swap are sort.Interface.
+func (s blocks) Len() int { return len(s.b) / s.size }
+
+// Less compares the bytes of two items.
 func (s blocks) Less(i, j int) bool { return bytes.Compare(s.at(i), s.at(j)) < 0 }
+
+// Swap swaps two items, which have 16 bytes at most.
 func (s blocks) Swap(i, j int) {
 	var a [16]byte
 	copy(a[:], s.at(i))

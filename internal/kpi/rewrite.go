@@ -22,6 +22,7 @@ const (
 	condition
 )
 
+// String returns the kind as messages name it.
 func (k kind) String() string { return [...]string{"a number", "a text", "a condition"}[k] }
 
 func (k kind) celType() *cel.Type {

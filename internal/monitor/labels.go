@@ -150,6 +150,9 @@ func (s *Shard) sealLabels() {
 
 // seal seals the panes before end, until it has judged so much.
 func (l *labels) seal(end int64, most int) {
+	if l.end >= end {
+		return
+	}
 	before := l.kept()
 	for panes := 0; l.end < end; panes++ {
 		if panes > most/10 || before-l.kept() >= most {

@@ -211,32 +211,22 @@ func (s *series) addService(o *series) {
 	if err := s.latency.Merge(&o.latency); err != nil {
 		panic(err) // both are distances from 0
 	}
-	s.addPerformance(o)
-	switch {
-	case o.kpis == nil:
-	case s.kpis == nil:
-		s.kpis = o.kpis.Clone()
-	default:
-		s.kpis.Merge(o.kpis)
-	}
+	// Of two kinds of estimate the first stays.
+	s.estimate = together(s.estimate, o.estimate, (*eval.Estimate).Clone, (*eval.Estimate).Merge)
+	s.labelled = together(s.labelled, o.labelled, (*labelled).clone, (*labelled).merge)
+	s.kpis = together(s.kpis, o.kpis, (*kpi.Tally).Clone, (*kpi.Tally).Merge)
 }
 
-// addPerformance adds what is known of the answers. Of two kinds of estimate the first stays.
-func (s *series) addPerformance(o *series) {
+// together adds b to a, where there is one, and returns it; a copy of b where there is not.
+func together[T any](a, b *T, clone func(*T) *T, add func(a, b *T)) *T {
 	switch {
-	case o.estimate == nil:
-	case s.estimate == nil:
-		s.estimate = o.estimate.Clone()
-	default:
-		s.estimate.Merge(o.estimate)
+	case b == nil:
+		return a
+	case a == nil:
+		return clone(b)
 	}
-	switch {
-	case o.labelled == nil:
-	case s.labelled == nil:
-		s.labelled = o.labelled.clone()
-	default:
-		s.labelled.merge(o.labelled)
-	}
+	add(a, b)
+	return a
 }
 
 // Clone returns an independent copy, which may be sealed on its own.
