@@ -173,7 +173,7 @@ func TestPerformanceVerdict(t *testing.T) {
 		}
 		text, _ := r.MarshalJSON()
 		if r.State != "" != (strings.Contains(string(text), `"threshold":0.`) && strings.Contains(string(text), `"state":"`+r.State+`"`) &&
-			strings.Contains(string(text), `"reference":{"accuracy":0.`)) {
+			strings.Contains(string(text), `"reference":{"true_negatives":`)) {
 			t.Errorf("%s: %s", c.name, text)
 		}
 	}
