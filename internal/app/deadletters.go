@@ -359,8 +359,8 @@ func (d *deadLetters) restore(letters []consumer.DeadLetter) {
 // lettersVersion is the version of the form of appendLetters, its first byte.
 const lettersVersion = 1
 
-func appendLetters(letters []consumer.DeadLetter) []byte {
-	b := binary.AppendUvarint([]byte{lettersVersion}, uint64(len(letters)))
+func appendLetters(b []byte, letters []consumer.DeadLetter) []byte {
+	b = binary.AppendUvarint(append(b, lettersVersion), uint64(len(letters)))
 	for i := range letters {
 		l := &letters[i]
 		b = binary.AppendUvarint(sketch.AppendText(b, l.Topic), uint64(l.Partition))

@@ -291,7 +291,7 @@ func TestLettersSurvive(t *testing.T) {
 	if got := d.commitable(partitionKey{"p", 0}, 10); got != 5 {
 		t.Errorf("commits to %d before they are written", got)
 	}
-	letters, err := readLetterState(appendLetters(d.snapshot()))
+	letters, err := readLetterState(appendLetters(nil, d.snapshot()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,13 +309,13 @@ func TestLettersSurvive(t *testing.T) {
 }
 
 func FuzzReadLetters(f *testing.F) {
-	f.Add(appendLetters([]consumer.DeadLetter{{Topic: "t", Partition: 1, Offset: 2, Reason: "syntax", Key: []byte("k"), Payload: []byte("p"), Size: 1}}))
+	f.Add(appendLetters(nil, []consumer.DeadLetter{{Topic: "t", Partition: 1, Offset: 2, Reason: "syntax", Key: []byte("k"), Payload: []byte("p"), Size: 1}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		letters, err := readLetterState(b)
 		if err != nil {
 			return
 		}
-		if again, err := readLetterState(appendLetters(letters)); err != nil || !cmp.Equal(letters, again, cmpopts.EquateEmpty()) {
+		if again, err := readLetterState(appendLetters(nil, letters)); err != nil || !cmp.Equal(letters, again, cmpopts.EquateEmpty()) {
 			t.Errorf("%v, %v", again, err)
 		}
 	})

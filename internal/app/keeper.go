@@ -328,34 +328,40 @@ func (k *keeper) saveOnce() (took time.Duration, again bool) {
 	return took, false
 }
 
-// store1 writes the cut, after the results that it counts on are on the disk.
+// store1 writes the cut, after the results that it counts on are on the disk. It returns how large that was.
 func (k *keeper) store1(cut *pipeline.Cut, results written, letters []consumer.DeadLetter) (size int, err error) {
+	counted := func(content func(b []byte) []byte) func(b []byte) []byte {
+		return func(b []byte) []byte {
+			before := len(b)
+			b = content(b)
+			size += len(b) - before
+			return b
+		}
+	}
 	groups, waiting := cut.Snapshots()
-	var snapshots []state.Snapshot
+	var snapshots []state.Fresh
 	for i, g := range groups {
-		s := state.Snapshot{Group: k.names[i], Config: k.configs[i], State: g.State}
-		size += len(g.State)
+		s := state.Fresh{Group: k.names[i], Config: k.configs[i], State: counted(g.State)}
 		for _, e := range g.Entries {
-			s.Entries = append(s.Entries, state.Entry{Kind: state.Kind(e.Kind), Start: e.Start, Content: e.Content})
-			size += len(e.Content)
+			s.Entries = append(s.Entries, state.FreshEntry{Kind: state.Kind(e.Kind), Start: e.Start, Content: counted(e.Content)})
 		}
 		for _, h := range g.Horizons {
 			s.Horizons = append(s.Horizons, state.Horizon{Kind: state.Kind(h.Kind), Start: h.Start})
 		}
 		snapshots = append(snapshots, s)
 	}
-	state.Step("encoded")
 	if k.results != nil {
 		if err := k.results.sync(); err != nil {
 			return 0, err
 		}
 		state.Step("results")
-		snapshots = append(snapshots, state.Snapshot{Group: resultsName, State: appendResults(results, waiting)})
+		snapshots = append(snapshots, state.Fresh{Group: resultsName, State: func(b []byte) []byte { return append(appendResults(b, results), waiting...) }})
 	}
 	if k.letters != nil {
-		snapshots = append(snapshots, state.Snapshot{Group: lettersName, State: appendLetters(letters)})
+		snapshots = append(snapshots, state.Fresh{Group: lettersName, State: func(b []byte) []byte { return appendLetters(b, letters) }})
 	}
-	return size, k.store.Save(snapshots, time.Now())
+	err = k.store.Save(snapshots, time.Now())
+	return size, err
 }
 
 func (k *keeper) failed(err error) {
@@ -405,11 +411,11 @@ func (k *keeper) snapshot() *monitor.StateStatus {
 // results end with.
 const resultsVersion = 2
 
-// appendResults is how far the results are, and what waits.
-func appendResults(p written, waiting []byte) []byte {
-	b := sketch.AppendText([]byte{resultsVersion}, p.name)
+// appendResults appends how far the results are; what waits follows it.
+func appendResults(b []byte, p written) []byte {
+	b = sketch.AppendText(append(b, resultsVersion), p.name)
 	b = binary.AppendUvarint(binary.AppendVarint(b, p.length), uint64(p.tail))
-	return append(binary.AppendUvarint(b, uint64(p.sum)), waiting...)
+	return binary.AppendUvarint(b, uint64(p.sum))
 }
 
 func readResults(b []byte) (p written, waiting []byte, err error) {

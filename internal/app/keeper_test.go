@@ -350,7 +350,7 @@ func TestDamageThatCannotBeMoved(t *testing.T) {
 	if s := log.String(); !strings.Contains(s, "cannot be moved aside") || strings.Contains(s, "was moved aside") || !keeper.forgotten() || keeper.status.Resets[resetDamaged] != 1 {
 		t.Errorf("counted %d: %s", keeper.status.Resets[resetDamaged], s)
 	}
-	if err := keeper.store.Save([]state.Snapshot{{Group: resultsName}, {Group: "p"}}, keptNow); err != nil {
+	if err := keeper.store.Save([]state.Fresh{{Group: resultsName, State: slices.Clip[[]byte]}, {Group: "p", State: slices.Clip[[]byte]}}, keptNow); err != nil {
 		t.Fatal(err)
 	}
 	loaded, errs, err := keeper.store.Load([]string{resultsName, "p", "q"})

@@ -190,8 +190,8 @@ func TestResultsReplaced(t *testing.T) {
 func TestResultsForm(t *testing.T) {
 	want := written{name: "f", length: 300, tail: 7, sum: 1 << 31}
 	for form, want := range map[string]written{
-		string(appendResults(want, []byte("waits"))): want,
-		"\x01\x01f\xd8\x04waits":                     {name: "f", length: 300},
+		string(appendResults(nil, want)) + "waits": want,
+		"\x01\x01f\xd8\x04waits":                   {name: "f", length: 300},
 	} {
 		got, waiting, err := readResults([]byte(form))
 		if err != nil || got != want || string(waiting) != "waits" {

@@ -160,7 +160,7 @@ func (s *stage) replay(t *testing.T) string {
 }
 
 // steps of a save at which the program is made to die.
-var steps = []string{"begin", "cut", "encoded", "results", "tidied", "written", "committed", "end"}
+var steps = []string{"begin", "cut", "results", "tidied", "written", "committed", "end"}
 
 // TestKill ends the program by SIGKILL at random moments, and at each step of a save, while
 // events flow and references are learned from them. In the end its results are those of a run that was never disturbed.

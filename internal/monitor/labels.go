@@ -193,7 +193,7 @@ func (l *labels) kept() (n int) {
 
 // WaitingLabelBytes is how much the labels of a lane may take that wait until the predictions have come as far, before the next
 // must wait.
-const WaitingLabelBytes = 16 << 20
+const WaitingLabelBytes = 4 << 20
 
 // LabelsApart says that labels come in an order of their own, so that they may wait for the predictions.
 func (s *Shard) LabelsApart() { s.apart = true }

@@ -96,7 +96,7 @@ type storedEntry struct {
 
 type save struct {
 	number   int
-	snapshot Snapshot
+	snapshot encodedSnapshot
 	results  int // that were written
 }
 
@@ -199,7 +199,7 @@ func (m *member) save() {
 	if n := len(m.saves); n > 0 {
 		s.number = m.saves[n-1].number + 1
 	}
-	snapshots, _ := TakeCut([]*Group{m.group}, nil, false, func() { s.results = len(m.results) }).Snapshots()
+	snapshots := TakeCut([]*Group{m.group}, nil, false, func() { s.results = len(m.results) }).encode()
 	s.snapshot = snapshots[0]
 	if n := len(m.saves); n > 0 { // what neither this save nor the one before needs
 		m.saves = m.saves[n-1:]

@@ -279,7 +279,7 @@ func TestFutureWithoutRecordTime(t *testing.T) {
 		}, 4)
 		if restart {
 			c.Read(Part{Topic: "t", Index: 0, Intake: c.intakes[0]})
-			saved, _ := TakeCut([]*Group{c.Group}, nil, true, func() {}).Snapshots()
+			saved := TakeCut([]*Group{c.Group}, nil, true, func() {}).encode()
 			c = newClockGroup(t, 0)
 			parts, err := c.Restore(saved[0].State, saved[0].Entries, func(string, string) {})
 			if err != nil || len(parts) != 1 {
@@ -368,7 +368,7 @@ func TestLabelsThatWait(t *testing.T) {
 		most := 0
 		for i := range 3 * WaitingLabelBytes / len(id) {
 			if i == restart {
-				saved, _ := TakeCut([]*Group{g}, nil, true, func() {}).Snapshots()
+				saved := TakeCut([]*Group{g}, nil, true, func() {}).encode()
 				again, err := ReadParts(saved[0].State)
 				if err != nil {
 					t.Fatal(err)

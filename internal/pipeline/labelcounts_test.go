@@ -14,7 +14,7 @@ import (
 
 // TestLabelAccountsOverRestarts: what is exported begins at 0 with the process, but for what waits; the totals go on.
 func TestLabelAccountsOverRestarts(t *testing.T) {
-	start := func(s *Snapshot) (*Group, Part) {
+	start := func(s *encodedSnapshot) (*Group, Part) {
 		m := plainGroup()
 		m.Schema = event.Schema{Features: []event.Feature{{Name: event.PredictionScore, Type: event.Numeric}}, Models: []string{"m"}, Answers: event.Answers{Truth: true}}
 		m.Models = []*monitor.Model{monitor.NewModel(monitor.ModelConfig{Name: "m", Features: []int{0}, Performance: &monitor.Performance{
@@ -69,7 +69,7 @@ func TestLabelAccountsOverRestarts(t *testing.T) {
 	if before.Matched == 0 || before.Evicted == 0 || before.Mispredicted == 0 || before.Pending == 0 || before != g.Labels()[0].LabelStatus {
 		t.Fatalf("%+v, totals %+v", before, g.Labels())
 	}
-	snapshots, _ := TakeCut([]*Group{g}, nil, false, func() {}).Snapshots()
+	snapshots := TakeCut([]*Group{g}, nil, false, func() {}).encode()
 
 	g, p = start(&snapshots[0])
 	_, models = g.Show(at)

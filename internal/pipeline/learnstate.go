@@ -47,7 +47,7 @@ func (c *groupCut) addRows(l *Lane, learners []learnerCut) {
 	for _, x := range learners {
 		horizon = math.MinInt64
 		if len(x.rows) > 0 {
-			c.entries = append(c.entries, freshEntry{kind, int64(x.seen), func(b []byte) []byte {
+			c.entries = append(c.entries, FreshEntry{kind, int64(x.seen), func(b []byte) []byte {
 				b = binary.LittleEndian.AppendUint64(sketch.AppendText(append(b, rowsVersion), x.model), x.columns)
 				return profile.AppendRows(b, x.rows)
 			}})

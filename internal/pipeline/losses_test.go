@@ -30,7 +30,7 @@ type kept struct {
 	sink    *Sequencer
 	results []*monitor.Result
 	entries []Entry
-	saved   *Snapshot
+	saved   *encodedSnapshot
 }
 
 // start makes the group, from what was saved if there is something; final says whether it makes results.
@@ -69,7 +69,7 @@ func (k *kept) start(m *monitor.Group, lanes int, final bool) {
 
 // save notes what the group is, for start to go on from.
 func (k *kept) save() {
-	snapshots, _ := TakeCut([]*Group{k.group}, k.sink, false, func() {}).Snapshots()
+	snapshots := TakeCut([]*Group{k.group}, k.sink, false, func() {}).encode()
 	k.saved = &snapshots[0]
 	k.entries = append(k.entries, k.saved.Entries...)
 	for _, h := range k.saved.Horizons {

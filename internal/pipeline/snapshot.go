@@ -60,6 +60,13 @@ type Entry struct {
 	Content []byte
 }
 
+// FreshEntry is an entry that is not encoded yet: Content appends it. It may be called by any goroutine, and more than once.
+type FreshEntry struct {
+	Kind
+	Start   int64
+	Content func(b []byte) []byte
+}
+
 // Horizon is the start before which entries of a kind are not needed any more.
 type Horizon struct {
 	Kind
@@ -70,10 +77,10 @@ type Horizon struct {
 // and what the views have made of it. From it, and from all entries of snapshots before
 // it, the group goes on as if nothing had happened.
 type Snapshot struct {
-	// State is the binary form of all but the entries.
-	State []byte
+	// State appends the binary form of all but the entries. That takes time, and holds nobody up.
+	State func(b []byte) []byte
 	// Entries are those since the snapshot before.
-	Entries []Entry
+	Entries []FreshEntry
 	// Horizons are of all kinds that there are.
 	Horizons []Horizon
 }
@@ -115,7 +122,7 @@ type groupCut struct {
 	views                   [len(viewKinds)]*monitor.FrozenView
 	losses                  *monitor.Losses
 	since                   *monitor.Since
-	entries                 []freshEntry
+	entries                 []FreshEntry
 	horizons                []Horizon
 }
 
@@ -132,13 +139,6 @@ type partCut struct {
 	topic string
 	index int
 	state []byte
-}
-
-// freshEntry is an entry before it is encoded.
-type freshEntry struct {
-	Kind
-	start  int64
-	encode func(b []byte) []byte
 }
 
 // Read says that a partition is read into the group, before it has taken anything.
@@ -257,7 +257,7 @@ func (g *Group) cut(anew bool) *groupCut {
 		}
 		c.views[i] = v.Freeze()
 		for _, e := range v.TakeEntries() {
-			c.entries = append(c.entries, freshEntry{Kind{kind, e.Length}, e.Start, e.Content.AppendBinary})
+			c.entries = append(c.entries, FreshEntry{Kind{kind, e.Length}, e.Start, e.Content.AppendBinary})
 		}
 		for _, length := range g.monitor.Slides() {
 			c.horizons = append(c.horizons, Horizon{Kind{kind, length}, v.Horizon(length)})
@@ -287,7 +287,7 @@ func (c *groupCut) addIDs(l *Lane, anew bool) {
 		kind := Kind{entryIDs, int64(2*l.index) + int64(k)}
 		c.horizons = append(c.horizons, Horizon{kind, horizon})
 		for _, bucket := range ids {
-			c.entries = append(c.entries, freshEntry{kind, bucket.Start, func(b []byte) []byte { return appendIDs(b, bucket) }})
+			c.entries = append(c.entries, FreshEntry{kind, bucket.Start, func(b []byte) []byte { return appendIDs(b, bucket) }})
 		}
 	}
 }
@@ -298,7 +298,7 @@ func (c *groupCut) addPending(l *Lane, anew bool) {
 		kind := pendingKind(l.index, p.Model)
 		c.horizons = append(c.horizons, Horizon{kind, p.Horizon})
 		for _, e := range p.Entries {
-			c.entries = append(c.entries, freshEntry{kind, e.Number, func(b []byte) []byte { return e.AppendBinary(sketch.AppendText(b, p.Model)) }})
+			c.entries = append(c.entries, FreshEntry{kind, e.Number, func(b []byte) []byte { return e.AppendBinary(sketch.AppendText(b, p.Model)) }})
 		}
 	}
 	for _, kind := range l.group.gone {
@@ -344,11 +344,10 @@ func readIDs(e *Entry) (monitor.SeenIDs, error) {
 	}
 }
 
-// Snapshots encodes the cut: a snapshot a group, and the results that wait. It takes
-// time, and holds nobody up.
+// Snapshots are a snapshot a group, and the binary form of the results that wait.
 func (c *Cut) Snapshots() (snapshots []Snapshot, results []byte) {
 	for _, g := range c.groups {
-		snapshots = append(snapshots, g.snapshot())
+		snapshots = append(snapshots, Snapshot{g.appendState, g.entries, g.horizons})
 	}
 	if c.results != nil {
 		results = c.results.appendBinary(nil)
@@ -359,9 +358,9 @@ func (c *Cut) Snapshots() (snapshots []Snapshot, results []byte) {
 // Follow puts the entries of a cut that was not stored before those of this one.
 func (c *Cut) Follow(lost *Cut) {
 	for i, g := range c.groups {
-		var still []freshEntry
+		var still []FreshEntry
 		for _, e := range lost.groups[i].entries {
-			if !slices.ContainsFunc(g.horizons, func(h Horizon) bool { return h.Kind == e.Kind && e.start < h.Start }) {
+			if !slices.ContainsFunc(g.horizons, func(h Horizon) bool { return h.Kind == e.Kind && e.Start < h.Start }) {
 				still = append(still, e)
 			}
 		}
@@ -369,9 +368,9 @@ func (c *Cut) Follow(lost *Cut) {
 	}
 }
 
-func (c *groupCut) snapshot() Snapshot {
-	s := Snapshot{Horizons: c.horizons}
-	b := make([]byte, 0, c.group.stored+c.group.stored/8+1024)
+func (c *groupCut) appendState(b []byte) []byte {
+	before := len(b)
+	b = slices.Grow(b, c.group.stored+c.group.stored/8+1024)
 	b = appendBlock(append(b, groupVersion), c.appendLearning)
 	b = binary.AppendUvarint(b, uint64(len(c.lanes)))
 	for i := range c.lanes {
@@ -382,11 +381,8 @@ func (c *groupCut) snapshot() Snapshot {
 	b = appendBlock(b, c.losses.AppendBinary)
 	b = appendBlock(b, c.since.AppendBinary)
 	b = appendViews(binary.AppendVarint(b, c.labelFrontier), c.views[2:])
-	s.State, c.group.stored = b, len(b)
-	for _, e := range c.entries {
-		s.Entries = append(s.Entries, Entry{e.Kind, e.start, e.encode(nil)})
-	}
-	return s
+	c.group.stored = len(b) - before
+	return b
 }
 
 // appendViews writes views as blocks, empty ones where there is none.

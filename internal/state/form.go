@@ -14,9 +14,11 @@ import (
 // checksum is the size of a CRC.
 const checksum = 4
 
-// checked puts a CRC before a value.
-func checked(value []byte) []byte {
-	return append(binary.BigEndian.AppendUint32(make([]byte, 0, len(value)+4), crc32.Checksum(value, castagnoli)), value...)
+// checked returns a value, which appends itself, behind its CRC.
+func checked(value func(b []byte) []byte) []byte {
+	b := value(make([]byte, checksum))
+	binary.BigEndian.PutUint32(b, crc32.Checksum(b[checksum:], castagnoli))
+	return b
 }
 
 // unchecked returns the value behind its CRC.
@@ -45,9 +47,9 @@ func (k Kind) prefix() []byte {
 	return binary.BigEndian.AppendUint64([]byte{k.View}, uint64(k.Length))
 }
 
-// key orders by kind, start, sequence and index.
-func (e *Entry) key(sequence uint64, index int) []byte {
-	b := binary.BigEndian.AppendUint64(e.Kind.prefix(), uint64(e.Start)^1<<63)
+// entryKey orders by kind, start, sequence and index.
+func entryKey(k Kind, start int64, sequence uint64, index int) []byte {
+	b := binary.BigEndian.AppendUint64(k.prefix(), uint64(start)^1<<63)
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(b, sequence), uint32(index))
 }
 
@@ -82,7 +84,7 @@ func putFormat(meta, groups *bbolt.Bucket) error {
 		b = append(binary.BigEndian.AppendUint32(b, uint32(len(name))), name...)
 		return nil
 	})
-	return errors.Join(err, meta.Put(formatKey, format), meta.Put(contentsKey, checked(b)))
+	return errors.Join(err, meta.Put(formatKey, format), meta.Put(contentsKey, checked(func(c []byte) []byte { return append(c, b...) })))
 }
 
 // readContents returns nil if they are not there, or damaged.

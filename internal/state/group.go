@@ -2,10 +2,10 @@ package state
 
 import (
 	"bytes"
-	"encoding/binary"
+	"cmp"
 	"errors"
 	"fmt"
-	"hash/crc32"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -14,16 +14,33 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// Snapshot is what is saved of a group.
+// Snapshot is what was saved of a group.
 type Snapshot struct {
 	Group string
 	// Config identifies the config it was made with.
 	Config string
 	State  []byte
-	// Entries are those since the snapshot before; Horizons are the starts before
+	// Entries are all that the snapshot needs; Horizons are the starts before
 	// which entries are not needed any more, of each kind that has any.
 	Entries  []Entry
 	Horizons []Horizon
+}
+
+// Fresh is a snapshot to be saved, whose parts are encoded when they are written: they append themselves. Only one of them is
+// in memory for long.
+type Fresh struct {
+	Group    string
+	Config   string
+	State    func(b []byte) []byte
+	Entries  []FreshEntry // since the snapshot before
+	Horizons []Horizon    // of each kind that has any
+}
+
+// FreshEntry is an entry to be saved.
+type FreshEntry struct {
+	Kind
+	Start   int64
+	Content func(b []byte) []byte
 }
 
 // Kind is what tells entries apart that have horizons of their own.
@@ -65,21 +82,16 @@ type slot struct {
 	state    []byte
 }
 
-// Save writes the snapshots in one transaction. When it returns nil they are on the disk.
-func (s *Store) Save(snapshots []Snapshot, now time.Time) error {
+// aheadBytes is how many bytes of entries a transaction has at most, or one entry: bbolt copies all of it once more.
+const aheadBytes = 8 << 20
+
+// Save writes the snapshots. When it returns nil they are on the disk. Of many entries the first are written ahead, in
+// transactions of their own: they belong to no slot before the last one, which has the slots.
+func (s *Store) Save(snapshots []Fresh, now time.Time) error {
 	if err := s.writable(); err != nil {
 		return fmt.Errorf("save state: %w", err)
 	}
-	saved := map[string]*slot{}
-	err := s.guard(func() error {
-		return s.db.Update(func(tx *bbolt.Tx) error {
-			if err := s.write(tx, snapshots, now, saved); err != nil { // the disk has its say when it is committed
-				return fmt.Errorf("%w: %w", ErrDamaged, err)
-			}
-			Step("written")
-			return nil
-		})
-	})
+	saved, err := s.save(snapshots, now)
 	Step("committed")
 	if s.stale = err != nil; s.stale { // it may have been written all the same
 		return fmt.Errorf("save state: %w", err)
@@ -92,28 +104,73 @@ func (s *Store) Save(snapshots []Snapshot, now time.Time) error {
 	return nil
 }
 
-// write puts the snapshots into a transaction, and into saved what they are from then on.
-func (s *Store) write(tx *bbolt.Tx, snapshots []Snapshot, now time.Time, saved map[string]*slot) error {
-	if err := s.tidy(tx); err != nil {
-		return err
-	}
-	Step("tidied")
+// save returns what the groups are from then on.
+func (s *Store) save(snapshots []Fresh, now time.Time) (map[string]*slot, error) {
+	saved := make([]*saving, len(snapshots))
 	for i := range snapshots {
-		next, err := s.saveGroup(tx, &snapshots[i], now)
+		saved[i] = s.next(&snapshots[i], now)
+	}
+	slots := map[string]*slot{}
+	for first, done := true, false; !done; first = false {
+		err := s.guard(func() error {
+			return s.db.Update(func(tx *bbolt.Tx) (err error) {
+				if done, err = s.write(tx, saved, first); err != nil { // the disk has its say when it is committed
+					return fmt.Errorf("%w: %w", ErrDamaged, err)
+				}
+				Step("written")
+				return nil
+			})
+		})
 		if err != nil {
-			return fmt.Errorf("%s: %w", snapshots[i].Group, err)
+			return nil, err
 		}
-		saved[snapshots[i].Group] = next
+		if !done {
+			Step("ahead")
+		}
+	}
+	for _, g := range saved {
+		slots[g.fresh.Group] = g.next
+	}
+	return slots, nil
+}
+
+// write puts the next entries into a transaction, and if these are the last also the slots; then it is done.
+func (s *Store) write(tx *bbolt.Tx, saved []*saving, first bool) (done bool, err error) {
+	if first {
+		if err := s.tidy(tx, saved); err != nil {
+			return false, err
+		}
+		Step("tidied")
+	}
+	room := cmp.Or(s.ahead, aheadBytes)
+	for _, g := range saved {
+		if err := g.put(tx, &room); err != nil {
+			return false, fmt.Errorf("%s: %w", g.fresh.Group, err)
+		}
+	}
+	if slices.ContainsFunc(saved, func(g *saving) bool { return g.index < len(g.fresh.Entries) }) {
+		return false, nil
+	}
+	for _, g := range saved {
+		if err := g.end(tx); err != nil {
+			return false, fmt.Errorf("%s: %w", g.fresh.Group, err)
+		}
 	}
 	meta := tx.Bucket(metaBucket) // what an older version wrote is now ours
-	return errors.Join(putFormat(meta, tx.Bucket(groupsBucket)), meta.Put(buildKey, []byte(s.build)))
+	return true, errors.Join(putFormat(meta, tx.Bucket(groupsBucket)), meta.Put(buildKey, []byte(s.build)))
 }
 
 // tidy removes what is not part of the slots that the next save builds on: groups that were reset, and what a save left
-// that failed or was passed over, with groups that were neither loaded nor reset.
-func (s *Store) tidy(tx *bbolt.Tx) error {
-	groups := tx.Bucket(groupsBucket)
-	for name := range s.reset {
+// that failed or was passed over. Groups that were neither loaded nor reset stay, unless they are saved now.
+func (s *Store) tidy(tx *bbolt.Tx, saved []*saving) error {
+	groups, gone := tx.Bucket(groupsBucket), map[string]bool{}
+	maps.Copy(gone, s.reset)
+	for _, g := range saved {
+		if g.last == nil && s.stale {
+			gone[g.fresh.Group] = true
+		}
+	}
+	for name := range gone {
 		if err := groups.DeleteBucket([]byte(name)); err != nil && !errors.Is(err, bolterrors.ErrBucketNotFound) {
 			return err
 		}
@@ -121,12 +178,10 @@ func (s *Store) tidy(tx *bbolt.Tx) error {
 	if !s.stale {
 		return nil
 	}
-	var unknown [][]byte
-	err := groups.ForEachBucket(func(name []byte) error {
+	return groups.ForEachBucket(func(name []byte) error {
 		known := s.slots[string(name)]
 		if known == nil {
-			unknown = append(unknown, bytes.Clone(name))
-			return nil
+			return nil // it was not loaded
 		}
 		group := groups.Bucket(name)
 		for i, key := range slotKeys {
@@ -151,65 +206,91 @@ func (s *Store) tidy(tx *bbolt.Tx) error {
 		}
 		return deleteAll(entries, later)
 	})
-	for _, name := range unknown {
-		err = errors.Join(err, groups.DeleteBucket(name))
-	}
-	return err
 }
 
-func (s *Store) saveGroup(tx *bbolt.Tx, snapshot *Snapshot, now time.Time) (*slot, error) {
-	group, err := tx.Bucket(groupsBucket).CreateBucketIfNotExists([]byte(snapshot.Group))
+// saving is a group that is being saved.
+type saving struct {
+	fresh      *Fresh
+	last, next *slot // last is nil if it was never saved
+	index      int   // of the next entry
+}
+
+func (s *Store) next(f *Fresh, now time.Time) *saving {
+	g := &saving{fresh: f, last: s.slots[f.Group]}
+	g.next = &slot{sequence: s.sequence + 1, saved: now.UnixNano(), config: f.Config, horizons: f.Horizons}
+	if g.last == nil {
+		return g
+	}
+	g.next.entries, g.next.sum = g.last.entries, g.last.sum
+	for _, h := range g.last.horizons {
+		if !slices.ContainsFunc(f.Horizons, func(n Horizon) bool { return n.Kind == h.Kind }) && h.Start != noMore {
+			g.next.horizons = append(slices.Clip(g.next.horizons), Horizon{h.Kind, noMore}) // a window that the config has no more
+		}
+	}
+	return g
+}
+
+// buckets returns those of the group and of its entries.
+func (g *saving) buckets(tx *bbolt.Tx) (group, entries *bbolt.Bucket, err error) {
+	group, err = tx.Bucket(groupsBucket).CreateBucketIfNotExists([]byte(g.fresh.Group))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	entries, err := group.CreateBucketIfNotExists(entryBucket)
+	if g.last == nil && (group.Get(slotKeys[0]) != nil || group.Get(slotKeys[1]) != nil) {
+		return nil, nil, errors.New("it was saved before, and neither loaded nor reset")
+	}
+	entries, err = group.CreateBucketIfNotExists(entryBucket)
+	return group, entries, err
+}
+
+// put writes the next entries, as long as there is room.
+func (g *saving) put(tx *bbolt.Tx, room *int) error {
+	_, entries, err := g.buckets(tx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	last := s.slots[snapshot.Group]
-	if last == nil {
-		if group.Get(slotKeys[0]) != nil || group.Get(slotKeys[1]) != nil {
-			return nil, errors.New("it was saved before, and neither loaded nor reset")
-		}
-		last = &slot{}
-	}
-	next := &slot{
-		sequence: s.sequence + 1, saved: now.UnixNano(), config: snapshot.Config, horizons: snapshot.Horizons,
-		entries: last.entries, sum: last.sum, state: snapshot.State,
-	}
-	for _, h := range last.horizons {
-		if !slices.ContainsFunc(next.horizons, func(n Horizon) bool { return n.Kind == h.Kind }) && h.Start != noMore {
-			next.horizons = append(slices.Clone(next.horizons), Horizon{h.Kind, noMore}) // a window that the config has no more
-		}
-		if err := drop(entries, h, horizonOf(next.horizons, h.Kind), next); err != nil {
-			return nil, err
-		}
-	}
-	for i, e := range snapshot.Entries {
-		if h := horizonOf(next.horizons, e.Kind); e.Start < h {
+	for ; *room > 0 && g.index < len(g.fresh.Entries); g.index++ {
+		e := &g.fresh.Entries[g.index]
+		if e.Start < horizonOf(g.next.horizons, e.Kind) {
 			continue
 		}
-		key, value := e.key(next.sequence, i), checked(e.Content)
+		key, value := entryKey(e.Kind, e.Start, g.next.sequence, g.index), checked(e.Content)
 		if err := entries.Put(key, value); err != nil {
-			return nil, err
+			return err
 		}
-		next.entries++
-		next.sum += hash(key, value)
+		*room -= len(value)
+		g.next.entries++
+		g.next.sum += hash(key, value)
 	}
-	// The copy in memory keeps no state.
-	encoded := next.append(make([]byte, checksum, checksum+len(next.state)+len(next.config)+1024))
-	binary.BigEndian.PutUint32(encoded, crc32.Checksum(encoded[checksum:], castagnoli))
-	next.state = nil
-	return next, group.Put(slotKeys[next.sequence%2], encoded)
+	return nil
+}
+
+// end writes the slot, after all entries, and deletes what neither slot needs.
+func (g *saving) end(tx *bbolt.Tx) error {
+	group, entries, err := g.buckets(tx)
+	if err != nil {
+		return err
+	}
+	if g.last != nil {
+		for _, h := range g.last.horizons {
+			if err := drop(entries, h, horizonOf(g.next.horizons, h.Kind), g.next); err != nil {
+				return err
+			}
+		}
+	}
+	return group.Put(slotKeys[g.next.sequence%2], checked(func(b []byte) []byte { return g.fresh.State(g.next.append(b)) }))
 }
 
 // drop deletes the entries before the last horizon, and takes those up to the next one,
-// which the older slot still needs, out of the next slot's account.
+// which the older slot still needs, out of the next slot's account. Those of the next slot stay.
 func drop(entries *bbolt.Bucket, last Horizon, next int64, account *slot) error {
 	var old [][]byte
 	c := entries.Cursor()
 	prefix := last.Kind.prefix()
 	for key, value := c.Seek(prefix); key != nil && bytes.HasPrefix(key, prefix); key, value = c.Next() {
+		if _, sequence, err := readKey(key); err == nil && sequence >= account.sequence {
+			continue
+		}
 		switch start := startOf(key); {
 		case start < last.Start:
 			old = append(old, bytes.Clone(key))
@@ -261,7 +342,9 @@ func (s *Store) Load(groups []string) (loaded map[string]*Loaded, errs map[strin
 			}
 			all, contents := map[string]*candidates{}, readContents(tx.Bucket(metaBucket))
 			for _, name := range groups {
-				if b := tx.Bucket(groupsBucket).Bucket([]byte(name)); b != nil {
+				if b := tx.Bucket(groupsBucket).Bucket([]byte(name)); b != nil && contents != nil && !slices.Contains(contents.groups, name) {
+					s.stale = true // its first save did not come to its end
+				} else if b != nil {
 					all[name] = readGroup(b)
 				} else if contents != nil && slices.Contains(contents.groups, name) {
 					errs[name] = fmt.Errorf("%w: it is not there any more", ErrDamaged)
@@ -283,6 +366,7 @@ type candidates struct {
 	slots   []*slot
 	entries [][]Entry
 	damaged []error
+	later   bool // there are entries of a save that did not come to its end
 }
 
 func readGroup(group *bbolt.Bucket) *candidates {
@@ -310,7 +394,19 @@ func readGroup(group *bbolt.Bucket) *candidates {
 		slices.Reverse(c.slots)
 		slices.Reverse(c.entries)
 	}
+	c.later = len(c.slots) > 0 && hasLater(group.Bucket(entryBucket), c.slots[0].sequence)
 	return c
+}
+
+// hasLater reports whether there is an entry of a later save.
+func hasLater(entries *bbolt.Bucket, than uint64) bool {
+	c := entries.Cursor()
+	for key, _ := c.First(); key != nil; key, _ = c.Next() {
+		if _, sequence, err := readKey(key); err != nil || sequence > than {
+			return true
+		}
+	}
+	return false
 }
 
 // at returns the index of the snapshot to take at a save, -1 if there is none. A group that took
@@ -356,7 +452,7 @@ func (s *Store) choose(all map[string]*candidates, loaded map[string]*Loaded, er
 		}
 		sl := c.slots[i]
 		damaged := len(c.damaged)
-		if i > 0 || damaged > 0 {
+		if i > 0 || damaged > 0 || c.later {
 			s.stale = true
 		}
 		loaded[name] = &Loaded{

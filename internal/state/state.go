@@ -71,6 +71,7 @@ type Store struct {
 	slots    map[string]*slot // of each group that was loaded or saved
 	reset    map[string]bool  // groups that the next save is to remove first
 	sequence uint64           // of the last save
+	ahead    int              // 0 is aheadBytes; tests have less
 	// refused is why the file cannot be written, since it was opened; nil if it can.
 	refused error
 	// stale: what the file holds beyond slots is to be removed by the next save.

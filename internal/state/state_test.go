@@ -91,6 +91,22 @@ func (m *model) save(draw func(n int, what string) int) Snapshot {
 	return next
 }
 
+// freshOf is a snapshot that is to be saved.
+func freshOf(s Snapshot) Fresh {
+	f := Fresh{Group: s.Group, Config: s.Config, State: appending(s.State), Horizons: s.Horizons}
+	for _, e := range s.Entries {
+		f.Entries = append(f.Entries, FreshEntry{e.Kind, e.Start, appending(e.Content)})
+	}
+	return f
+}
+
+// fresh has no entries.
+func fresh(group, state string) Fresh { return Fresh{Group: group, State: appending([]byte(state))} }
+
+func appending(content []byte) func(b []byte) []byte {
+	return func(b []byte) []byte { return append(b, content...) }
+}
+
 func be(start int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(start)^1<<63) }
 
 // TestLoadIsWhatWasSaved, over many saves, and whenever it is opened again.
@@ -109,7 +125,7 @@ func TestLoadIsWhatWasSaved(t *testing.T) {
 		draw := func(n int, what string) int { return rapid.IntRange(0, n-1).Draw(t, what) }
 		for range rapid.IntRange(1, 6).Draw(t, "saves") {
 			now := time.Unix(int64(draw(1000, "now")), 0)
-			if err := s.Save([]Snapshot{m.save(draw), {Group: "other", State: []byte("x")}}, now); err != nil {
+			if err := s.Save([]Fresh{freshOf(m.save(draw)), fresh("other", "x")}, now); err != nil {
 				t.Fatal(err)
 			}
 			if rapid.Bool().Draw(t, "open again") {
@@ -135,6 +151,71 @@ func TestLoadIsWhatWasSaved(t *testing.T) {
 	})
 }
 
+// TestCutShort: a save whose entries take several transactions, and which ends after some of them, changes nothing, and leaves nothing behind.
+func TestCutShort(t *testing.T) {
+	defer func(before func(string)) { Step = before }(Step)
+	cuts := 0
+	rapid.Check(t, func(t *rapid.T) {
+		dir, err := os.MkdirTemp("", "state")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		open := func() *Store {
+			s := mustOpen(t, dir)
+			s.ahead = 2000
+			return s
+		}
+		s := open()
+		var m model
+		draw := func(n int, what string) int { return rapid.IntRange(0, n-1).Draw(t, what) }
+		for range rapid.IntRange(1, 6).Draw(t, "saves") {
+			before, at, steps := m, draw(4, "cut at"), 0
+			var short []byte // the file when the save was cut short
+			Step = func(name string) {
+				if steps++; name == "ahead" && at > 0 && steps > at && short == nil {
+					short, _ = os.ReadFile(s.path)
+				}
+			}
+			groups := []Fresh{freshOf(m.save(draw)), fresh("other", "x")}
+			if err := s.Save(groups, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			if short == nil {
+				continue
+			}
+			cuts++
+			m = before
+			if err := errors.Join(s.Close(), os.WriteFile(s.path, short, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			s = open()
+			l, err := load1(s, "g")
+			if _, err := load1(s, "other"); m.saved != (err == nil) || err != nil && !errors.Is(err, errNone) {
+				t.Fatal(err)
+			}
+			if !m.saved && errors.Is(err, errNone) {
+				continue
+			}
+			if err != nil || l.DamagedSlots != 0 || render(&m.snapshot) != render(&l.Snapshot) {
+				t.Fatalf("%v: %v, want %v", err, l, m.snapshot)
+			}
+		}
+		Step = func(string) {}
+		if err := errors.Join(s.Save([]Fresh{freshOf(m.save(draw))}, time.Now()), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		s = open()
+		if l, err := load1(s, "g"); err != nil || s.stale || l.DamagedSlots != 0 || render(&m.snapshot) != render(&l.Snapshot) {
+			t.Fatalf("%v: %v, want %v; something was left behind: %t", err, l, m.snapshot, s.stale)
+		}
+		_ = s.Close()
+	})
+	if cuts < 20 {
+		t.Errorf("%d saves were cut short", cuts)
+	}
+}
+
 // damagedCopy returns a folder with a copy of the store that f has changed.
 func damagedCopy(t *testing.T, data []byte, f func([]byte) []byte) string {
 	t.Helper()
@@ -154,7 +235,7 @@ func TestDamage(t *testing.T) {
 	s := mustOpen(t, dir)
 	var m model
 	for i := range 12 {
-		if err := s.Save([]Snapshot{m.save(draw)}, time.Unix(int64(i), 0)); err != nil {
+		if err := s.Save([]Fresh{freshOf(m.save(draw))}, time.Unix(int64(i), 0)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -211,7 +292,7 @@ func TestDamage(t *testing.T) {
 			}
 			s.Reset("g")
 		}
-		next := []Snapshot{{Group: "g", State: []byte("next")}}
+		next := []Fresh{fresh("g", "next")}
 		if s.Save(next, time.Now()) != nil {
 			setAside(t, what, s)
 			if err := s.Save(next, time.Now()); err != nil {
@@ -267,7 +348,7 @@ func TestNewerFormat(t *testing.T) {
 	newer := binary.BigEndian.AppendUint32(nil, Format+1)
 	for name, change := range map[string]func(meta *bbolt.Bucket) error{
 		"newer": func(meta *bbolt.Bucket) error {
-			return errors.Join(meta.Put(formatKey, newer), meta.Put(contentsKey, checked(newer)))
+			return errors.Join(meta.Put(formatKey, newer), meta.Put(contentsKey, checked(appending(newer))))
 		},
 		"newer, without contents": func(meta *bbolt.Bucket) error {
 			return errors.Join(meta.Put(formatKey, newer), meta.Delete(contentsKey))
@@ -348,19 +429,16 @@ func TestGroupsStayTogether(t *testing.T) {
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
 			last := history[len(history)-1]
 			next := last
-			var snapshots []Snapshot
+			var snapshots []Fresh
 			for i := range next {
 				snapshot := next[i].save(draw)
 				snapshot.Group, next[i].snapshot.Group = names[i], names[i]
-				snapshots = append(snapshots, snapshot)
+				snapshots = append(snapshots, freshOf(snapshot))
 			}
 			switch what := draw(6, "what"); {
 			case what == 0: // fails after it has written
 				err := s.db.Update(func(tx *bbolt.Tx) error {
-					err := s.tidy(tx)
-					if err == nil {
-						_, err = s.saveGroup(tx, &snapshots[0], time.Now())
-					}
+					_, err := s.write(tx, []*saving{s.next(&snapshots[0], time.Now())}, true)
 					return err
 				})
 				if err != nil {
@@ -427,7 +505,7 @@ func TestReadOnly(t *testing.T) {
 	}
 	dir := t.TempDir()
 	s := mustOpen(t, dir)
-	if err := s.Save([]Snapshot{{Group: "g", State: []byte("1")}}, time.Now()); err != nil {
+	if err := s.Save([]Fresh{fresh("g", "1")}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -440,7 +518,7 @@ func TestReadOnly(t *testing.T) {
 	if l, err := load1(s, "g"); err != nil || string(l.State) != "1" {
 		t.Fatal(l, err)
 	}
-	if err := s.Save([]Snapshot{{Group: "g", State: []byte("2")}}, time.Now()); err != nil || s.Refused() != nil {
+	if err := s.Save([]Fresh{fresh("g", "2")}, time.Now()); err != nil || s.Refused() != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -457,7 +535,7 @@ func TestReadOnly(t *testing.T) {
 	if loaded, errs, err := s.Load([]string{"g"}); err != nil || len(loaded)+len(errs) > 0 {
 		t.Fatal(loaded, errs, err)
 	}
-	if err := s.Save([]Snapshot{{Group: "g", State: []byte("3")}}, time.Now()); err != nil {
+	if err := s.Save([]Fresh{fresh("g", "3")}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

@@ -19,7 +19,7 @@ func saved(t *testing.T) (dir, path string) {
 	t.Helper()
 	dir = t.TempDir()
 	s := mustOpen(t, dir)
-	if err := s.Save([]Snapshot{{Group: "g", State: []byte("good")}}, time.Now()); err != nil {
+	if err := s.Save([]Fresh{fresh("g", "good")}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -60,7 +60,7 @@ func TestUnreadable(t *testing.T) {
 func TestAppearsLater(t *testing.T) {
 	dir, path := saved(t)
 	s := &Store{path: path, slots: map[string]*slot{}, refused: syscall.EROFS, unread: true}
-	if err := s.Save([]Snapshot{{Group: "h", State: []byte("new")}}, time.Now()); err != nil {
+	if err := s.Save([]Fresh{fresh("h", "new")}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
@@ -91,7 +91,7 @@ func TestRemovedWhileOpen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			s := mustOpen(t, dir)
-			save := func() error { return s.Save([]Snapshot{{Group: "g", State: []byte("good")}}, time.Now()) }
+			save := func() error { return s.Save([]Fresh{fresh("g", "good")}, time.Now()) }
 			if err := errors.Join(save(), replace(s.Path())); err != nil {
 				t.Fatal(err)
 			}
@@ -205,7 +205,7 @@ func TestLostGroup(t *testing.T) {
 				t.Errorf("loaded: %v", err)
 			}
 			s.Reset("g")
-			next := []Snapshot{{Group: "g", State: []byte("next")}}
+			next := []Fresh{fresh("g", "next")}
 			if err := s.Save(next, time.Now()); err != nil {
 				if !errors.Is(err, ErrDamaged) {
 					t.Fatal(err)
@@ -234,7 +234,7 @@ func TestSwappedSlots(t *testing.T) {
 	if _, err := load1(s, "g"); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(s.Save([]Snapshot{{Group: "g", State: []byte("better")}}, time.Now()), s.Close()); err != nil {
+	if err := errors.Join(s.Save([]Fresh{fresh("g", "better")}, time.Now()), s.Close()); err != nil {
 		t.Fatal(err)
 	}
 	db, err := bbolt.Open(path, 0o600, nil)
