@@ -57,6 +57,7 @@ type keeper struct {
 	ended atomic.Bool
 	last  sync.Once // save before that
 
+	memory  *memoryGuard // knows when the state is saved; nil: nobody asks
 	saving  sync.Mutex
 	unsaved *pipeline.Cut // that could not be stored
 	anew    bool          // the store has lost what it had
@@ -271,6 +272,10 @@ func (k *keeper) end() {
 func (k *keeper) save() time.Duration {
 	k.saving.Lock()
 	defer k.saving.Unlock()
+	if k.memory != nil {
+		k.memory.saving.Store(true)
+		defer k.memory.saving.Store(false)
+	}
 	took, again := k.saveOnce()
 	if again {
 		more, _ := k.saveOnce()

@@ -147,7 +147,7 @@ func TestGoldenState(t *testing.T) {
 			if format := filepath.Base(dir); format == "format-1" { // it had no held states
 				got, want = heldStates.ReplaceAllString(got, ""), heldStates.ReplaceAllString(want, "")
 			}
-			if dir != current { // nor the one after it detectors, nor the next answers
+			if slices.Contains([]string{"format-1", "format-2", "format-3"}, filepath.Base(dir)) { // nor the one after it detectors, nor the next answers
 				got, want = later.ReplaceAllString(labelled.ReplaceAllString(got, ""), ""), later.ReplaceAllString(labelled.ReplaceAllString(want, ""), "")
 			}
 			if dir == current && strings.Count(got, `"matched_ratio"`) < 10 {

@@ -147,6 +147,7 @@ type memoryGuard struct {
 	limit   atomic.Int64
 	logger  *slog.Logger
 	full    atomic.Bool
+	saving  atomic.Bool  // the state is being saved
 	paused  atomic.Int64 // nanoseconds, all lanes together
 	inUse   atomic.Int64
 
@@ -163,6 +164,9 @@ const (
 	// longestPause is how long a batch waits at most. State that is simply larger than the limit
 	// would otherwise stop reading for ever.
 	longestPause = time.Second
+	// longestSavePause is how long it waits while the state is saved: that gives back what it takes, and all that is read meanwhile
+	// is copied before it changes.
+	longestSavePause = 10 * time.Second
 )
 
 func newMemoryGuard(l *slog.Logger) *memoryGuard {
@@ -279,16 +283,16 @@ func (g *memoryGuard) wake() {
 	g.room.Broadcast()
 }
 
-// wait returns when there is room, or after a second.
+// wait returns when there is room, or after the longest pause.
 func (g *memoryGuard) wait() {
 	if !g.full.Load() {
 		return
 	}
 	began := time.Now()
-	timer := time.AfterFunc(longestPause, g.wake)
+	timer := time.AfterFunc(longestPause, g.wake) // run wakes them, too
 	defer timer.Stop()
 	g.mu.Lock()
-	for g.full.Load() && time.Since(began) < longestPause {
+	for took := time.Duration(0); g.full.Load() && (took < longestPause || g.saving.Load() && took < longestSavePause); took = time.Since(began) {
 		g.room.Wait()
 	}
 	g.mu.Unlock()

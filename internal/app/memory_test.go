@@ -89,6 +89,18 @@ func TestMemoryGuard(t *testing.T) {
 	if g.paused.Load() < int64(longestPause) {
 		t.Error("the pause is not counted")
 	}
+	// A save gives back what it takes: reading waits for its end.
+	const save = longestPause + 300*time.Millisecond
+	g.saving.Store(true)
+	time.AfterFunc(save, func() {
+		g.saving.Store(false)
+		g.wake()
+	})
+	began = time.Now()
+	g.wait()
+	if d := time.Since(began); d < save || d > longestSavePause {
+		t.Errorf("waits for %s while a save takes %s", d, save)
+	}
 }
 
 // TestMemoryOfFields: the places for the keys of a message are in the budget, for each partition of each topic.

@@ -121,6 +121,7 @@ func newRunner(ctx context.Context, c *config.Config, models []*modelGroup, o Ru
 		if r.keeper, err = openKeeper(c.State.Dir, c.State.SaveInterval, o.Build.Version, o.Logger); err != nil {
 			return nil, err
 		}
+		r.keeper.memory = r.memory
 	}
 	if err := r.begin(models); err != nil {
 		return nil, errors.Join(err, r.keeper.close())

@@ -71,7 +71,7 @@ type Loaded struct {
 	DamagedSlots int
 }
 
-// slot is a snapshot as it lies in the file.
+// slot is a snapshot as it lies in the file; its state is in entries, but in files of a format before 5.
 type slot struct {
 	sequence uint64
 	saved    int64
@@ -148,7 +148,7 @@ func (s *Store) write(tx *bbolt.Tx, saved []*saving, first bool) (done bool, err
 			return false, fmt.Errorf("%s: %w", g.fresh.Group, err)
 		}
 	}
-	if slices.ContainsFunc(saved, func(g *saving) bool { return g.index < len(g.fresh.Entries) }) {
+	if slices.ContainsFunc(saved, func(g *saving) bool { return !g.written() }) {
 		return false, nil
 	}
 	for _, g := range saved {
@@ -211,20 +211,30 @@ func (s *Store) tidy(tx *bbolt.Tx, saved []*saving) error {
 // saving is a group that is being saved.
 type saving struct {
 	fresh      *Fresh
-	last, next *slot // last is nil if it was never saved
-	index      int   // of the next entry
+	last, next *slot  // last is nil if it was never saved
+	index      int    // of the next entry
+	state      []byte // what is to be written of the state, once encoded is set
+	encoded    bool
 }
+
+// stateKind is that of the entries which have the state: a state may be large, and of neighbours in a bucket bbolt writes all anew when
+// one changes. They start at their save, and the slot's horizon is there.
+var stateKind = Kind{View: math.MaxUint8}
+
+// chunkBytes is how much of the state an entry has at most.
+const chunkBytes = 1 << 20
 
 func (s *Store) next(f *Fresh, now time.Time) *saving {
 	g := &saving{fresh: f, last: s.slots[f.Group]}
-	g.next = &slot{sequence: s.sequence + 1, saved: now.UnixNano(), config: f.Config, horizons: f.Horizons}
+	g.next = &slot{sequence: s.sequence + 1, saved: now.UnixNano(), config: f.Config}
+	g.next.horizons = append(slices.Clip(f.Horizons), Horizon{stateKind, int64(g.next.sequence)})
 	if g.last == nil {
 		return g
 	}
 	g.next.entries, g.next.sum = g.last.entries, g.last.sum
 	for _, h := range g.last.horizons {
-		if !slices.ContainsFunc(f.Horizons, func(n Horizon) bool { return n.Kind == h.Kind }) && h.Start != noMore {
-			g.next.horizons = append(slices.Clip(g.next.horizons), Horizon{h.Kind, noMore}) // a window that the config has no more
+		if !slices.ContainsFunc(g.next.horizons, func(n Horizon) bool { return n.Kind == h.Kind }) && h.Start != noMore {
+			g.next.horizons = append(g.next.horizons, Horizon{h.Kind, noMore}) // a window that the config has no more
 		}
 	}
 	return g
@@ -243,27 +253,53 @@ func (g *saving) buckets(tx *bbolt.Tx) (group, entries *bbolt.Bucket, err error)
 	return group, entries, err
 }
 
-// put writes the next entries, as long as there is room.
+// put writes the next entries, those of the state last, as long as there is room.
 func (g *saving) put(tx *bbolt.Tx, room *int) error {
 	_, entries, err := g.buckets(tx)
 	if err != nil {
 		return err
 	}
-	for ; *room > 0 && g.index < len(g.fresh.Entries); g.index++ {
+	for *room > 0 && g.index < len(g.fresh.Entries) {
 		e := &g.fresh.Entries[g.index]
 		if e.Start < horizonOf(g.next.horizons, e.Kind) {
+			g.index++
 			continue
 		}
-		key, value := entryKey(e.Kind, e.Start, g.next.sequence, g.index), checked(e.Content)
-		if err := entries.Put(key, value); err != nil {
+		if err := g.putEntry(entries, e, room); err != nil {
 			return err
 		}
-		*room -= len(value)
-		g.next.entries++
-		g.next.sum += hash(key, value)
+	}
+	if *room <= 0 {
+		return nil
+	}
+	if !g.encoded {
+		g.state, g.encoded = g.fresh.State(nil), true
+	}
+	for *room > 0 && len(g.state) > 0 {
+		chunk := g.state[:min(len(g.state), chunkBytes, *room)]
+		e := FreshEntry{stateKind, int64(g.next.sequence), func(b []byte) []byte { return append(b, chunk...) }}
+		if err := g.putEntry(entries, &e, room); err != nil {
+			return err
+		}
+		g.state = g.state[len(chunk):]
 	}
 	return nil
 }
+
+func (g *saving) putEntry(entries *bbolt.Bucket, e *FreshEntry, room *int) error {
+	key, value := entryKey(e.Kind, e.Start, g.next.sequence, g.index), checked(e.Content)
+	if err := entries.Put(key, value); err != nil {
+		return err
+	}
+	g.index++
+	*room -= len(value)
+	g.next.entries++
+	g.next.sum += hash(key, value)
+	return nil
+}
+
+// written reports whether put has no more to write.
+func (g *saving) written() bool { return g.encoded && len(g.state) == 0 }
 
 // end writes the slot, after all entries, and deletes what neither slot needs.
 func (g *saving) end(tx *bbolt.Tx) error {
@@ -278,7 +314,7 @@ func (g *saving) end(tx *bbolt.Tx) error {
 			}
 		}
 	}
-	return group.Put(slotKeys[g.next.sequence%2], checked(func(b []byte) []byte { return g.fresh.State(g.next.append(b)) }))
+	return group.Put(slotKeys[g.next.sequence%2], checked(g.next.append))
 }
 
 // drop deletes the entries before the last horizon, and takes those up to the next one,
@@ -327,180 +363,9 @@ func horizonOf(hs []Horizon, k Kind) int64 {
 	return hs[i].Start
 }
 
-// Load returns the newest snapshots of the groups that are whole, those of one save if
-// there is one of which all are. A group that was never saved is left out; of one that is, or should be,
-// there and of which no snapshot is whole, errs has the cause (ErrDamaged).
-func (s *Store) Load(groups []string) (loaded map[string]*Loaded, errs map[string]error, err error) {
-	loaded, errs = map[string]*Loaded{}, map[string]error{}
-	if s.db == nil {
-		return loaded, errs, nil
-	}
-	err = s.guard(func() error {
-		return s.db.View(func(tx *bbolt.Tx) error {
-			if tx.Bucket(groupsBucket) == nil {
-				return nil
-			}
-			all, contents := map[string]*candidates{}, readContents(tx.Bucket(metaBucket))
-			for _, name := range groups {
-				if b := tx.Bucket(groupsBucket).Bucket([]byte(name)); b != nil && contents != nil && !slices.Contains(contents.groups, name) {
-					s.stale = true // its first save did not come to its end
-				} else if b != nil {
-					all[name] = readGroup(b)
-				} else if contents != nil && slices.Contains(contents.groups, name) {
-					errs[name] = fmt.Errorf("%w: it is not there any more", ErrDamaged)
-				}
-			}
-			s.choose(all, loaded, errs)
-			return nil
-		})
-	})
-	if err != nil {
-		s.unread = true
-		return nil, nil, fmt.Errorf("load state: %w", err)
-	}
-	return loaded, errs, nil
-}
-
-// candidates are the whole snapshots of a group, the newest first.
-type candidates struct {
-	slots   []*slot
-	entries [][]Entry
-	damaged []error
-	later   bool // there are entries of a save that did not come to its end
-}
-
-func readGroup(group *bbolt.Bucket) *candidates {
-	c := &candidates{}
-	for i, key := range slotKeys {
-		value := group.Get(key)
-		if value == nil {
-			continue
-		}
-		sl, err := readSlot(value)
-		if err == nil && sl.sequence%2 != uint64(i) {
-			err = errors.New("it is in the other's place")
-		}
-		var entries []Entry
-		if err == nil {
-			entries, err = readEntries(group.Bucket(entryBucket), sl)
-		}
-		if err != nil {
-			c.damaged = append(c.damaged, fmt.Errorf("%s: %w", key, err))
-			continue
-		}
-		c.slots, c.entries = append(c.slots, sl), append(c.entries, entries)
-	}
-	if len(c.slots) == 2 && c.slots[0].sequence < c.slots[1].sequence {
-		slices.Reverse(c.slots)
-		slices.Reverse(c.entries)
-	}
-	c.later = len(c.slots) > 0 && hasLater(group.Bucket(entryBucket), c.slots[0].sequence)
-	return c
-}
-
-// hasLater reports whether there is an entry of a later save.
-func hasLater(entries *bbolt.Bucket, than uint64) bool {
-	c := entries.Cursor()
-	for key, _ := c.First(); key != nil; key, _ = c.Next() {
-		if _, sequence, err := readKey(key); err != nil || sequence > than {
-			return true
-		}
-	}
-	return false
-}
-
-// at returns the index of the snapshot to take at a save, -1 if there is none. A group that took
-// no part in the last saves has its own last.
-func (c *candidates) at(sequence uint64) int {
-	if len(c.slots) > 0 && c.slots[0].sequence+1 < sequence {
-		return 0
-	}
-	return slices.IndexFunc(c.slots, func(sl *slot) bool { return sl.sequence == sequence })
-}
-
-func (s *Store) choose(all map[string]*candidates, loaded map[string]*Loaded, errs map[string]error) {
-	newest := uint64(0)
-	for _, c := range all {
-		for _, sl := range c.slots {
-			newest = max(newest, sl.sequence)
-		}
-	}
-	common := func(sequence uint64) bool {
-		for _, c := range all {
-			if len(c.slots) > 0 && c.at(sequence) < 0 && (len(c.damaged) > 0 || c.slots[0].sequence < sequence) {
-				return false
-			}
-		}
-		return true
-	}
-	chosen := newest
-	if !common(newest) && newest > 0 && common(newest-1) {
-		chosen = newest - 1
-	}
-	s.sequence = chosen
-	for name, c := range all {
-		i := c.at(chosen)
-		switch {
-		case i < 0 && chosen < newest && len(c.slots) > 0 && c.slots[0].sequence == newest && len(c.damaged) == 0:
-			s.stale = true // its first save was the one that is passed over
-			continue
-		case i < 0 && len(c.slots) > 0:
-			i = 0
-		case i < 0:
-			errs[name] = errors.Join(append(c.damaged, ErrDamaged)...)
-			continue
-		}
-		sl := c.slots[i]
-		damaged := len(c.damaged)
-		if i > 0 || damaged > 0 || c.later {
-			s.stale = true
-		}
-		loaded[name] = &Loaded{
-			Snapshot: Snapshot{Group: name, Config: sl.config, State: sl.state, Entries: c.entries[i], Horizons: sl.horizons},
-			Saved:    time.Unix(0, sl.saved), DamagedSlots: damaged,
-		}
-		kept := *sl
-		kept.state = nil
-		s.slots[name] = &kept
-	}
-}
-
 // Reset forgets a group: its next save is its first. The file stays as it is until the next save of any group: a process
 // that ends before has the same to decide again, and what is damaged is written to where a failure has its place.
 func (s *Store) Reset(group string) {
 	delete(s.slots, group)
 	s.reset[group] = true
-}
-
-// readEntries returns the slot's entries, and fails if one is damaged, missing, or one too many.
-func readEntries(b *bbolt.Bucket, sl *slot) ([]Entry, error) {
-	if b == nil {
-		return nil, errors.New("no entries")
-	}
-	var out []Entry
-	var n, sum uint64
-	var damaged error
-	err := b.ForEach(func(key, value []byte) error {
-		e, sequence, err := readKey(key)
-		if err != nil {
-			damaged = err
-			return nil // the account says whether it is missed
-		}
-		if sequence > sl.sequence || e.Start < horizonOf(sl.horizons, e.Kind) {
-			return nil
-		}
-		content, err := unchecked(value)
-		if err != nil {
-			return fmt.Errorf("entry of %d: %w", e.Start, err)
-		}
-		n++
-		sum += hash(key, value)
-		e.Content = bytes.Clone(content)
-		out = append(out, e)
-		return nil
-	})
-	if err == nil && (n != sl.entries || sum != sl.sum) {
-		err = errors.Join(fmt.Errorf("%d entries are there, and should be %d", n, sl.entries), damaged)
-	}
-	return out, err
 }

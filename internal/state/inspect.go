@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -91,7 +92,8 @@ func readReport(group *bbolt.Bucket) (g GroupReport, err error) {
 	c := readGroup(group)
 	for i, sl := range c.slots {
 		if i == 0 {
-			g.Newest = &Snapshot{Config: sl.config, State: sl.state, Entries: c.entries[0], Horizons: sl.horizons}
+			newest := sl.snapshot("", c.entries[0])
+			g.Newest = &newest
 		}
 		g.Slots = append(g.Slots, SlotReport{
 			Slot: string(slotKeys[sl.sequence%2]), Sequence: sl.sequence, Saved: time.Unix(0, sl.saved), Config: sl.config, Bytes: len(sl.state), Entries: len(c.entries[i]),
@@ -101,9 +103,11 @@ func readReport(group *bbolt.Bucket) (g GroupReport, err error) {
 		g.Slots = append(g.Slots, SlotReport{Err: damage})
 	}
 	if b := group.Bucket(entryBucket); b != nil {
-		err = b.ForEach(func(_, value []byte) error {
-			g.Entries++
-			g.Bytes += len(value)
+		err = b.ForEach(func(key, value []byte) error {
+			if !bytes.HasPrefix(key, stateKind.prefix()) {
+				g.Entries++
+				g.Bytes += len(value)
+			}
 			return nil
 		})
 	}

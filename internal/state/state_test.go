@@ -322,7 +322,7 @@ func (s *Store) load2() (string, error) {
 		if err != nil {
 			return err
 		}
-		entries, err := readEntries(group.Bucket(entryBucket), sl)
+		entries, err := sl.read(group.Bucket(entryBucket))
 		out = render(&Snapshot{Group: "g", Config: sl.config, State: sl.state, Entries: entries})
 		return err
 	})
