@@ -17,6 +17,7 @@ type traffic struct {
 	again   []byte // an event to be sent once more
 	pending []label
 	models  int
+	release int  // so many predictions have one version, in turns of three
 	onTime  bool // none is late
 }
 
@@ -26,7 +27,7 @@ type label struct {
 }
 
 func newTraffic(seed uint64, start time.Time, step time.Duration) *traffic {
-	return &traffic{random: rand.New(rand.NewPCG(seed, 1)), at: start, step: step, models: 3}
+	return &traffic{random: rand.New(rand.NewPCG(seed, 1)), at: start, step: step, models: 3, release: 200_000}
 }
 
 // trafficTasks are of the three models.
@@ -83,7 +84,7 @@ func (t *traffic) next() (prediction, truth []byte) {
 	}
 	b := make([]byte, 0, 512)
 	b = fmt.Appendf(b, `{"id":"e%d","time":%d,"model":"m%d","version":"%d","latency_ms":%d,"status":%d,"prediction":{"score":%.3f,"label":"yes","value":%d},"segments":{"country":"%s"},"features":{`,
-		t.n, at.UnixMilli(), model, 1+t.n/200_000%3, 1+r.IntN(90), 200+300*(r.IntN(50)/49), r.Float64(), t.n%90, []string{"DE", "FR", "US"}[r.IntN(3)])
+		t.n, at.UnixMilli(), model, 1+t.n/t.release%3, 1+r.IntN(90), 200+300*(r.IntN(50)/49), r.Float64(), t.n%90, []string{"DE", "FR", "US"}[r.IntN(3)])
 	for f := range 12 {
 		if f > 0 {
 			b = append(b, ',')
