@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -126,12 +127,13 @@ func start(t *testing.T, c *exec.Cmd) *process {
 	t.Helper()
 	p := &process{cmd: c, log: &buffer{}}
 	c.Stdout, c.Stderr = p.log, p.log
+	c.SysProcAttr, c.WaitDelay = &syscall.SysProcAttr{Setpgid: true}, 5*time.Second // strace leaves behind what it has started
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		c.Process.Signal(os.Interrupt)
-		kill := time.AfterFunc(20*time.Second, func() { c.Process.Kill() })
+		syscall.Kill(-c.Process.Pid, syscall.SIGINT)
+		kill := time.AfterFunc(20*time.Second, func() { syscall.Kill(-c.Process.Pid, syscall.SIGKILL) })
 		c.Wait()
 		kill.Stop()
 		if t.Failed() {
