@@ -17,7 +17,7 @@ import (
 
 func newDemo() *cobra.Command {
 	o := app.DemoOptions{}
-	var listen, scenario string
+	var listen, scenario, configDir, stateDir string
 	var verbose bool
 	var names []string
 	for _, s := range demo.Scenarios() {
@@ -31,9 +31,14 @@ writes 70 minutes of history and then a live stream of a synthetic fraud service
 come seconds to half an hour later, and a tenth as many recommendations of a shop, through
 the real protocol, consumer and exporter, and serves gauges and pages. From minute 1 on
 things go wrong in turn; each is announced with the metric to look at, and again when
-streammon has noticed.`,
+streammon has noticed.
+
+With --brokers the services write to a Kafka that is there (topics that it lacks are made),
+and nothing is monitored: run does, by the config that --write-config writes.`,
 		Example: `  streammon demo
-  streammon demo --rate=500 --duration=3m --web.listen-address=127.0.0.1:9200`,
+  streammon demo --rate=500 --duration=3m --web.listen-address=127.0.0.1:9200
+  streammon demo --brokers=localhost:9092 --write-config=demo   # and ends
+  streammon demo --brokers=localhost:9092`,
 		Args: exactArgs(0, "no arguments, only flags"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var ok bool
@@ -46,6 +51,12 @@ streammon has noticed.`,
 			if !(o.Rate > 0 && o.Rate <= 5000) {
 				return usagef("--rate %g is not in (0, 5000]", o.Rate)
 			}
+			if err := checkDemo(&o, configDir, stateDir); err != nil {
+				return err
+			}
+			if configDir != "" {
+				return app.WriteDemoConfig(cmd.Context(), configDir, stateDir, o.Brokers, o.Seed)
+			}
 			o.Logger = slog.New(slog.DiscardHandler)
 			if verbose {
 				var err error
@@ -53,11 +64,13 @@ streammon has noticed.`,
 					return err
 				}
 			}
-			listener, err := net.Listen("tcp", listen)
-			if err != nil {
-				return fmt.Errorf("serve: %w (another demo? --web.listen-address takes another address)", err)
+			if o.Build = build(); len(o.Brokers) == 0 {
+				listener, err := net.Listen("tcp", listen)
+				if err != nil {
+					return fmt.Errorf("serve: %w (another demo? --web.listen-address takes another address)", err)
+				}
+				o.Listener = listener
 			}
-			o.Listener, o.Build = listener, build()
 			ctx, cancel := withDuration(cmd.Context(), o.Duration)
 			defer cancel()
 			return runDemo(ctx, cmd.OutOrStdout(), o)
@@ -69,8 +82,26 @@ streammon has noticed.`,
 	f.Float64Var(&o.Rate, "rate", 100, "transactions a second")
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the services")
 	f.StringVar(&scenario, "scenario", "tour", "what happens: "+strings.Join(names, ", "))
+	f.StringSliceVar(&o.Brokers, "brokers", nil, "write to the Kafka at `HOST:PORT,...`, and monitor nothing")
+	f.StringVar(&configDir, "write-config", "", "write streammon.yaml and its profile for these brokers to `FOLDER`, and end")
+	f.StringVar(&stateDir, "state.dir", "", "the state.dir of the config that is written")
 	f.BoolVar(&verbose, "verbose", false, "log what the monitor logs")
 	return cmd
+}
+
+func checkDemo(o *app.DemoOptions, configDir, stateDir string) error {
+	if configDir != "" && len(o.Brokers) == 0 {
+		return usagef("--write-config needs --brokers")
+	}
+	if stateDir != "" && configDir == "" {
+		return usagef("--state.dir needs --write-config")
+	}
+	for _, b := range o.Brokers {
+		if host, port, err := net.SplitHostPort(b); err != nil || host == "" || port == "" || strings.ContainsAny(b, "\"\\\n") {
+			return usagef("--brokers: %q is not HOST:PORT", b)
+		}
+	}
+	return nil
 }
 
 func withDuration(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {

@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +30,8 @@ type DemoOptions struct {
 	Listener net.Listener
 	Logger   *slog.Logger
 	Build    Build
+	// Brokers, if there are any, take the events in place of the embedded broker, and nothing is monitored.
+	Brokers []string
 	// Say tells the user what happens.
 	Say func(format string, args ...any)
 }
@@ -36,11 +40,15 @@ const (
 	demoHistory  = 70 * time.Minute // the longest window, and some
 	trainingRows = 90_000
 	trainingStep = 80 * time.Millisecond // two hours: 24 windows of 5m
+	demoProfile  = "fraud.profile.json"
 )
 
 // Demo runs synthetic services, an embedded broker and the monitor in one process
-// until the context ends.
+// until the context ends; with Brokers the services alone.
 func Demo(ctx context.Context, o DemoOptions) error {
+	if len(o.Brokers) > 0 {
+		return demoServices(ctx, o)
+	}
 	dir, err := os.MkdirTemp("", "streammon-demo-")
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
@@ -82,6 +90,52 @@ func Demo(ctx context.Context, o DemoOptions) error {
 	return nil
 }
 
+// demoServices writes the events of the services to brokers that are there.
+func demoServices(ctx context.Context, o DemoOptions) error {
+	broker, err := demo.Dial(ctx, o.Brokers)
+	if err == nil {
+		defer broker.Close()
+		world := demo.NewWorld(o.Seed)
+		if err = demoHistoryWritten(ctx, broker, world, o); err == nil {
+			o.Say("writing the live stream")
+			err = broker.WriteLive(ctx, world, o.Scenario, time.Now(), o.Rate)
+		}
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// WriteDemoConfig writes the config that monitors the demo's services on brokers, streammon.yaml, and its profile to a
+// folder, which it makes. stateDir is where the state is to be kept, empty for nowhere.
+func WriteDemoConfig(ctx context.Context, dir, stateDir string, brokers []string, seed uint64) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	work, err := os.MkdirTemp(dir, ".demo-")
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	defer os.RemoveAll(work)
+	if _, err := demoConfig(ctx, brokers[0], work, seed); err != nil {
+		return err
+	}
+	text := demo.Config(strings.Join(brokers, `", "`), demoProfile)
+	if stateDir != "" {
+		text += "state: {dir: " + strconv.Quote(stateDir) + "}\n"
+	}
+	if err := os.WriteFile(filepath.Join(work, "streammon.yaml"), []byte(text), 0o644); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	for _, name := range []string{demoProfile, "streammon.yaml"} {
+		if err := os.Rename(filepath.Join(work, name), filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("demo: %w", err)
+		}
+	}
+	return os.Chmod(filepath.Join(dir, demoProfile), 0o644)
+}
+
 func demoHistoryWritten(ctx context.Context, broker *demo.Broker, world *demo.World, o DemoOptions) error {
 	to := time.Now()
 	began, last := to, 0
@@ -100,11 +154,11 @@ func demoHistoryWritten(ctx context.Context, broker *demo.Broker, world *demo.Wo
 // demoConfig builds a reference from a quiet sample of the service with labels, as a user would
 // from training data, and returns the config that monitors it.
 func demoConfig(ctx context.Context, broker, dir string, seed uint64) (*config.Config, error) {
-	training, file := filepath.Join(dir, "training.jsonl"), filepath.Join(dir, "fraud.profile.json")
+	training, file := filepath.Join(dir, "training.jsonl"), filepath.Join(dir, demoProfile)
 	if err := writeTraining(training, seed+2); err != nil {
 		return nil, err
 	}
-	text := []byte(demo.Config(broker, file, dir))
+	text := []byte(demo.Config(broker, file))
 	if err := os.WriteFile(file, nil, 0o600); err != nil { // the config wants it to be there
 		return nil, fmt.Errorf("demo: %w", err)
 	}

@@ -2,17 +2,20 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Broker is an embedded broker on a free port of the loopback interface, with its
-// data in a folder.
+// data in a folder, or a cluster that is there.
 type Broker struct {
-	cluster *kfake.Cluster
+	cluster *kfake.Cluster // nil: it is not ours
 	client  *kgo.Client
 }
 
@@ -22,10 +25,7 @@ func StartBroker(dir string) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start embedded broker: %w", err)
 	}
-	client, err := kgo.NewClient(
-		kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ProducerLinger(5*time.Millisecond),
-		kgo.MaxBufferedRecords(100_000), kgo.ProducerBatchCompression(kgo.NoCompression()),
-	)
+	client, err := newClient(cluster.ListenAddrs())
 	if err != nil {
 		cluster.Close()
 		return nil, fmt.Errorf("start embedded broker: %w", err)
@@ -33,13 +33,64 @@ func StartBroker(dir string) (*Broker, error) {
 	return &Broker{cluster: cluster, client: client}, nil
 }
 
-// Address returns the broker's host and port.
+func newClient(brokers []string) (*kgo.Client, error) {
+	return kgo.NewClient(
+		kgo.SeedBrokers(brokers...), kgo.ProducerLinger(5*time.Millisecond),
+		kgo.MaxBufferedRecords(100_000), kgo.ProducerBatchCompression(kgo.NoCompression()),
+	)
+}
+
+// Dial connects to a cluster that is there, and makes the topics of all services that it lacks. It asks again
+// until a broker answers or the context ends. Close leaves the cluster as it is.
+func Dial(ctx context.Context, brokers []string) (*Broker, error) {
+	client, err := newClient(brokers)
+	if err != nil {
+		return nil, fmt.Errorf("dial brokers: %w", err)
+	}
+	for {
+		err := createTopics(ctx, client)
+		if err == nil {
+			return &Broker{client: client}, nil
+		}
+		if refused := (*kerr.Error)(nil); errors.As(err, &refused) && !refused.Retriable || ctx.Err() != nil {
+			client.Close()
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func createTopics(ctx context.Context, client *kgo.Client) error {
+	request := kmsg.NewPtrCreateTopicsRequest()
+	for _, name := range Topics() {
+		t := kmsg.NewCreateTopicsRequestTopic()
+		t.Topic, t.NumPartitions, t.ReplicationFactor = name, Partitions, -1
+		request.Topics = append(request.Topics, t)
+	}
+	answer, err := request.RequestWith(ctx, client)
+	if err != nil {
+		return fmt.Errorf("create topics: %w", err)
+	}
+	for _, t := range answer.Topics {
+		if err := kerr.ErrorForCode(t.ErrorCode); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+			return fmt.Errorf("create topic %s: %w", t.Topic, err)
+		}
+	}
+	return nil
+}
+
+// Address returns the embedded broker's host and port.
 func (b *Broker) Address() string { return b.cluster.ListenAddrs()[0] }
 
-// Close stops the broker.
+// Close stops the embedded broker, and ends the connections to it.
 func (b *Broker) Close() {
 	b.client.Close()
-	b.cluster.Close()
+	if b.cluster != nil {
+		b.cluster.Close()
+	}
 }
 
 // WriteHistory writes the events of [from, to) at an even rate of transactions a second, as fast as

@@ -62,7 +62,7 @@ func names(prefix string, n int) []string {
 func Topics() []string { return []string{Topic, LabelTopic, ShopTopic, ShopLabelTopic} }
 
 // Config is the config that monitors the services.
-func Config(broker, profile, dir string) string {
+func Config(broker, profile string) string {
 	return `kafka: {brokers: ["` + broker + `"], group: streammon-demo}
 windows: [5m, 1h]
 allowed_lateness: 5s
