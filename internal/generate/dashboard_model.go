@@ -191,14 +191,14 @@ func (b *board) modelSegments() {
 	s := b.s
 	all := append(b.pick("model", "version", "window"), `segment!=""`)
 	b.row("Segments", "")
-	names := []string{"Requests/s", "Error ratio", "Drifted", "ROC AUC", "Accuracy", "MAE"}
+	names := []string{"Requests/s", "Error ratio", "Drifted", "ROC AUC (of regressions: MAE)", "Accuracy"}
 	busiest := fmt.Sprintf("topk(%d, %s)", listedSegments, total("segment", most("segment, version", s.sel("requests_per_second", all...))))
 	of := func(name string, more ...string) target {
 		return column(most("segment", s.sel(name, append(all, more...)...)) + " and on (segment) " + busiest)
 	}
 	t := b.table(gridWidth, 9, note{"Segments", fmt.Sprintf("The %d busiest segments: the largest value of the chosen versions, of requests their sum.", listedSegments), "A segment that fails or drifts alone is a market, a client or a device: choose it above, and all graphs show it."}, names,
 		column(busiest), of("error_ratio"), of("drifted_features"),
-		of("roc_auc"), of("accuracy", `decision=""`), of("mae"))
+		column("("+most("segment", s.sel("roc_auc", all...))+" or "+most("segment", s.sel("mae", all...))+") and on (segment) "+busiest), of("accuracy", `decision=""`))
 	t.column("Requests/s", "unit", "reqps").column("Error ratio", "unit", "percentunit").sorted("Error ratio")
 	t.column("segment", "displayName", "Segment", "links", []jsonObject{link("This segment", ModelUID, map[string]string{"segment": "${__data.fields.segment}"})})
 }
