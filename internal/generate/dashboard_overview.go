@@ -21,7 +21,7 @@ func (s *dashboardSet) overview() *board {
 	traffic := append(scope, `segment=""`)
 	b.row("All models", "")
 	b.stat(4, 4, note{"Firing alerts", "How many alerts of streammon fire now.", "Open the alert's runbook. Alerts of severity info and ticket can wait for the working day."}, "none",
-		now("firing", firing("", ""))).leads(jsonObject{"title": "Alerts", "url": "/alerting/list", "targetBlank": false})
+		now("firing", firing("", "")))
 	b.stat(4, 4, note{"Monitor", "Whether Prometheus reaches streammon.", "If it is down nothing below is new: look at the process and its log first, then at the dashboard of streammon itself."}, "none",
 		now("", `min(up{job=~"$job", instance=~"$instance"})`)).states(upStates).linked(link("streammon itself", MonitorUID, nil))
 	b.stat(4, 4, note{"Models with drift", "How many models have a feature whose verdict is drift.", "Open a model's features from the table below; drift alone hurts nobody, so look whether performance is worse, too."}, "none",
@@ -93,8 +93,7 @@ func (b *board) modelRow() {
 	b.x -= 4
 	b.y += 2
 	b.stat(4, 2, note{"Firing alerts", "How many alerts of the model fire now.", "Open the alert's runbook."}, "none",
-		now("firing", "sum("+firing("model", `, model=~"$model"`)+" or 0 * "+most("model", s.sel("last_event_timestamp_seconds", b.pick("model")...))+")")).
-		leads(jsonObject{"title": "Alerts", "url": "/alerting/list", "targetBlank": false})
+		now("firing", "sum("+firing("model", `, model=~"$model"`)+" or 0 * "+most("model", s.sel("last_event_timestamp_seconds", b.pick("model")...))+")"))
 	b.y -= 4
 	b.line()
 }

@@ -12,7 +12,7 @@ type variable struct {
 	query       string // of a query variable
 	regex       string
 	values      []string // of a custom one
-	text        string   // of a text box, its value at first
+	text        string   // its value at first, of a text box or query
 	kind        string   // query, custom, textbox, datasource
 	multi       bool
 	all         string // what "All" stands for; empty: there is no All
@@ -35,6 +35,9 @@ const (
 	allTraffic = "^$"
 )
 
+// usualWindow is shown at first if there is one of this length, else the first that there is.
+const usualWindow = "5m"
+
 // shared adds the data source and the shared variables of a dashboard.
 func (b *board) shared(u use) {
 	b.use = u
@@ -46,7 +49,7 @@ func (b *board) shared(u use) {
 		"version":  {label: "Version", query: "label_values(" + events + ", version)", multi: true, all: anyValue},
 		"segment":  {label: "Segment (All is all traffic)", query: "label_values(" + events + ", segment)", regex: "/.+/", all: allTraffic},
 		"feature":  {label: "Feature", query: "label_values(" + b.s.sel("feature_missing_ratio", b.pick("model")...) + ", feature)", all: someValue},
-		"window":   {label: "Window", query: "label_values(" + b.s.sel("window_events") + ", window)"},
+		"window":   {label: "Window", query: "label_values(" + b.s.sel("window_events") + ", window)", text: usualWindow},
 	}
 	if c := b.s.config; c != nil {
 		models, windows := queries["model"], queries["window"]
@@ -120,6 +123,9 @@ func (v *variable) encode() jsonObject {
 		o["datasource"], o["definition"], o["regex"] = datasource, v.query, v.regex
 		o["query"] = jsonObject{"query": v.query, "refId": "Variable-" + v.name}
 		o["refresh"], o["sort"], o["multi"], o["includeAll"], o["options"] = 2, 1, v.multi, v.all != "", []jsonObject{}
+		if v.text != "" {
+			current = jsonObject{"text": v.text, "value": v.text}
+		}
 		if strings.HasPrefix(v.query, "query_result(") {
 			o["sort"] = 0 // the query's order
 		}

@@ -146,7 +146,12 @@ func column(expr string) target {
 // graph is lines over time.
 func (b *board) graph(w, h int, n note, unit string, targets ...target) *panel {
 	p := b.panel("timeseries", w, h, n, unit, targets...)
-	p.FieldConfig.Defaults["color"] = jsonObject{"mode": "palette-classic"}
+	p.FieldConfig.Defaults["color"] = jsonObject{"mode": "palette-classic-by-name"}
+	if len(targets) > 1 {
+		for i := range targets {
+			p.override("byFrameRefID", targets[i].RefID, "color", jsonObject{"mode": "shades", "fixedColor": lineColors[i%len(lineColors)]})
+		}
+	}
 	p.FieldConfig.Defaults["custom"] = jsonObject{"drawStyle": "line", "lineWidth": 1, "fillOpacity": 0, "showPoints": "never", "spanNulls": false}
 	p.Options = jsonObject{
 		"legend":  jsonObject{"displayMode": "table", "placement": "bottom", "showLegend": true, "calcs": []string{"lastNotNull", "max"}},

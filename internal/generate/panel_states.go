@@ -11,6 +11,10 @@ const (
 	colorReference = "#808080"
 )
 
+// lineColors are those of a graph's queries, each in shades for its series. Where there is one query, Grafana's own palette tells
+// its series apart, and the legend and the tooltip name them.
+var lineColors = []string{"#0072B2", "#E69F00", "#009E73", "#CC79A7"}
+
 // state is a value that has a name.
 type state struct {
 	name, color string
