@@ -125,13 +125,13 @@ func playScrapes(t *testing.T, end time.Time) (scrapes [][]byte) {
 		}
 		time.Sleep(time.Until(at))
 		playBatches(t, ctx, r, log)
+		if at.Before(live.Add(-playBefore)) {
+			continue
+		}
 		r.publish(time.Now())
 		s := *r.board.Load()
 		s.Exporting = true
 		r.board.Publish(&s)
-		if at.Before(live.Add(-playBefore)) {
-			continue
-		}
 		w := httptest.NewRecorder()
 		r.exporter.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		scrapes = append(scrapes, stamped(w.Body.Bytes(), at))
