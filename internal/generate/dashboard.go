@@ -181,11 +181,11 @@ func (s *dashboardSet) growth(name string, matchers ...string) string {
 	return "increase(" + s.counter(name, matchers...) + "[$__rate_interval])"
 }
 
-// most is an aggregation by labels: the target's own are aggregated away, so that a restart at another address goes on.
-func most(labels, expr string) string { return "max by (" + labels + ") (" + expr + ")" }
+// maxBy is an aggregation by labels: the target's own are aggregated away, so that a restart at another address goes on.
+func maxBy(labels, expr string) string { return "max by (" + labels + ") (" + expr + ")" }
 
-// total is a sum by labels.
-func total(labels, expr string) string { return "sum by (" + labels + ") (" + expr + ")" }
+// sumBy is a sum by labels.
+func sumBy(labels, expr string) string { return "sum by (" + labels + ") (" + expr + ")" }
 
 // top keeps those of the series, told apart by the labels, for which rank was highest over the whole time that is
 // shown: the same ones at every point, which topk alone would not.
@@ -196,7 +196,7 @@ func top(k int, labels, expr, rank string) string {
 // topRate is the rate of a counter by labels, or with increase in its place how much it grew, of those that grew most in the time that is shown.
 func (s *dashboardSet) topRate(k int, function, labels, name string, matchers ...string) string {
 	counter := s.counter(name, matchers...)
-	return top(k, labels, total(labels, function+"("+counter+"[$__rate_interval])"), total(labels, "increase("+counter+"[$__range] @ end())"))
+	return top(k, labels, sumBy(labels, function+"("+counter+"[$__rate_interval])"), sumBy(labels, "increase("+counter+"[$__range] @ end())"))
 }
 
 // overTime is how high a selector was on the average over the time that is shown, at its end.
