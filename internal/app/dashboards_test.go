@@ -418,7 +418,7 @@ func (s *askedServer) values(t *testing.T, v *shownVariable, variables []shownVa
 
 // interpolate puts the values in the places of variables, as Grafana does.
 func interpolate(expr string, variables []shownVariable, chosen map[string]string) string {
-	pairs := []string{"$__range", strconv.Itoa(int((playLength+playBefore).Seconds())) + "s", "$__rate_interval", "1m", "$__interval", "10s"}
+	pairs := []string{"$__range", strconv.Itoa(int((playLength + playBefore).Seconds())) + "s", "$__rate_interval", "1m", "$__interval", "10s"}
 	names := slices.SortedFunc(maps.Keys(chosen), func(a, b string) int { return len(b) - len(a) })
 	for _, name := range names {
 		pairs = append(pairs, "$"+name, chosen[name])
