@@ -67,6 +67,7 @@ func Demo(ctx context.Context, o DemoOptions) error {
 		}
 		return err
 	}
+	c.State.Dir = filepath.Join(dir, "state")
 	world := demo.NewWorld(o.Seed)
 	if err := demoHistoryWritten(ctx, broker, world, o); err != nil {
 		if ctx.Err() != nil {
@@ -81,7 +82,10 @@ func Demo(ctx context.Context, o DemoOptions) error {
 		return broker.WriteLive(gctx, world, o.Scenario, live, o.Rate)
 	})
 	g.Go(func() error {
-		return Run(gctx, c, RunOptions{Listener: o.Listener, Logger: o.Logger, Build: o.Build, Published: watch.see})
+		return Run(gctx, c, RunOptions{
+			Listener: o.Listener, Logger: o.Logger, Build: o.Build, Published: watch.see,
+			Load: func() (*config.Config, error) { return c, nil }, // as of a file that stays as it is
+		})
 	})
 	g.Go(func() error { return watch.announce(gctx) })
 	if err := g.Wait(); err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {

@@ -224,6 +224,11 @@ func TestDemo(t *testing.T) {
 		`streammon_estimated_roc_auc{model="fraud",segment="",version="7",window="1h"} 0.7`,
 		`streammon_ndcg{k="10",model="recommendations",segment="",version="3",window="1h"} 0.`,
 		`streammon_latency_seconds{model="fraud",q="0.99"`,
+		`streammon_kpi{kpi="amount",model="fraud",segment="",version="7",window="5m"} `,
+		`streammon_fairness{against="",`,
+		`streammon_config_last_reload_successful 1`,
+		`streammon_state_saves_total`,
+		`streammon_reference_quantile{feature="amount",model="fraud",q="0.5",version="7"} 3`,
 		`streammon_accepted_events_total{model="fraud"}`,
 	} {
 		if !strings.Contains(text, want) {

@@ -76,6 +76,10 @@ models:
     features:
 ` + Features() + `    segments: [{name: country, values: [DE, FR, US, NL, IT]}]
     changes: [error_ratio, positive_ratio, misprediction_ratio, {figure: mean, feature: prediction.score}]
+    fairness: {segment: country}
+    kpis:
+      amount: sum(features.amount) where !failed
+      stopped_share: sum(features.amount) where !failed && prediction.label == "fraud" / sum(features.amount) where !failed
   - name: ` + ShopModel + `
     topics: {predictions: ` + ShopTopic + `, labels: ` + ShopLabelTopic + `}
     task: ranking

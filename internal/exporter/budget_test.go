@@ -53,7 +53,8 @@ func split(t fataler, e *Exporter) (own int, ofModel map[string]map[string]bool,
 			for _, l := range m.Label {
 				labels[l.GetName()] = l.GetValue()
 			}
-			if _, window := labels["window"]; !window {
+			_, window := labels["window"]
+			if _, feature := labels["feature"]; !window && !feature {
 				own++
 				continue
 			}

@@ -275,7 +275,7 @@ func seconds(ns int64) float64 { return float64(ns) / 1e9 }
 func (e *Exporter) models(results []*monitor.Result) (out [][]sample) {
 	index := map[string]int{}
 	type version struct{ model, version string }
-	changed := map[version]bool{}
+	changed, compared := map[version]bool{}, map[version]bool{}
 	for _, r := range results {
 		i, ok := index[r.Model]
 		if !ok {
@@ -287,6 +287,10 @@ func (e *Exporter) models(results []*monitor.Result) (out [][]sample) {
 		if v := (version{r.Model, r.Version}); len(r.Changes) > 0 && !changed[v] {
 			changed[v] = true // all windows have the same detectors
 			out[i] = e.changeTimes(out[i], r)
+		}
+		if v := (version{r.Model, r.Version}); r.Segment == "" && !compared[v] && len(r.Features) > 0 {
+			compared[v] = true // as all windows are
+			out[i] = e.references(out[i], r)
 		}
 	}
 	return out
@@ -356,6 +360,18 @@ func (e *Exporter) changeTimes(out []sample, r *monitor.Result) []sample {
 			if d.Found != 0 {
 				a.add(tierWindow, "change_timestamp_seconds", monitor.Figure(seconds(d.Found)), label(c.Feature), c.Figure, d.Detector)
 			}
+		}
+	}
+	return a.out
+}
+
+// references appends what the features of a version are compared with.
+func (e *Exporter) references(out []sample, r *monitor.Result) []sample {
+	a := &adder{e: e, out: out, base: []string{label(r.Model), label(r.Version)}}
+	for i := range r.Features {
+		f := &r.Features[i]
+		for _, q := range f.ReferenceQuantiles {
+			a.add(tierDetail, "reference_quantile", q.Value, label(f.Name), q.Q)
 		}
 	}
 	return a.out

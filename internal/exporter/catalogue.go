@@ -1,6 +1,7 @@
 package exporter
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -8,6 +9,30 @@ import (
 	"github.com/streammon/streammon/internal/drift"
 	"github.com/streammon/streammon/internal/eval"
 )
+
+// Metric is what there is to know of a metric before it is exported: dashboards and rules are made of these.
+type Metric struct {
+	// Name is whole, with "streammon_".
+	Name, Help string
+	// Counter: it is a counter, else a gauge.
+	Counter bool
+	// Labels that its series have, in the order of the exposition's docs; shared, not to be changed.
+	Labels []string
+}
+
+// Metrics returns all metrics that are ever exported, in the order of their names.
+func Metrics() []Metric {
+	byName := catalogue()
+	out := make([]Metric, 0, len(byName))
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		m := byName[name]
+		out = append(out, Metric{Name: prefix + name, Help: m.help, Counter: m.kind == counter, Labels: m.labels})
+	}
+	return out
+}
+
+// prefix of all names.
+const prefix = "streammon_"
 
 // kind of a metric.
 type kind uint8
@@ -58,6 +83,7 @@ var metrics = []metric{
 	{name: "feature_min", help: "Smallest value of the feature in the window.", labels: featureLabels},
 	{name: "feature_max", help: "Largest value of the feature in the window.", labels: featureLabels},
 	{name: "feature_quantile", help: "Quantile q of the feature's values in the window.", labels: featureQLabels},
+	{name: "reference_quantile", help: "Quantile q of the feature's values in the reference that its windows are compared with.", labels: []string{"model", "version", "feature", "q"}},
 	{name: "feature_distinct", help: "Estimated number of distinct values of the feature in the window.", labels: featureLabels},
 	{name: "drift_state", help: "Verdict on the feature: 0 ok, 1 warning, 2 drift.", labels: featureLabels},
 	{name: "drift_pvalue", help: "Probability of at least this value of the statistic while nothing changes.", labels: statisticLabels},
@@ -133,7 +159,7 @@ var metrics = []metric{
 func catalogue() map[string]*metric {
 	byName := map[string]*metric{}
 	add := func(m metric) {
-		m.desc = prometheus.NewDesc("streammon_"+m.name, m.help, m.labels, nil)
+		m.desc = prometheus.NewDesc(prefix+m.name, m.help, m.labels, nil)
 		byName[m.name] = &m
 	}
 	for _, m := range metrics {

@@ -43,7 +43,8 @@ func amount() monitor.FeatureResult {
 	return monitor.FeatureResult{
 		Name: "amount", Type: "numeric", Count: 90, Missing: 9, Invalid: 1, HasReference: true, OutOfRange: 9,
 		Mean: 2.5, StdDev: 0.5, Min: 1, Max: 4, Quantiles: monitor.Quantiles{{Q: "0.5", Value: 2}, {Q: "0.99", Value: 3.75}},
-		Distinct: 12, DistinctKnown: true, Drift: statistics(), State: monitor.StateDrift,
+		ReferenceQuantiles: monitor.Quantiles{{Q: "0.5", Value: 1.5}, {Q: "0.99", Value: 3.5}},
+		Distinct:           12, DistinctKnown: true, Drift: statistics(), State: monitor.StateDrift,
 	}
 }
 
@@ -213,6 +214,33 @@ func TestEveryMetricIsInTheGolden(t *testing.T) {
 	for name := range catalogue() {
 		if !strings.Contains(string(golden), "# TYPE streammon_"+name+" ") {
 			t.Errorf("streammon_%s is not in the golden exposition", name)
+		}
+	}
+}
+
+// TestMetricsAreThoseOfTheGolden: the list for dashboards and rules tells name, kind and labels of each as they are exported.
+func TestMetricsAreThoseOfTheGolden(t *testing.T) {
+	listed := map[string]Metric{}
+	for _, m := range Metrics() {
+		listed[m.Name] = m
+	}
+	families := gather(t, exporterOf(picture(), 0))
+	if len(listed) != len(families) {
+		t.Errorf("%d listed, %d exported", len(listed), len(families))
+	}
+	for _, f := range families {
+		m, ok := listed[f.GetName()]
+		if !ok || m.Help != f.GetHelp() || m.Counter != (f.GetType() == dto.MetricType_COUNTER) {
+			t.Errorf("%s is listed as %+v", f.GetName(), m)
+		}
+		for _, x := range f.GetMetric() {
+			var labels []string
+			for _, l := range x.GetLabel() {
+				labels = append(labels, l.GetName())
+			}
+			if want := slices.Sorted(slices.Values(m.Labels)); !slices.Equal(labels, want) {
+				t.Errorf("%s has the labels %v, listed are %v", m.Name, labels, want)
+			}
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/streammon/streammon/internal/drift"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/profile"
+	"github.com/streammon/streammon/internal/sketch"
 )
 
 // Quantiles that results show.
@@ -210,9 +211,9 @@ func (v *View) assessNumeric(spec *profile.FeatureSpec, n *profile.Numeric, deta
 		f.Mean, f.StdDev = Figure(n.Moments.Mean), Figure(n.Moments.StdDev())
 		f.Min, f.Max = Figure(n.Moments.Min), Figure(n.Moments.Max)
 		if detailed {
-			f.Quantiles = make(Quantiles, 0, len(featureQuantiles))
-			for _, q := range featureQuantiles {
-				f.Quantiles = append(f.Quantiles, Quantile{q.name, Figure(n.Quantiles.Quantile(q.p, v.merger.work.Sketch))})
+			f.Quantiles = v.quantiles(&n.Quantiles)
+			if spec.Reference != nil {
+				f.ReferenceQuantiles = v.quantiles(&spec.Reference.Quantiles)
 			}
 		}
 	}
@@ -220,6 +221,14 @@ func (v *View) assessNumeric(spec *profile.FeatureSpec, n *profile.Numeric, deta
 		f.Unmatched = f.Count - n.Compared()
 	}
 	return f
+}
+
+func (v *View) quantiles(of *sketch.Quantiles) Quantiles {
+	out := make(Quantiles, 0, len(featureQuantiles))
+	for _, q := range featureQuantiles {
+		out = append(out, Quantile{q.name, Figure(of.Quantile(q.p, v.merger.work.Sketch))})
+	}
+	return out
 }
 
 // currentSample returns what is there of a feature that has a reference, as the other side of a comparison.

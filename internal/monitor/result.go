@@ -123,6 +123,8 @@ type FeatureResult struct {
 	Min        Figure    `json:"min,omitzero"`
 	Max        Figure    `json:"max,omitzero"`
 	Quantiles  Quantiles `json:"quantiles,omitzero"`
+	// ReferenceQuantiles are those of the reference, where Quantiles are known.
+	ReferenceQuantiles Quantiles `json:"-"`
 	// Distinct is the estimated number of distinct values; DistinctKnown tells
 	// 0 from undefined (segments keep no such sketch).
 	Distinct      uint64 `json:"distinct"`
