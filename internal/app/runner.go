@@ -50,6 +50,8 @@ type runner struct {
 	learning      map[string]bool       // models of which it was said that they learn; for publish only
 	counts        map[string]int        // by topic: how many partitions it has; guarded by mu
 	placed        placed                // for publish only
+	histories     []*monitor.History    // of the groups, as of the last publication; for publish only
+	history       *monitor.History      // of all of them
 }
 
 // topic is a topic that is read, and what it holds.
@@ -382,11 +384,17 @@ func (r *runner) sorted() []*partition {
 // publish puts a new snapshot on the board.
 func (r *runner) publish(now time.Time) {
 	s := &monitor.Snapshot{At: now.UnixNano(), Exporting: r.consumer.Owner(), Ledger: r.ledger()}
+	var histories []*monitor.History
 	for _, g := range r.groups {
 		results, models := g.Show(now)
 		s.Results = append(s.Results, results...)
 		s.Models = append(s.Models, models...)
+		histories = append(histories, g.Histories()...)
 	}
+	if !slices.Equal(histories, r.histories) {
+		r.histories, r.history = histories, monitor.JoinHistories(histories...)
+	}
+	s.History = r.history
 	r.sayLearning(s.Models)
 	r.sayMisplaced(now)
 	slices.SortStableFunc(s.Results, monitor.CompareSeries)

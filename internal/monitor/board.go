@@ -15,6 +15,8 @@ type Snapshot struct {
 	At int64
 	// Results are ordered by model, version, segment and window length.
 	Results []*Result
+	// History has what results were at the slides of their windows until now; it may be nil.
+	History *History
 	// Models has every configured model, with or without results.
 	Models []ModelStatus
 	// Partitions has every topic partition that is read, ordered.

@@ -159,6 +159,9 @@ func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature 
 	if err := reading.Wait(); err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
+	if g.shown != nil {
+		g.record()
+	}
 	if version > 1 {
 		d.Fail(g.losses.Read(sketch.NewDecoder(losses)))
 		d.Fail(g.since.Read(sketch.NewDecoder(since)))
