@@ -81,7 +81,7 @@ func newRunner(ctx context.Context, c *config.Config, models []*modelGroup, o Ru
 		return nil, err
 	}
 	r := &runner{
-		config: c, load: o.Load, configStatus: monitor.ConfigStatus{Loaded: time.Now()},
+		config: c, configText: c.Text(), load: o.Load, configStatus: monitor.ConfigStatus{Loaded: time.Now()},
 		models: models, memory: newMemoryGuard(o.Logger),
 		logger: o.Logger, board: &monitor.Board{}, published: o.Published, live: !o.UntilEnd,
 		topics: map[string]*topic{}, partitions: map[partitionKey]*partition{}, known: map[string]int{},

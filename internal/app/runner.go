@@ -45,6 +45,7 @@ type runner struct {
 	config       *config.Config // in force; guarded by reloading
 	load         func() (*config.Config, error)
 	configStatus monitor.ConfigStatus // guarded by mu
+	configText   string               // of config, without secrets; guarded by mu
 
 	resultsStatus monitor.ResultsStatus // guarded by mu
 	learning      map[string]bool       // models of which it was said that they learn; for publish only
@@ -407,10 +408,31 @@ func (r *runner) publish(now time.Time) {
 	s.Memory = r.memory.status(budget.Budget)
 	s.State = r.keeper.snapshot()
 	s.Config = r.configuration()
+	r.fillIn(s)
 	r.readiness(s)
 	r.board.Publish(s)
 	if r.published != nil {
 		r.published(s)
+	}
+}
+
+// fillIn adds what the pages show of the config and of the exporter.
+func (r *runner) fillIn(s *monitor.Snapshot) {
+	s.Series = r.exporter.Status()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.ConfigText = r.configText
+	for _, g := range r.models {
+		for i := range s.Models {
+			m := &s.Models[i]
+			if !slices.ContainsFunc(g.monitor.Models, func(x *monitor.Model) bool { return x.Name == m.Model }) {
+				continue
+			}
+			m.Topics = append(m.Topics, g.predictions)
+			if g.labels != "" && g.labels != g.predictions {
+				m.Topics = append(m.Topics, g.labels)
+			}
+		}
 	}
 }
 

@@ -32,6 +32,10 @@ type Snapshot struct {
 	Final *ResultsStatus
 	// Config is nil if none was loaded from a file.
 	Config *ConfigStatus
+	// ConfigText is the config in force without its secrets; empty if it is not known.
+	ConfigText string
+	// Series is nil before the first publication was exported.
+	Series *SeriesStatus
 	// Exporting is false while another member of the group exports the models'
 	// figures, or while this member's membership is in doubt.
 	Exporting bool
@@ -51,6 +55,8 @@ type ModelStatus struct {
 	References []ReferenceStatus
 	// Learning is nil unless the model's reference is learned from its own events.
 	Learning *LearningStatus
+	// Topics that its messages are in: predictions, and labels if they have another.
+	Topics []string
 	// Task of the answers that are measured; eval.None if none are.
 	Task eval.Task
 	// Labels is nil if no labels come.
@@ -124,6 +130,14 @@ type PartitionStatus struct {
 	LostLetters uint64
 	// Skipped are the batches that could not be read, with every reason that there is.
 	Skipped []SkippedBatches
+}
+
+// SeriesStatus is what is known of the exported series, as of the last publication that was exported.
+type SeriesStatus struct {
+	// Series are those that were exported, of at most Limit.
+	Series, Limit int
+	// Dropped are those that did not fit, summed over publications.
+	Dropped uint64
 }
 
 // MemoryStatus is what is known of memory, in bytes.
