@@ -275,6 +275,12 @@ func (r *runner) run(ctx context.Context, o RunOptions) error {
 	}
 	g.Go(func() error { return r.publishLoop(gctx) })
 	g.Go(func() error {
+		for _, restored := range r.groups {
+			restored.Refill(ended(gctx))
+		}
+		return nil
+	})
+	g.Go(func() error {
 		handler := web.NewHandler(r.board, r.exporter.Handler())
 		wc := web.Config{ConfigFile: o.WebConfigFile, Logger: o.Logger, OnRefuse: r.exporter.CountRefused}
 		if o.EnableLifecycle && o.Load != nil {

@@ -219,6 +219,11 @@ func (r *Recorder) append(t *recorded, x *Result, end int64) {
 	last.ends, last.events = append(last.ends, end), append(last.events, events)
 	last.complete = append(last.complete, complete && !r.incomplete)
 	last.values = append(last.values, r.row...)
+	t.trim()
+}
+
+// trim drops the oldest chunks that are beyond the points that a track keeps.
+func (t *recorded) trim() {
 	for n := t.Len(); n-len(t.chunks[0].ends) >= HistoryPoints; n = t.Len() {
 		t.chunks = append([]chunk(nil), t.chunks[1:]...) // readers have the old slice
 	}

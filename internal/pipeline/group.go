@@ -83,6 +83,7 @@ type Group struct {
 	labelFrontier            int64
 	// Of what the shown views pass; nil if there are none.
 	recorder, labelRecorder *monitor.Recorder
+	refills                 []refill
 	ready                   [2][]*monitor.Result // final ones of the two views that wait for each other
 	// apart: labels are a topic of their own, of which so many lanes have a partition; -1: nobody knows yet.
 	apart      bool
@@ -457,25 +458,6 @@ func (g *Group) noteCaughtUp() {
 	if !g.caughtUp && len(g.lanes) > 0 {
 		g.caughtUp = !slices.ContainsFunc(g.lanes, func(l *Lane) bool { return !l.caughtUp })
 	}
-}
-
-// record makes the shown views tell of their windows as they pass.
-func (g *Group) record() {
-	g.shown.Record(g.recorder)
-	if g.shownLabels != nil {
-		g.shownLabels.Record(g.labelRecorder)
-	}
-}
-
-// Histories returns what Show has returned, and what it has passed by, at the slides of the windows: of predictions, and of labels.
-func (g *Group) Histories() []*monitor.History {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	histories := []*monitor.History{g.recorder.History()}
-	if g.labelRecorder != nil {
-		histories = append(histories, g.labelRecorder.History())
-	}
-	return histories
 }
 
 // Show returns the results of all windows as they are to be shown at the given

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/streammon/streammon/internal/decode"
+	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/monitor"
 )
 
@@ -53,5 +55,64 @@ func TestHistoryOfWhatIsPassed(t *testing.T) {
 	}
 	if p := points[len(points)-100]; !p.Complete {
 		t.Errorf("before: %+v", p)
+	}
+}
+
+// TestHistoryAfterRestart: it is filled again from the saved panes, while events are taken and windows shown.
+func TestHistoryAfterRestart(t *testing.T) {
+	m := plainGroup()
+	m.Windows = append(m.Windows, monitor.Window{Name: "1h", Length: int64(time.Hour)})
+	start := func() *clockGroup {
+		c := &clockGroup{Group: NewGroup(m, decode.Options{}, nil, 0, true), t: t, now: noon.Add(3 * time.Hour)}
+		c.Grow(1)
+		c.Journal()
+		in, err := NewIntake([]*Lane{c.Lane(0)}, event.Prediction, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.intakes = []*Intake{in}
+		return c
+	}
+	c := start()
+	c.Read(Part{Topic: "t", Intake: c.intakes[0]})
+	c.intakes[0].Arrive(Arrival{})
+	for s := 0; s <= 3*3600; s += 10 {
+		c.take(0, true, s)
+	}
+	c.Show(c.now)
+	before, last := c.points()
+	saved := TakeCut([]*Group{c.Group}, nil, false, func() {}).encode()
+
+	c = start()
+	parts, err := c.Restore(saved[0].State, saved[0].Entries, func(string, string) {})
+	if err != nil || c.intakes[0].Restore(parts[0]) != nil {
+		t.Fatal(err)
+	}
+	c.take(0, true)
+	c.Show(c.now)
+	if n, _ := c.points(); n > 1 {
+		t.Fatalf("%d points before it is filled", n)
+	}
+	done := make(chan struct{})
+	go func() {
+		c.Refill(func() bool { return false })
+		close(done)
+	}()
+	for s := 3*3600 + 10; s <= 3*3600+300; s += 10 {
+		c.now = noon.Add(time.Duration(s) * time.Second)
+		c.take(0, true, s)
+		c.Show(c.now)
+	}
+	<-done
+	n, end := c.points()
+	track := c.Histories()[0].Find("m", "", "", "5m", false)
+	if end != last+300 || n < 30+100 || track.First().After(noon.Add(65*time.Minute)) {
+		t.Errorf("%d points from %s until %d s; before the restart %d until %d s", n, track.First(), end, before, last)
+	}
+	points := track.Points(monitor.Column{Figure: "requests_per_second"})
+	for i, p := range points {
+		if float32(p.Value) != 0.1 || i > 0 && p.End <= points[i-1].End {
+			t.Fatalf("point %d is %+v", i, p)
+		}
 	}
 }
