@@ -112,8 +112,8 @@ func TestHistoryPoints(t *testing.T) {
 	x := madeResult(7, "1", "")
 	x.KPIs = []kpi.Figure{{Name: "loss", Value: 2.5}}
 	x.Changes = []ChangeResult{{Figure: "error_ratio", Detectors: DetectorResults{{Detector: "adwin", State: StateChange}}}}
-	r.add([]*Result{x}, 10*second)
-	r.add([]*Result{madeResult(8, "1", "")}, 10*second)
+	r.Add([]*Result{x}, 10*second)
+	r.Add([]*Result{madeResult(8, "1", "")}, 10*second)
 	track := r.History().Find("m", "1", "", "5m", false)
 	for _, c := range []struct {
 		column Column
@@ -162,7 +162,7 @@ func TestHistoryIsBounded(t *testing.T) {
 				results = append(results, x)
 			}
 		}
-		r.add(results, 10*second)
+		r.Add(results, 10*second)
 		if r.segments > HistorySegmentBytes || len(r.tracks) > HistoryVersions+segments {
 			t.Fatalf("%d tracks, those of segments take %d bytes", len(r.tracks), r.segments)
 		}
@@ -191,9 +191,9 @@ func TestHistoryDoesNotChange(t *testing.T) {
 		if i > 300 {
 			x.Features[0].Name = "y"
 		}
-		r.add([]*Result{x}, 10*second)
+		r.Add([]*Result{x}, 10*second)
 		h := r.History()
-		if r.add([]*Result{x}, 10*second); r.History() != h {
+		if r.Add([]*Result{x}, 10*second); r.History() != h {
 			t.Fatal("it is made again though nothing is new")
 		}
 		if i%50 != 0 {
@@ -203,14 +203,14 @@ func TestHistoryDoesNotChange(t *testing.T) {
 		read := make(chan string)
 		go func() { read <- historyText(h) }()
 		for k := range 100 {
-			r.add([]*Result{madeResult(i+k, "1", "")}, 10*second)
+			r.Add([]*Result{madeResult(i+k, "1", "")}, 10*second)
 		}
 		if after := <-read; after != before {
 			t.Fatal("it has changed")
 		}
 		r = NewRecorder(false)
 		for k := max(0, i-200); k <= i; k++ {
-			r.add([]*Result{madeResult(k, "1", "")}, 10*second)
+			r.Add([]*Result{madeResult(k, "1", "")}, 10*second)
 		}
 	}
 	track := r.History().Find("m", "1", "", "5m", false)

@@ -83,8 +83,8 @@ func (r *Recorder) wants(slide, end int64) bool {
 	return ok && end >= from
 }
 
-// add records results of windows of one length. Those that end within a slide, or that are no newer than what there is, are left out.
-func (r *Recorder) add(results []*Result, slide int64) {
+// Add records results of windows of one length. Those that end within a slide, or that are no newer than what there is, are left out.
+func (r *Recorder) Add(results []*Result, slide int64) {
 	if len(results) == 0 || results[0].End.UnixNano()%slide != 0 {
 		return
 	}

@@ -118,7 +118,7 @@ func (f *Refill) run(r *Recorder, i int, slide int64, p pass, stop func() bool) 
 		}
 		var sum window.Accumulator[Pane]
 		sliding.At(end, nil, &sum)
-		r.add(v.assess(nil, i, end-length, end, sum.Content(), final), slide)
+		r.Add(v.assess(nil, i, end-length, end, sum.Content(), final), slide)
 	}
 }
 

@@ -267,7 +267,7 @@ func (v *View) look(end int64, atEnd bool, l look) (results []*Result) {
 			v.slid[i] = slid{end, sum.Content()}
 		}
 		if recorded {
-			v.recorder.add(v.assess(nil, i, end-w.Length(), end, sum.Content(), final), w.Slide())
+			v.recorder.Add(v.assess(nil, i, end-w.Length(), end, sum.Content(), final), w.Slide())
 			continue
 		}
 		results = v.assess(results, i, end-w.Length(), end, sum.Content(), l)
@@ -305,7 +305,7 @@ func (v *View) Show(frontier int64, open []SealedPane) []*Result {
 		n := len(results)
 		results = v.assess(results, i, start, frontier, sum.Content(), shown)
 		if v.recorder != nil && end == frontier {
-			v.recorder.add(results[n:], w.Slide())
+			v.recorder.Add(results[n:], w.Slide())
 		}
 	}
 	sortResults(results)
