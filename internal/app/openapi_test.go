@@ -148,6 +148,8 @@ func checkAPI(t *testing.T, server string) {
 	d.address(t, server, "/api/v1/models", "/api/v1/models")
 	d.address(t, server, "/api/v1/status", "/api/v1/status")
 	d.address(t, server, "/api/v1/openapi.json", "/api/v1/openapi.json")
+	d.address(t, server, "/api/v1/report", "/api/v1/report?model=fraud")
+	d.address(t, server, "/api/v1/report", "/api/v1/report")
 	const window, history = "/api/v1/models/{model}/windows/{window}", "/api/v1/models/{model}/windows/{window}/history"
 	for _, name := range []string{"fraud/windows/5m", "fraud/windows/1h", "recommendations/windows/1h", "fraud/windows/none"} {
 		d.address(t, server, window, "/api/v1/models/"+name)

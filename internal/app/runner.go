@@ -422,6 +422,7 @@ func (r *runner) fillIn(s *monitor.Snapshot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s.ConfigText = r.configText
+	describe(s.Models, r.models)
 	for _, g := range r.models {
 		for i := range s.Models {
 			m := &s.Models[i]

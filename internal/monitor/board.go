@@ -53,6 +53,8 @@ type ModelStatus struct {
 	LastEvent int64
 	// References in force, one a version; Version is empty for all versions.
 	References []ReferenceStatus
+	// Provenance of the references, in the same order; none if it is not known.
+	Provenance []ReferenceProvenance
 	// Learning is nil unless the model's reference is learned from its own events.
 	Learning *LearningStatus
 	// Topics that its messages are in: predictions, and labels if they have another.
@@ -101,6 +103,16 @@ const (
 // String returns the reason as it appears in metrics.
 func (f Fold) String() string {
 	return [Folds]string{"version_limit", "segment_unlisted", "feature_unlisted"}[f]
+}
+
+// ReferenceProvenance says what a reference was built from.
+type ReferenceProvenance struct {
+	Version string
+	Rows    uint64
+	// Inputs are the names of the files, or the Kafka range, and Builder the version of streammon that built it. First and Last are the
+	// smallest and largest event times, RFC 3339; empty if rows had none.
+	Inputs               []string
+	Builder, First, Last string
 }
 
 // ReferenceStatus identifies a reference in force.

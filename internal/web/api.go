@@ -1,14 +1,17 @@
 package web
 
 import (
+	"bytes"
 	_ "embed"
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/report"
 )
 
 // routeAPI adds the paths of the API.
@@ -17,7 +20,27 @@ func (h *handler) routeAPI(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v1/models/{model}/windows/{window}", h.window)
 	mux.HandleFunc("GET /api/v1/models/{model}/windows/{window}/history", h.history)
 	mux.HandleFunc("GET /api/v1/status", h.status)
+	mux.HandleFunc("GET /api/v1/report", h.report)
 	mux.HandleFunc("GET /api/v1/openapi.json", func(w http.ResponseWriter, r *http.Request) { replyAlone(w, r, OpenAPI) })
+}
+
+// report answers the JSON of the report, of all models or of the one in the address.
+func (h *handler) report(w http.ResponseWriter, r *http.Request) {
+	s := h.snapshot()
+	models := r.URL.Query()["model"]
+	if len(models) > 1 {
+		http.Error(w, "one model at most", http.StatusBadRequest)
+		return
+	}
+	if len(models) > 0 && !slices.ContainsFunc(s.Models, func(m monitor.ModelStatus) bool { return m.Model == models[0] }) {
+		http.Error(w, "no such model", http.StatusNotFound)
+		return
+	}
+	h.reply(w, r, s, "report\x00"+strings.Join(models, ""), func() ([]byte, error) {
+		var b bytes.Buffer
+		err := report.New(s, report.Options{Source: "a running monitor", Models: models}).WriteJSON(&b)
+		return b.Bytes(), err
+	})
 }
 
 // OpenAPI describes the API: OpenAPI 3.1, in JSON.

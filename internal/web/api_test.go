@@ -16,7 +16,7 @@ import (
 )
 
 var apiPaths = []string{"/api/v1/models", "/api/v1/status", "/api/v1/models/fraud/windows/1h", "/api/v1/models/idle/windows/1h",
-	"/api/v1/models/fraud/windows/1h/history", "/api/v1/openapi.json"}
+	"/api/v1/models/fraud/windows/1h/history", "/api/v1/openapi.json", "/api/v1/report", "/api/v1/report?model=fraud"}
 
 func askWith(h http.Handler, path string, header ...string) *httptest.ResponseRecorder {
 	r, w := httptest.NewRequest(http.MethodGet, path, nil), httptest.NewRecorder()
