@@ -3,6 +3,7 @@ package monitor
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -217,4 +218,41 @@ func TestHistoryDoesNotChange(t *testing.T) {
 	if columns := track.Columns(); !slices.Contains(columns, Column{"y", "mean", ""}) || !slices.Contains(columns, Column{"x", "mean", ""}) {
 		t.Errorf("columns %v", columns)
 	}
+}
+
+// TestHistoryFitsItsBudget: tracks with all columns that results of a group have are no more than the budget says, nor is what they take.
+func TestHistoryFitsItsBudget(t *testing.T) {
+	all := movedResults(t, Verdicts{MinSamples: 50}, referenceRows(), movedRows())[0]
+	g := testGroup(5 * time.Minute)
+	g.Models[0].Verdicts.Statistics = []string{"psi", "js_distance", "kl_divergence", "hellinger_distance", "total_variation", "chi_square", "ks_statistic", "wasserstein_normalized"}
+	_, most := g.historyMemory()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	r := NewRecorder(false)
+	for i := range trackRows {
+		var results []*Result
+		for _, version := range []string{"1", "2", "3", "4"} {
+			for _, segment := range []string{"", "country=DE", "country=FR"} {
+				x := *all
+				x.Model, x.Version, x.Segment, x.Length, x.End = "m", version, segment, 300*second, time.Unix(int64(10*i), 0).UTC()
+				results = append(results, &x)
+			}
+		}
+		r.Add(results, 10*second)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	reckoned := r.segments
+	for k, track := range r.tracks {
+		if k.segment == "" {
+			reckoned += track.bytes()
+		}
+	}
+	took := int64(after.HeapAlloc) - int64(before.HeapAlloc)
+	t.Logf("%d tracks take %d bytes, and are reckoned with %d of %d", len(r.tracks), took, reckoned, most)
+	if len(r.tracks) != 9 || reckoned > most || took > reckoned*6/5 {
+		t.Errorf("%d tracks take %d bytes, and are reckoned with %d; the budget has %d", len(r.tracks), took, reckoned, most)
+	}
+	runtime.KeepAlive(r)
 }

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"math"
+	"slices"
 
 	"github.com/streammon/streammon/internal/drift"
 	"github.com/streammon/streammon/internal/eval"
@@ -231,8 +232,14 @@ func (t *recorded) trim() {
 
 // begin begins a chunk with room for so many points at first.
 func (t *recorded) begin(columns []Column, rows int) *chunk {
+	var l *layout
+	if n := len(t.chunks); n > 0 && slices.Equal(t.chunks[n-1].layout.columns, columns) {
+		l = t.chunks[n-1].layout
+	} else {
+		l = newLayout(columns)
+	}
 	t.chunks = append(t.chunks[:len(t.chunks):len(t.chunks)], chunk{
-		layout: newLayout(columns), ends: make([]int64, 0, rows), events: make([]uint64, 0, rows), complete: make([]bool, 0, rows),
+		layout: l, ends: make([]int64, 0, rows), events: make([]uint64, 0, rows), complete: make([]bool, 0, rows),
 		values: make([]float32, 0, rows*len(columns)),
 	})
 	return &t.chunks[len(t.chunks)-1]
