@@ -31,6 +31,8 @@ type RunOptions struct {
 	Listener      net.Listener
 	// WebConfigFile has TLS and users, in the format of exporter-toolkit.
 	WebConfigFile string
+	// CORSOrigins are the origins whose scripts may read the API.
+	CORSOrigins []string
 	// Results takes final results as JSON lines; nil for none.
 	Results io.Writer
 	// UntilEnd ends the run at the ends that the partitions have at the start.
@@ -282,7 +284,7 @@ func (r *runner) run(ctx context.Context, o RunOptions) error {
 	})
 	g.Go(func() error {
 		handler := web.NewHandler(r.board, r.exporter.Handler())
-		wc := web.Config{ConfigFile: o.WebConfigFile, Logger: o.Logger, OnRefuse: r.exporter.CountRefused}
+		wc := web.Config{ConfigFile: o.WebConfigFile, Logger: o.Logger, OnRefuse: r.exporter.CountRefused, CORSOrigins: o.CORSOrigins}
 		if o.EnableLifecycle && o.Load != nil {
 			wc.Reload = r.reload
 		}

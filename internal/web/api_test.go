@@ -179,3 +179,31 @@ func TestHistoryAnswers(t *testing.T) {
 		t.Errorf("without a history: %d %s", w.Code, w.Body)
 	}
 }
+
+// TestAllowedOriginReads the API, and no other origin, nor anything else.
+func TestAllowedOriginReads(t *testing.T) {
+	h := allowing(handlerOf(picture()), []string{"https://grafana.example"})
+	for _, c := range []struct {
+		path, origin, want string
+	}{
+		{"/api/v1/models", "https://grafana.example", "https://grafana.example"},
+		{"/api/v1/models", "https://grafana.example.evil", ""},
+		{"/api/v1/models", "null", ""},
+		{"/api/v1/models", "", ""},
+		{"/", "https://grafana.example", ""},
+		{"/metrics", "https://grafana.example", ""},
+	} {
+		w := askWith(h, c.path, "Origin", c.origin)
+		if got := w.Header().Get("Access-Control-Allow-Origin"); got != c.want || w.Header().Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s from %q allows %q", c.path, c.origin, got)
+		}
+		if vary := strings.Join(w.Header().Values("Vary"), ", "); strings.HasPrefix(c.path, "/api") && vary != "Origin, Accept-Encoding" {
+			t.Errorf("%s varies by %s", c.path, vary)
+		}
+	}
+	for origin, right := range map[string]bool{"https://a.example": true, "http://localhost:3000": true, "*": false, "null": false, "https://a.example/": false, "a.example": false, "https://": false, "https://u@a.example": false} {
+		if CheckOrigin(origin) != right {
+			t.Errorf("%q is an origin: %v", origin, !right)
+		}
+	}
+}
