@@ -10,10 +10,12 @@ import (
 
 	"github.com/streammon/streammon/internal/app"
 	"github.com/streammon/streammon/internal/config"
+	"github.com/streammon/streammon/internal/report"
 )
 
 func newReplay() *cobra.Command {
 	var configFile, jsonFile string
+	var reports []string
 	var o app.ReplayOptions
 	cmd := &cobra.Command{
 		Use:   "replay",
@@ -27,9 +29,11 @@ byte for byte.
 --json writes one line a window, in order of (end, model, version, segment, window), and
 a last line with the account of all messages: consumed = accepted + rejected + late +
 duplicate, and of labels. Without --json a summary is printed: what drifted, and how good answers
-with labels were in the last window.`,
+with labels were in the last window. --report writes what the last windows say, and what had moved before, as
+one HTML file, its JSON, or Markdown: see streammon report.`,
 		Example: `  streammon replay --config.file=streammon.yaml --input=events.jsonl.gz --json=windows.jsonl
   streammon replay --config.file=streammon.yaml --input=p0.jsonl --labels=l0.jsonl --input=p1.jsonl --labels=l1.jsonl
+  streammon replay --config.file=streammon.yaml --input=events.parquet --report=out.html --report=out.json
   kcat -C -e -t fraud.predictions -b localhost:9092 | streammon replay --config.file=streammon.yaml --input=- --json=-`,
 		Args: exactArgs(0, "no arguments, only flags"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -43,6 +47,9 @@ with labels were in the last window.`,
 			if err := checkFiles(o.Format, "json", jsonFile, append(inputs, configFile)); err != nil {
 				return err
 			}
+			if err := checkReports("report", reports, append(inputs, configFile)); err != nil {
+				return err
+			}
 			c, err := config.Load(configFile)
 			if err != nil {
 				return err
@@ -50,7 +57,10 @@ with labels were in the last window.`,
 			if err := checkFiles("", "json", jsonFile, c.Files()); err != nil {
 				return err
 			}
-			return replay(cmd, c, o, jsonFile)
+			if err := checkReports("report", reports, c.Files()); err != nil {
+				return err
+			}
+			return replay(cmd, c, o, jsonFile, reports)
 		},
 	}
 	f := cmd.Flags()
@@ -59,6 +69,7 @@ with labels were in the last window.`,
 	f.StringArrayVar(&o.Labels, "labels", nil, "a `FILE` of labels, paired with --input by position: one for each, or none at all")
 	f.StringVar(&o.Topic, "topic", "", "the predictions `TOPIC` that the files are of (default: each event names its model, if the config has several topics)")
 	addFormatFlag(cmd, &o.Format)
+	f.StringArrayVar(&reports, "report", nil, "write a report to `FILE`: .html (one page that loads nothing else), .json or .md; may be repeated")
 	f.StringVar(&jsonFile, "json", "", "write results and ledger as JSON lines to `FILE` (- is standard output)")
 	return cmd
 }
@@ -67,12 +78,16 @@ func addFormatFlag(cmd *cobra.Command, format *string) {
 	cmd.Flags().StringVar(format, "format", "", "`FORMAT` of all files: jsonl, csv, tsv or parquet (default: by the ending; standard input: by its beginning)")
 }
 
-func replay(cmd *cobra.Command, c *config.Config, o app.ReplayOptions, jsonFile string) error {
+func replay(cmd *cobra.Command, c *config.Config, o app.ReplayOptions, jsonFile string, reports []string) error {
 	out := newOutput(cmd, jsonFile)
 	summary := newSummary()
 	o.Result = summary.add
 	if jsonFile != "" {
 		o.Results = out
+	}
+	var made *report.Report
+	if len(reports) > 0 {
+		o.Report = func(r *report.Report) { made = r }
 	}
 	var warnings []string
 	o.Warn = func(text string) { warnings = append(warnings, text) }
@@ -85,6 +100,11 @@ func replay(cmd *cobra.Command, c *config.Config, o app.ReplayOptions, jsonFile 
 	}
 	if err := errors.Join(err, out.Close()); err != nil {
 		return err
+	}
+	if made != nil {
+		if err := writeReports(cmd, made, reports, ""); err != nil {
+			return err
+		}
 	}
 	if jsonFile == "" {
 		summary.print(cmd.OutOrStdout(), &ledger)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/streammon/streammon/internal/app"
 	"github.com/streammon/streammon/internal/config"
+	"github.com/streammon/streammon/internal/web"
 )
 
 func newRun() *cobra.Command {
@@ -40,6 +41,11 @@ windows final, writes the ledger and exits.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := required(cmd, "config.file"); err != nil {
 				return err
+			}
+			for _, origin := range o.CORSOrigins {
+				if !web.CheckOrigin(origin) {
+					return usagef("--web.cors-origin=%s is no origin, as https://grafana.example", origin)
+				}
 			}
 			if err := checkFiles("", "results", results, []string{configFile}); err != nil {
 				return err
@@ -76,6 +82,7 @@ windows final, writes the ledger and exits.`,
 	f.StringVar(&configFile, "config.file", "", "config `FILE`")
 	f.StringVar(&o.ListenAddress, "web.listen-address", ":9108", "`ADDRESS` to serve on")
 	f.StringVar(&o.WebConfigFile, "web.config.file", "", "`FILE` with TLS and users, in the format of Prometheus' exporter-toolkit")
+	f.StringArrayVar(&o.CORSOrigins, "web.cors-origin", nil, "let scripts of the `ORIGIN` read the JSON API; may be repeated (default: of none)")
 	f.BoolVar(&o.EnableLifecycle, "web.enable-lifecycle", false, "reload the config at a POST to /-/reload")
 	f.StringVar(&results, "results", "", "write final results as JSON lines to `FILE` (- is standard output)")
 	f.BoolVar(&o.UntilEnd, "until-end", false, "stop at the ends that the partitions have at the start")

@@ -28,7 +28,11 @@ func TestTourShowsAsWritten(t *testing.T) {
 	tour, _ := demo.Find("tour")
 	reached := make([]time.Time, len(tour.Steps)) // first slide at or after the step that shows it
 	early := make([]bool, len(tour.Steps))
+	d, n := readOpenAPI(t), 0
 	live := play(t, tour, 13*time.Minute, func(live time.Time, r *monitor.Result) {
+		if n++; n%10 == 0 {
+			d.text(t, r.End.String(), d.Components.Schemas["Result"], r.AppendJSON(nil))
+		}
 		if r.Model != demo.Model || r.Version != "7" {
 			return
 		}
@@ -238,6 +242,7 @@ func TestDemo(t *testing.T) {
 	if got := get(t, "http://"+l.Addr().String()+"/-/ready"); got != "ready\n" {
 		t.Errorf("readiness: %q", got)
 	}
+	checkAPI(t, "http://"+l.Addr().String())
 	cancel()
 	if err := <-done; err != nil {
 		t.Fatal(err)

@@ -64,7 +64,7 @@ func (r *runner) reread() (changed int, err error) {
 	r.keeper.reconfigure(models)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.models = models
+	r.models, r.configText = models, c.Text()
 	return changed, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/streammon/streammon/internal/input"
 	"github.com/streammon/streammon/internal/monitor"
 	"github.com/streammon/streammon/internal/pipeline"
+	"github.com/streammon/streammon/internal/report"
 	"github.com/streammon/streammon/internal/window"
 )
 
@@ -31,6 +32,8 @@ type ReplayOptions struct {
 	Results io.Writer
 	// Result, if set, is called with each final result, in order.
 	Result func(*monitor.Result)
+	// Report, if set, is called with the report of all results, at the end.
+	Report func(*report.Report)
 	// Warn, if set, is told what is wrong with the files as a whole.
 	Warn func(text string)
 	// Progress, if set, is called now and then with the bytes read so far and in
@@ -60,9 +63,13 @@ func Replay(ctx context.Context, c *config.Config, o ReplayOptions) (event.Ledge
 		}
 	}
 	out := resultWriter{w: o.Results}
+	collected := report.NewCollector(slideOf(models))
 	sink := pipeline.NewSequencer(len(models), func(r *monitor.Result, line []byte) error {
 		if o.Result != nil {
 			o.Result(r)
+		}
+		if o.Report != nil {
+			collected.Add(r)
 		}
 		if o.Results == nil {
 			return nil
@@ -103,6 +110,9 @@ func Replay(ctx context.Context, c *config.Config, o ReplayOptions) (event.Ledge
 	}
 	if o.Results != nil {
 		err = out.account(&ledger, groups)
+	}
+	if o.Report != nil {
+		o.Report(replayReport(c, models, groups, collected, ledger))
 	}
 	return ledger, err
 }

@@ -31,6 +31,8 @@ type RunOptions struct {
 	Listener      net.Listener
 	// WebConfigFile has TLS and users, in the format of exporter-toolkit.
 	WebConfigFile string
+	// CORSOrigins are the origins whose scripts may read the API.
+	CORSOrigins []string
 	// Results takes final results as JSON lines; nil for none.
 	Results io.Writer
 	// UntilEnd ends the run at the ends that the partitions have at the start.
@@ -81,7 +83,7 @@ func newRunner(ctx context.Context, c *config.Config, models []*modelGroup, o Ru
 		return nil, err
 	}
 	r := &runner{
-		config: c, load: o.Load, configStatus: monitor.ConfigStatus{Loaded: time.Now()},
+		config: c, configText: c.Text(), load: o.Load, configStatus: monitor.ConfigStatus{Loaded: time.Now()},
 		models: models, memory: newMemoryGuard(o.Logger),
 		logger: o.Logger, board: &monitor.Board{}, published: o.Published, live: !o.UntilEnd,
 		topics: map[string]*topic{}, partitions: map[partitionKey]*partition{}, known: map[string]int{},
@@ -275,8 +277,14 @@ func (r *runner) run(ctx context.Context, o RunOptions) error {
 	}
 	g.Go(func() error { return r.publishLoop(gctx) })
 	g.Go(func() error {
+		for _, restored := range r.groups {
+			restored.Refill(ended(gctx))
+		}
+		return nil
+	})
+	g.Go(func() error {
 		handler := web.NewHandler(r.board, r.exporter.Handler())
-		wc := web.Config{ConfigFile: o.WebConfigFile, Logger: o.Logger, OnRefuse: r.exporter.CountRefused}
+		wc := web.Config{ConfigFile: o.WebConfigFile, Logger: o.Logger, OnRefuse: r.exporter.CountRefused, CORSOrigins: o.CORSOrigins}
 		if o.EnableLifecycle && o.Load != nil {
 			wc.Reload = r.reload
 		}

@@ -45,11 +45,14 @@ type runner struct {
 	config       *config.Config // in force; guarded by reloading
 	load         func() (*config.Config, error)
 	configStatus monitor.ConfigStatus // guarded by mu
+	configText   string               // of config, without secrets; guarded by mu
 
 	resultsStatus monitor.ResultsStatus // guarded by mu
 	learning      map[string]bool       // models of which it was said that they learn; for publish only
 	counts        map[string]int        // by topic: how many partitions it has; guarded by mu
 	placed        placed                // for publish only
+	histories     []*monitor.History    // of the groups, as of the last publication; for publish only
+	history       *monitor.History      // of all of them
 }
 
 // topic is a topic that is read, and what it holds.
@@ -382,11 +385,17 @@ func (r *runner) sorted() []*partition {
 // publish puts a new snapshot on the board.
 func (r *runner) publish(now time.Time) {
 	s := &monitor.Snapshot{At: now.UnixNano(), Exporting: r.consumer.Owner(), Ledger: r.ledger()}
+	var histories []*monitor.History
 	for _, g := range r.groups {
 		results, models := g.Show(now)
 		s.Results = append(s.Results, results...)
 		s.Models = append(s.Models, models...)
+		histories = append(histories, g.Histories()...)
 	}
+	if !slices.Equal(histories, r.histories) {
+		r.histories, r.history = histories, monitor.JoinHistories(histories...)
+	}
+	s.History = r.history
 	r.sayLearning(s.Models)
 	r.sayMisplaced(now)
 	slices.SortStableFunc(s.Results, monitor.CompareSeries)
@@ -399,10 +408,32 @@ func (r *runner) publish(now time.Time) {
 	s.Memory = r.memory.status(budget.Budget)
 	s.State = r.keeper.snapshot()
 	s.Config = r.configuration()
+	r.fillIn(s)
 	r.readiness(s)
 	r.board.Publish(s)
 	if r.published != nil {
 		r.published(s)
+	}
+}
+
+// fillIn adds what the pages show of the config and of the exporter.
+func (r *runner) fillIn(s *monitor.Snapshot) {
+	s.Series = r.exporter.Status()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.ConfigText = r.configText
+	describe(s.Models, r.models)
+	for _, g := range r.models {
+		for i := range s.Models {
+			m := &s.Models[i]
+			if !slices.ContainsFunc(g.monitor.Models, func(x *monitor.Model) bool { return x.Name == m.Model }) {
+				continue
+			}
+			m.Topics = append(m.Topics, g.predictions)
+			if g.labels != "" && g.labels != g.predictions {
+				m.Topics = append(m.Topics, g.labels)
+			}
+		}
 	}
 }
 

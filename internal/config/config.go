@@ -35,7 +35,11 @@ type Config struct {
 	Models    []Model
 
 	warnings []string
+	text     string
 }
+
+// Text returns the file as it was read, without what may be secret.
+func (c *Config) Text() string { return redact(c.text) }
 
 // Warnings returns what is worth telling about a valid config: keys that have no
 // effect as things are, and files of the connection that are not there now. Each

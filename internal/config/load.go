@@ -59,6 +59,6 @@ func parse(r *reader, data []byte) (*Config, error) {
 	if v := r.sorted(); len(v) > 0 {
 		return nil, v
 	}
-	c.warnings = r.warnings
+	c.warnings, c.text = r.warnings, string(data)
 	return c, nil
 }

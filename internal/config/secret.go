@@ -156,3 +156,26 @@ func (r *reader) hide(p position, path, message string) (string, string) {
 	}
 	return path, message
 }
+
+// userInfo is a name and a password in an address.
+var userInfo = regexp.MustCompile(`://[^/\s"'@]*@`)
+
+// redact returns a config file's text without what may be secret: of the lines in which a secret is the part from its key's end on, and
+// names and passwords in addresses. Variables of the environment stay as they are written.
+func redact(text string) string {
+	lines, _ := splitLines(text)
+	for _, r := range findSecrets(text) {
+		first := []rune(lines[r.from.line-1])
+		key := string(first[r.from.column-1:])
+		if at := secretKey.FindStringIndex(key); at != nil {
+			key = key[:at[1]]
+		} else {
+			key = "" // the key goes on in the next line
+		}
+		lines[r.from.line-1] = string(first[:r.from.column-1]) + key + " " + hidden
+		for i := r.from.line; i < r.to; i++ {
+			lines[i] = hidden
+		}
+	}
+	return userInfo.ReplaceAllString(strings.Join(lines, "\n"), "://"+hidden+"@")
+}

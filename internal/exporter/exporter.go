@@ -100,3 +100,17 @@ func (e *Exporter) current() []prometheus.Metric {
 	e.cached, e.built = e.build(s), s
 	return e.cached
 }
+
+// Status returns what is known of the series that were exported last; nil if none were.
+func (e *Exporter) Status() *monitor.SeriesStatus {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.cached == nil {
+		return nil
+	}
+	s := &monitor.SeriesStatus{Series: len(e.cached) + len(refusedReasons), Limit: e.options.MaxSeries}
+	for _, n := range e.dropped {
+		s.Dropped += uint64(n)
+	}
+	return s
+}

@@ -192,8 +192,12 @@ func (v *View) assessFeatures(r *Result, verdicts *Verdicts, s *series, against 
 		if then, ok := against.sample(spec, i, r.Length); ok && comparable {
 			o := verdicts.options(spec.Name, l)
 			o.Memo = v.memo
-			a := drift.Assess(then, currentSample(spec, &s.features), o)
+			now := currentSample(spec, &s.features)
+			a := drift.Assess(then, now, o)
 			f.Calibration = a.Caveat()
+			if l != passing {
+				f.Distribution, f.Needs = verdicts.distribution(spec, then, now, layout.Detailed), verdicts.MinSamples
+			}
 			*all = append(*all, member{r, i, a, model, spec, then})
 		}
 		r.Features = append(r.Features, f)

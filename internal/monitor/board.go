@@ -15,6 +15,8 @@ type Snapshot struct {
 	At int64
 	// Results are ordered by model, version, segment and window length.
 	Results []*Result
+	// History has what results were at the slides of their windows until now; it may be nil.
+	History *History
 	// Models has every configured model, with or without results.
 	Models []ModelStatus
 	// Partitions has every topic partition that is read, ordered.
@@ -30,6 +32,10 @@ type Snapshot struct {
 	Final *ResultsStatus
 	// Config is nil if none was loaded from a file.
 	Config *ConfigStatus
+	// ConfigText is the config in force without its secrets; empty if it is not known.
+	ConfigText string
+	// Series is nil before the first publication was exported.
+	Series *SeriesStatus
 	// Exporting is false while another member of the group exports the models'
 	// figures, or while this member's membership is in doubt.
 	Exporting bool
@@ -47,8 +53,12 @@ type ModelStatus struct {
 	LastEvent int64
 	// References in force, one a version; Version is empty for all versions.
 	References []ReferenceStatus
+	// Provenance of the references, in the same order; none if it is not known.
+	Provenance []ReferenceProvenance
 	// Learning is nil unless the model's reference is learned from its own events.
 	Learning *LearningStatus
+	// Topics that its messages are in: predictions, and labels if they have another.
+	Topics []string
 	// Task of the answers that are measured; eval.None if none are.
 	Task eval.Task
 	// Labels is nil if no labels come.
@@ -95,6 +105,16 @@ func (f Fold) String() string {
 	return [Folds]string{"version_limit", "segment_unlisted", "feature_unlisted"}[f]
 }
 
+// ReferenceProvenance says what a reference was built from.
+type ReferenceProvenance struct {
+	Version string
+	Rows    uint64
+	// Inputs are the names of the files, or the Kafka range, and Builder the version of streammon that built it. First and Last are the
+	// smallest and largest event times, RFC 3339; empty if rows had none.
+	Inputs               []string
+	Builder, First, Last string
+}
+
 // ReferenceStatus identifies a reference in force.
 type ReferenceStatus struct {
 	Version     string
@@ -122,6 +142,14 @@ type PartitionStatus struct {
 	LostLetters uint64
 	// Skipped are the batches that could not be read, with every reason that there is.
 	Skipped []SkippedBatches
+}
+
+// SeriesStatus is what is known of the exported series, as of the last publication that was exported.
+type SeriesStatus struct {
+	// Series are those that were exported, of at most Limit.
+	Series, Limit int
+	// Dropped are those that did not fit, summed over publications.
+	Dropped uint64
 }
 
 // MemoryStatus is what is known of memory, in bytes.

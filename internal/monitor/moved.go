@@ -136,8 +136,7 @@ func (v *Verdicts) moved(spec *profile.FeatureSpec, then drift.Sample, s *series
 		out.MedianShift = Figure((now.Exp.Quantile(0.5) - median) / then.StdDev)
 		return out
 	}
-	show := v.Features[spec.Name].Show
-	named := show == ShowAll || show != ShowNone && ref.OtherCategories == 0 && len(ref.Categories) <= profile.MaxSegmentDistinct
+	show, named := v.Features[spec.Name].Show, v.namesKnown(spec)
 	e := drift.Explain(then, now, nil, v.options(spec.Name, final))
 	out.Statistic, out.Parts = e.Statistic, categoricalParts(e, ref, named)
 	out.Categories = &MovedCategories{}

@@ -142,6 +142,10 @@ type FeatureResult struct {
 	Calibration string `json:"calibration,omitempty"`
 	// Moved is there if State is warning or drift.
 	Moved *Moved `json:"moved,omitempty"`
+	// Distribution is nil if there is nothing to compare with.
+	Distribution *Distribution `json:"-"`
+	// Needs is the number of values that a state takes; 0 if there is nothing to compare with.
+	Needs uint64 `json:"-"`
 }
 
 // Drift is one statistic between the reference and a window.

@@ -29,6 +29,10 @@ type PerformanceResult struct {
 	// Confusion has the pairs of a multiclass task by [truth][answer], in the order of Classes; nil for other tasks.
 	Confusion [][]uint64
 	Classes   []string
+	// Curves of the matched ones, and those of the reference, for pictures: results do not write them. Nil if there are none.
+	Curves, ReferenceCurves *eval.Curves
+	// Needs is the number of matched ones that a state takes; 0 if there is nothing to compare with.
+	Needs uint64
 
 	// Reference has the figures of the reference; none if there is none, and of segments, which it does not tell apart.
 	Reference []eval.Figure
@@ -70,6 +74,9 @@ func (v *View) assessLabels(dst []*Result, i int, start, end int64, p *Pane, l l
 				}
 				r.Performance = s.labelled.assess()
 				r.Performance.Confusion, r.Performance.Classes = s.labelled.tally.Confusion(), m.config.Performance.Spec.Classes
+				if l != passing {
+					r.Performance.Curves = s.labelled.tally.Curves()
+				}
 				r.Performance.End, r.Performance.Complete = r.End, start >= max(v.first, v.from[i])
 				r.Complete = r.Performance.Complete
 				if j == 0 {

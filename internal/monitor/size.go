@@ -111,6 +111,8 @@ func (g *Group) Memory(lanes, views int, saved bool) (usual, most int64) {
 	ids += learning
 	kept := int64(views)*(maxView+drift.MemoBytes) + g.prepared()
 	labelsUsual, labels := g.labelMemory(int64(lanes), int64(views), saved)
+	historyUsual, history := g.historyMemory()
+	labelsUsual, labels = labelsUsual+historyUsual, labels+history
 	usual = kept + (ids-learning)/4 + learningUsual + labelsUsual + int64(views)*(detectors/4+contents*one.Usual) + copies*int64(lanes)*(open*(one.Usual+one.Open)+waiting*one.Usual)
 	most = kept + ids + labels + int64(views)*(MaxLiveVersions*detectors+contents*all.Most) + copies*int64(lanes)*(open*(all.Most+all.Open)+waiting*all.Most)
 	return usual, most
@@ -163,6 +165,8 @@ func (g *Group) labelMemory(lanes, views int64, saved bool) (usual, most int64) 
 	}
 	most += copiesOf(saved) * lanes * WaitingLabelBytes
 	usual = most / 4 // as a rule a quarter of what may wait does
+	historyUsual, history := l.historyMemory()
+	usual, most = usual+historyUsual, most+history
 	one, all := l.paneSize(1), l.paneSize(budgetVersions)
 	panes := views*l.contents() + copiesOf(saved)*lanes*2*l.openPanes()
 	return usual + panes*one.Usual, most + panes*all.Most

@@ -27,6 +27,8 @@ type PerformanceReference struct {
 	// Figures of so many Pairs; none if it was built for another spec.
 	Figures []eval.Figure
 	Pairs   uint64
+	// Curves of these pairs; nil if there are none.
+	Curves *eval.Curves
 	// Scores calibrates scores; nil if the reference cannot.
 	Scores *eval.Calibrator
 }
@@ -43,6 +45,7 @@ func (p *Performance) Refer(version string, r *profile.Reference, task string) {
 	m := profile.Measured{Task: task, Positive: p.Positive, Spec: &p.Spec}
 	of := &PerformanceReference{Performance: r.Performance, Scores: r.Performance.Calibrates(m)}
 	of.Figures, of.Pairs = r.Performance.Of(m)
+	of.Curves = r.Performance.Curves(m)
 	p.References[version] = of
 }
 
@@ -170,7 +173,7 @@ func (v *View) compare(r *Result, m, now *Model, w Window, end int64, l look) {
 	if ref == nil || len(ref.Figures) == 0 {
 		return
 	}
-	p.Reference = ref.Figures
+	p.Reference, p.ReferenceCurves, p.Needs = ref.Figures, ref.Curves, now.config.Performance.Verdict.MinSamples
 	judge := &now.config.Performance.Verdict
 	then := judge.deciding(&m.config.Performance.Spec, ref.Figures)
 	if then == nil {

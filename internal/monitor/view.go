@@ -44,6 +44,8 @@ type View struct {
 	memo    *drift.Memo
 	slid    map[int]slid // by window, for Show: those that ended with the last step
 	changes *changes
+
+	recorder *Recorder // nil: no history is kept
 }
 
 // slid is a window as it was at its end.
@@ -179,7 +181,7 @@ func (v *View) Step(frontier int64, emit func(end int64, results []*Result)) boo
 			sortResults(results)
 			emit(end, results)
 		}
-	case v.watched:
+	case v.watched || v.recorder != nil:
 		v.look(end, atEnd, passing)
 	}
 	return true
@@ -255,10 +257,18 @@ func (v *View) look(end int64, atEnd bool, l look) (results []*Result) {
 		if end%w.Slide() != 0 || atEnd && end-w.Slide() >= max(v.last, v.ends) {
 			continue
 		}
+		recorded := l == passing && v.recorder.wants(w.Slide(), end)
+		if l == passing && !recorded && !v.watched {
+			continue
+		}
 		var sum window.Accumulator[Pane]
 		w.At(end, nil, &sum)
 		if l == passing {
 			v.slid[i] = slid{end, sum.Content()}
+		}
+		if recorded {
+			v.recorder.Add(v.assess(nil, i, end-w.Length(), end, sum.Content(), final), w.Slide())
+			continue
 		}
 		results = v.assess(results, i, end-w.Length(), end, sum.Content(), l)
 	}
@@ -292,7 +302,11 @@ func (v *View) Show(frontier int64, open []SealedPane) []*Result {
 				sum.Add(p.Content, v.merger)
 			}
 		}
+		n := len(results)
 		results = v.assess(results, i, start, frontier, sum.Content(), shown)
+		if v.recorder != nil && end == frontier {
+			v.recorder.Add(results[n:], w.Slide())
+		}
 	}
 	sortResults(results)
 	return results

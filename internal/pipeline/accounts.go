@@ -29,6 +29,28 @@ func (l *Lane) models() []monitor.ModelStatus {
 	return models
 }
 
+// Accounts returns those of the models since the process began, as Show does.
+func (g *Group) Accounts() (models []monitor.ModelStatus) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, l := range g.lanes {
+		l.mu.Lock()
+		models = addModels(models, l.models())
+		l.mu.Unlock()
+	}
+	if len(g.lanes) == 0 {
+		models = addModels(models, monitor.NewShard(g.monitor).Models())
+	}
+	return models
+}
+
+// Newest returns the largest time of an event that a lane has seen, or window.NoTime.
+func (g *Group) Newest() int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.newest((*monitor.Shard).Newest)
+}
+
 // Labels returns the accounts of the models' labels since the first event, also before a restart, of models for which labels
 // come.
 func (g *Group) Labels() []monitor.ModelLabels {

@@ -30,6 +30,11 @@ func (g *Group) advanceShown(now time.Time) {
 		return
 	}
 	g.frontier = max(g.frontier, window.Floor(target, g.monitor.Pane))
+	for _, r := range []*monitor.Recorder{g.recorder, g.labelRecorder} {
+		if r != nil {
+			r.Expect(now.UnixNano(), g.caughtUp, g.held && r == g.recorder, g.monitor.Slides())
+		}
+	}
 	g.shown.Advance(g.frontier, nil)
 	if g.shownLabels != nil {
 		g.advanceLabels(now)

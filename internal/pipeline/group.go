@@ -81,7 +81,10 @@ type Group struct {
 	// The same, of panes of labels; nil if none come.
 	finalLabels, shownLabels *monitor.View
 	labelFrontier            int64
-	ready                    [2][]*monitor.Result // final ones of the two views that wait for each other
+	// Of what the shown views pass; nil if there are none.
+	recorder, labelRecorder *monitor.Recorder
+	refills                 []refill
+	ready                   [2][]*monitor.Result // final ones of the two views that wait for each other
 	// apart: labels are a topic of their own, of which so many lanes have a partition; -1: nobody knows yet.
 	apart      bool
 	labelLanes int
@@ -122,10 +125,11 @@ func NewGroup(g *monitor.Group, o decode.Options, sink *Sequencer, slot int, sho
 		}
 	}
 	if shown {
-		out.shown = monitor.NewView(g, 0)
+		out.shown, out.recorder = monitor.NewView(g, 0), monitor.NewRecorder(false)
 		if labels != nil {
-			out.shownLabels = monitor.NewView(labels, 0)
+			out.shownLabels, out.labelRecorder = monitor.NewView(labels, 0), monitor.NewRecorder(true)
 		}
+		out.record()
 	}
 	for _, v := range []*monitor.View{out.final, out.shown} {
 		if v != nil {

@@ -128,6 +128,7 @@ func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature 
 		defer mu.Unlock()
 		lost(model, feature)
 	}
+	var read [len(viewKinds)][]monitor.Entry
 	view := func(i int, block []byte, of *monitor.Group, newest int64) {
 		v, kind := g.views()[i], viewKinds[i]
 		if v != nil && len(block) == 0 {
@@ -136,7 +137,10 @@ func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature 
 				g.anew.Results = newest
 			}
 		} else if v != nil && d.Err() == nil {
-			reading.Go(func() error { return g.restoreView(v, of, kind, block, entries, tell) })
+			reading.Go(func() (err error) {
+				read[i], err = g.restoreView(v, of, kind, block, entries, tell)
+				return err
+			})
 		}
 	}
 	for i := range 2 {
@@ -164,6 +168,7 @@ func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature 
 		d.Fail(g.since.Read(sketch.NewDecoder(since)))
 		g.renew()
 	}
+	g.recordOn(read)
 	rest, err := d.End("group")
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("restore: %d bytes follow", len(rest))
@@ -206,7 +211,7 @@ func (g *Group) newest(of func(*monitor.Shard) int64) int64 {
 	return t
 }
 
-func (g *Group) restoreView(v *monitor.View, of *monitor.Group, kind uint8, block []byte, entries []Entry, lost func(model, feature string)) error {
+func (g *Group) restoreView(v *monitor.View, of *monitor.Group, kind uint8, block []byte, entries []Entry, lost func(model, feature string)) ([]monitor.Entry, error) {
 	var own []monitor.Entry
 	for _, e := range entries {
 		if e.View != kind {
@@ -214,13 +219,13 @@ func (g *Group) restoreView(v *monitor.View, of *monitor.Group, kind uint8, bloc
 		}
 		p, err := of.ReadPane(e.Content, lost)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		own = append(own, monitor.Entry{Length: e.Length, Start: e.Start, Content: p})
 	}
 	restored, err := of.ReadView(block, len(g.lanes), own, lost)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	*v = *restored
 	if of == g.monitor {
@@ -229,7 +234,7 @@ func (g *Group) restoreView(v *monitor.View, of *monitor.Group, kind uint8, bloc
 	if g.journal {
 		v.Journal()
 	}
-	return nil
+	return own, nil
 }
 
 func (g *Group) restoreIDs(entries []Entry) error {

@@ -70,14 +70,31 @@ type Variation struct {
 
 // Of returns the figures by a config of now, and of how many pairs; none if it counts something else.
 func (p *Performance) Of(m Measured) (figures []eval.Figure, pairs uint64) {
-	if p == nil || !p.same(m) || p.fingerprint != m.Spec.Fingerprint() {
-		return nil, 0
-	}
-	t, err := m.Spec.ReadTally(p.tally)
-	if err != nil {
+	t := p.read(m)
+	if t == nil {
 		return nil, 0
 	}
 	return t.Figures(nil), t.Count()
+}
+
+// Curves returns what can be drawn of its scores; nil if there are none, or a config of now counts something else.
+func (p *Performance) Curves(m Measured) *eval.Curves {
+	if t := p.read(m); t != nil {
+		return t.Curves()
+	}
+	return nil
+}
+
+// read returns what was counted; nil if a config of now counts something else.
+func (p *Performance) read(m Measured) *eval.Tally {
+	if p == nil || !p.same(m) || p.fingerprint != m.Spec.Fingerprint() {
+		return nil
+	}
+	t, err := m.Spec.ReadTally(p.tally)
+	if err != nil {
+		return nil
+	}
+	return t
 }
 
 // Calibrates returns the calibrator of scores, nil if there is none, or it is of another task or other classes.

@@ -1,14 +1,52 @@
 package web
 
 import (
+	"bytes"
+	_ "embed"
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/report"
 )
+
+// routeAPI adds the paths of the API.
+func (h *handler) routeAPI(mux *http.ServeMux) {
+	mux.HandleFunc("GET /api/v1/models", h.models)
+	mux.HandleFunc("GET /api/v1/models/{model}/windows/{window}", h.window)
+	mux.HandleFunc("GET /api/v1/models/{model}/windows/{window}/history", h.history)
+	mux.HandleFunc("GET /api/v1/status", h.status)
+	mux.HandleFunc("GET /api/v1/report", h.report)
+	mux.HandleFunc("GET /api/v1/openapi.json", func(w http.ResponseWriter, r *http.Request) { replyAlone(w, r, OpenAPI) })
+}
+
+// report answers the JSON of the report, of all models or of the one in the address.
+func (h *handler) report(w http.ResponseWriter, r *http.Request) {
+	s := h.snapshot()
+	models := r.URL.Query()["model"]
+	if len(models) > 1 {
+		http.Error(w, "one model at most", http.StatusBadRequest)
+		return
+	}
+	if len(models) > 0 && !slices.ContainsFunc(s.Models, func(m monitor.ModelStatus) bool { return m.Model == models[0] }) {
+		http.Error(w, "no such model", http.StatusNotFound)
+		return
+	}
+	h.reply(w, r, s, "report\x00"+strings.Join(models, ""), func() ([]byte, error) {
+		var b bytes.Buffer
+		err := report.New(s, report.Options{Source: "a running monitor", Models: models}).WriteJSON(&b)
+		return b.Bytes(), err
+	})
+}
+
+// OpenAPI describes the API: OpenAPI 3.1, in JSON.
+//
+//go:embed openapi.json
+var OpenAPI []byte
 
 // modelJSON is an element of /api/v1/models.
 type modelJSON struct {
@@ -57,9 +95,9 @@ type referenceJSON struct {
 	Fingerprint string `json:"fingerprint"`
 }
 
-func (h *handler) models(w http.ResponseWriter, _ *http.Request) {
+func (h *handler) models(w http.ResponseWriter, r *http.Request) {
 	s := h.snapshot()
-	h.answer(w, s, "models", typeJSON, func() ([]byte, error) { return marshal(modelsOf(s)) })
+	h.reply(w, r, s, "models", func() ([]byte, error) { return marshal(modelsOf(s)) })
 }
 
 func modelsOf(s *monitor.Snapshot) []modelJSON {
@@ -89,7 +127,7 @@ func modelsOf(s *monitor.Snapshot) []modelJSON {
 	return out
 }
 
-func addNew(list *[]string, s string) {
+func addNew[T comparable](list *[]T, s T) {
 	if !slices.Contains(*list, s) {
 		*list = append(*list, s)
 	}
@@ -107,12 +145,10 @@ func (h *handler) window(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !slices.ContainsFunc(s.Results, func(x *monitor.Result) bool { return x.Model == model && x.Window == name }) {
-		// Not kept, because there is no end of such names.
-		w.Header().Set("Content-Type", typeJSON)
-		w.Write([]byte("[]\n"))
+		replyAlone(w, r, []byte("[]\n")) // not kept, because there is no end of such names
 		return
 	}
-	h.answer(w, s, "window\x00"+model+"\x00"+name, typeJSON, func() ([]byte, error) { return windowOf(s, model, name), nil })
+	h.reply(w, r, s, "window\x00"+model+"\x00"+name, func() ([]byte, error) { return windowOf(s, model, name), nil })
 }
 
 func windowOf(s *monitor.Snapshot, model, name string) []byte {
@@ -193,9 +229,9 @@ type partitionJSON struct {
 	Skipped   uint64 `json:"skipped_batches"`
 }
 
-func (h *handler) status(w http.ResponseWriter, _ *http.Request) {
+func (h *handler) status(w http.ResponseWriter, r *http.Request) {
 	s := h.snapshot()
-	h.answer(w, s, "status", typeJSON, func() ([]byte, error) { return marshal(statusOf(s)) })
+	h.reply(w, r, s, "status", func() ([]byte, error) { return marshal(statusOf(s)) })
 }
 
 func statusOf(s *monitor.Snapshot) *statusJSON {

@@ -22,6 +22,9 @@ type guard struct {
 // scrapes from failing the probes of health.
 const smallAnswer = 16 << 10
 
+// metricsPath is what scrapers ask for.
+const metricsPath = "/metrics"
+
 // answerCost is what any answer costs, in bytes of a body that cost as much.
 const answerCost = 16 << 10
 
@@ -99,13 +102,13 @@ func (p *paced) WriteHeader(code int) {
 }
 
 // turn takes the answer's part of its rate, and returns how long to wait for it. What
-// scrapers ask for is compressed, so that those who want 20 times the bytes cannot starve them.
+// scrapers ask for is compressed, so that those who want 20 times the bytes, or other paths, cannot starve them.
 func (p *paced) turn() (time.Duration, bool) {
 	n, _ := strconv.Atoi(p.Header().Get("Content-Length"))
 	if n <= smallAnswer || p.request.Method == http.MethodHead {
 		return p.guard.small.takeWithin(1, p.guard.wait)
 	}
-	if p.Header().Get("Content-Encoding") != "" {
+	if p.Header().Get("Content-Encoding") != "" && p.request.URL.Path == metricsPath {
 		return p.guard.zipped.takeWithin(answerCost+float64(n), p.guard.wait)
 	}
 	return p.guard.large.takeWithin(answerCost+float64(n), p.guard.wait)

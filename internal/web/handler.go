@@ -40,9 +40,7 @@ func NewHandler(board *monitor.Board, metrics http.Handler) http.Handler {
 	})
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("healthy\n")) })
 	mux.HandleFunc("GET /-/ready", h.ready)
-	mux.HandleFunc("GET /api/v1/models", h.models)
-	mux.HandleFunc("GET /api/v1/models/{model}/windows/{window}", h.window)
-	mux.HandleFunc("GET /api/v1/status", h.status)
+	h.routeAPI(mux)
 	return mux
 }
 

@@ -23,6 +23,9 @@ type Config struct {
 	// Reload reads the config again, at POST /-/reload; nil if there is no such path. Any goroutine calls it.
 	Reload func() error
 
+	// CORSOrigins are the origins whose scripts may read the API, as CheckOrigin takes them; none by default.
+	CORSOrigins []string
+
 	limits *limits // of tests
 }
 
@@ -68,6 +71,9 @@ func newServer(h http.Handler, l *slog.Logger) *http.Server {
 // from the rest of the process.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, c Config) error {
 	entry := newGate(l, c.bounds(), c.refuse)
+	if len(c.CORSOrigins) > 0 {
+		h = allowing(h, c.CORSOrigins)
+	}
 	if c.Reload != nil {
 		h = reloading(h, c.Reload)
 	}
