@@ -43,15 +43,22 @@ uids are always the same, so that importing them again replaces them. The refere
 		Args: exactArgs(0, "no arguments, only flags"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var c *config.Config
+			var read []string
 			if file != "" {
 				var err error
 				if c, err = config.LoadForProfile(file); err != nil {
 					return err
 				}
+				read = append(c.Files(), file)
 			}
 			files, err := generate.Dashboards(c)
 			if err != nil {
 				return err
+			}
+			for _, f := range files {
+				if err := checkFiles("", "output", filepath.Join(output, f.Name), read); err != nil {
+					return err
+				}
 			}
 			if err := os.MkdirAll(output, 0o755); err != nil {
 				return fmt.Errorf("write dashboards: %w", err)

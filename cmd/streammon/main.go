@@ -85,7 +85,7 @@ drifted: as Prometheus gauges, as JSON and as pages.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetHelpCommand(newHelp(root))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newRun(), newCheck(), newReplay(), newReport(), newProfile(), newInit(), newState(), newDashboards(), newDemo(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newReplay(), newReport(), newProfile(), newInit(), newState(), newDashboards(), newRules(), newDemo(), newVersion())
 	return root
 }
 

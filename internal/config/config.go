@@ -32,7 +32,9 @@ type Config struct {
 	Limits Limits
 	// MaxSeries is the budget of exported series.
 	MaxSeries int
-	Models    []Model
+	// Alerts are for the rules that are generated, see Model.Alerts.
+	Alerts Alerts
+	Models []Model
 
 	warnings []string
 	text     string
@@ -143,7 +145,9 @@ type Model struct {
 	// Changes are the figures that change detectors watch.
 	Changes []Change
 	// KPIs are business figures.
-	KPIs    []KPI
+	KPIs []KPI
+	// Alerts are the thresholds of the model's alert rules.
+	Alerts  ModelAlerts
 	Mapping Mapping
 }
 
@@ -179,6 +183,8 @@ type Feature struct {
 	Floor float64
 	// DecideBy is the short name of the deciding statistic; empty: that of Drift.
 	DecideBy string
+	// Alerts are the feature's own thresholds of alert rules.
+	Alerts FeatureAlerts
 }
 
 // Segment is a segmentation of the traffic.

@@ -21,10 +21,10 @@ func allKeys() []string {
 	const model = "models[]."
 	return slices.Concat(
 		keysOf("", topKeys), keysOf("kafka.", kafkaKeys), keysOf("kafka.tls.", tlsKeys), keysOf("kafka.sasl.", saslKeys),
-		keysOf("state.", stateKeys), keysOf("dead_letters.", deadLetterKeys), keysOf("limits.", limitKeys), keysOf(model, modelKeys), keysOf(model+"topics.", topicKeys),
+		keysOf("state.", stateKeys), keysOf("dead_letters.", deadLetterKeys), keysOf("limits.", limitKeys), keysOf("alerts.", alertKeys), keysOf(model, modelKeys), keysOf(model+"topics.", topicKeys),
 		keysOf(model+"reference.", referenceKeys), keysOf(model+"labels.", labelKeys), keysOf(model+"cost.", costKeys), keysOf(model+"fairness.", fairnessKeys),
 		keysOf(model+"performance.", verdictKeys), keysOf(model+"features.NAME.", featureKeys),
-		keysOf(model+"segments[].", segmentKeys), keysOf(model+"drift.", driftKeys), keysOf(model+"changes[].", changeKeys), keysOf(model+"mapping.", mappingKeys),
+		keysOf(model+"segments[].", segmentKeys), keysOf(model+"drift.", driftKeys), keysOf(model+"changes[].", changeKeys), keysOf(model+"alerts.", modelAlertKeys), keysOf(model+"features.NAME.alerts.", featureAlertKeys), keysOf(model+"mapping.", mappingKeys),
 		keysOf(model+"mapping.errors.", errorKeys),
 	)
 }

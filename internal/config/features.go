@@ -17,6 +17,7 @@ var featureKeys = []field[Feature]{
 		v.positive(&f.Floor, "a number above 0, in the unit of the deciding statistic,")
 	}},
 	{key: "decide_by", read: func(v value, f *Feature) { v.statistic(&f.DecideBy) }},
+	{key: "alerts", read: func(v value, f *Feature) { object(v, featureAlertKeys, &f.Alerts) }},
 	{key: "show_categories", read: func(v value, f *Feature) { v.oneOf(&f.ShowCategories, "known", "all", "none") }},
 }
 

@@ -21,6 +21,7 @@ func defaults() *Config {
 		Limits:          Limits{MessageBytes: 1 << 20, Depth: 16, Fields: 1024, StringBytes: 4096},
 		MaxIDs:          100_000,
 		MaxSeries:       10000,
+		Alerts:          DefaultAlerts(),
 	}
 }
 
@@ -40,6 +41,7 @@ var topKeys = []field[Config]{
 	{key: "limits", read: func(v value, c *Config) { object(v, limitKeys, &c.Limits) }},
 	{key: "max_ids", read: func(v value, c *Config) { v.integer(&c.MaxIDs, 1, 10_000_000) }},
 	{key: "max_series", read: func(v value, c *Config) { v.integer(&c.MaxSeries, 1, 1000000) }},
+	{key: "alerts", read: func(v value, c *Config) { object(v, alertKeys, &c.Alerts) }},
 	{key: "models", read: func(v value, c *Config) { v.models(&c.Models) }},
 }
 

@@ -280,7 +280,10 @@ func drawModel(t *rapid.T, i int) Model {
 	for i, f := range m.Features {
 		m.KPIs = append(m.KPIs, KPI{fmt.Sprint("k", i), "count(where has(features[" + strconv.Quote(f.Name) + "])) / count()"})
 	}
-	m.Performance = drawPerformance(t, m.Task)
+	m.Performance, m.Alerts = drawPerformance(t, m.Task), DefaultModelAlerts()
+	m.Alerts.ErrorBudget = rapid.SampledFrom([]float64{0.01, 0.5}).Draw(t, "budget")
+	m.Alerts.NoEvents = time.Minute * time.Duration(rapid.IntRange(1, 44640).Draw(t, "silence"))
+	m.Alerts.Severity = rapid.SampledFrom([]map[string]string{nil, {"labels_slow": None}}).Draw(t, "severity")
 	if m.Task == "binary" {
 		m.Positive = text(t, "positive")
 	}
@@ -383,6 +386,12 @@ func (y *writer) model(m *Model) {
 	y.line(2, "labels: {timeout: %s, max_pending: %d}", FormatDuration(m.Labels.Timeout), m.Labels.MaxPending)
 	y.performance(m)
 	y.line(2, "drift: {statistics: %s, decide_by: %s, min_samples: %d}", y.list(m.Drift.Statistics), m.Drift.DecideBy, m.Drift.MinSamples)
+	y.line(2, "alerts:")
+	y.line(4, "error_budget: %g", m.Alerts.ErrorBudget)
+	y.line(4, "no_events: %s", FormatDuration(m.Alerts.NoEvents))
+	for key, severity := range m.Alerts.Severity {
+		y.line(4, "severity: {%s: %s}", key, severity)
+	}
 	y.line(2, "mapping: {id: %s, time_unit: %s}", y.text(m.Mapping.ID), m.Mapping.TimeUnit)
 	if len(m.Features) > 0 {
 		y.line(2, "features:")

@@ -19,6 +19,7 @@ var modelKeys = slices.Concat([]field[Model]{
 	{key: "drift", read: func(v value, m *Model) { object(v, driftKeys, &m.Drift) }},
 	{key: "changes", read: func(v value, m *Model) { v.changes(&m.Changes) }},
 	{key: "kpis", read: func(v value, m *Model) { v.kpis(&m.KPIs) }},
+	{key: "alerts", read: func(v value, m *Model) { object(v, modelAlertKeys, &m.Alerts) }},
 	{key: "mapping", read: func(v value, m *Model) { object(v, mappingKeys, &m.Mapping) }},
 }, performanceKeys)
 
@@ -45,6 +46,7 @@ func (v value) model() Model {
 		Labels:      Labels{Timeout: day, MaxPending: 1_000_000},
 		Performance: Performance{Beta: 1, Verdict: Verdict{MinSamples: 200}},
 		Drift:       Drift{MinSamples: 200, FalseAlarms: FalseAlarms{Count: 1, Per: 30 * day}, Against: "reference"},
+		Alerts:      DefaultModelAlerts(),
 		Mapping:     Mapping{TimeUnit: "auto", Errors: Errors{MinStatus: 500, Statuses: []string{"error"}}},
 	}
 	object(v, modelKeys, &m)

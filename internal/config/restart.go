@@ -61,7 +61,7 @@ func (m *Model) inputs() []Feature {
 }
 
 // NeedRestart returns the keys in which next differs from c and that a running program cannot change. What
-// is left are the files of references and how drift and performance are judged.
+// is left are the files of references, how drift and performance are judged, and what generated alert rules are like.
 func (c *Config) NeedRestart(next *Config) (keys []string) {
 	for _, p := range fixedParts {
 		if !reflect.DeepEqual(p.of(c), p.of(next)) {

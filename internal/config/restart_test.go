@@ -50,6 +50,9 @@ models:
 		{"localhost:9092", "localhost:9093", "kafka"},
 		{"[5m, 1h]", "[5m]\npane: 5s\nallowed_lateness: 1m\nmax_series: 5\nstate: {dir: x}", "state windows pane allowed_lateness max_series"},
 		{"show_categories: none", "show_categories: all", ""},
+		{"show_categories: none", "alerts: {max_missing: 0.5}", ""},
+		{"positive: a", "positive: a\n    alerts: {error_budget: 0.05}", ""},
+		{"[5m, 1h]", "[5m, 1h]\nalerts: {job: other}", ""},
 		{"country: {", "y: numeric, country: {", "models[0].features"},
 		{"x: numeric", "x: categorical", "models[1].features"},
 		{"x: numeric", "x: {type: numeric, path: $.x}", "models[1].features"},
@@ -80,7 +83,7 @@ func TestNeedRestartKnowsAll(t *testing.T) {
 		fields := reflect.VisibleFields(reflect.TypeOf(v))
 		return len(slices.DeleteFunc(fields, func(f reflect.StructField) bool { return !f.IsExported() }))
 	}
-	if visible(Config{}) != len(fixedParts)+1 || visible(Model{})+visible(Performance{})-2 != len(fixedModelParts) || visible(Reference{}) != 3 || visible(Drift{}) != 5 || visible(Feature{}) != 7 {
+	if visible(Config{}) != len(fixedParts)+2 || visible(Model{})+visible(Performance{})-3 != len(fixedModelParts) || visible(Reference{}) != 3 || visible(Drift{}) != 5 || visible(Feature{}) != 8 {
 		t.Error("the config has fields that NeedRestart does not know")
 	}
 }

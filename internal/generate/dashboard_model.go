@@ -70,7 +70,7 @@ func (b *board) modelService() {
 		query("{{version}}", maxBy("version", s.sel("requests_per_second", b.of()...)))).from(0)
 	b.graph(8, 8, note{"Errors against the budget", "Share of the requests that fail, by version, and the share that may.", "Above the dashed line users are hurt: look at the service's own logs, and roll back a version that fails alone."}, "percentunit",
 		query("{{version}}", maxBy("version", s.sel("error_ratio", b.of()...))),
-		query("budget", "0 * "+maxBy("model", s.sel("error_ratio", b.of()...))+" + $error_budget")).from(0).dashed("budget", colorBad)
+		query("budget", b.budgetOf(b.of()))).from(0).dashed("budget", colorBad)
 	b.graph(8, 8, note{"Latency", "Quantiles of the time that requests took, by version.", "If only the upper quantile rises, few requests are slow: look for large ones, or a slow dependency. If all rise, the service is short of something."}, "s",
 		query("{{q}} {{version}}", maxBy("q, version", s.sel("latency_seconds", b.of()...)))).from(0)
 	b.timeline(12, 8, note{"Features that moved", "Verdicts on the features that were worst in the time that is shown.", "Open the one that turned first."}, driftStates,

@@ -19,7 +19,7 @@ func (b *board) monitorNow() {
 	b.stat(3, 4, note{"Up", "Whether Prometheus reaches each instance.", "If one is down, look at its log; a group of several goes on without it."}, "none",
 		now("{{instance}}", "min by (instance) (up{"+`job=~"$job", instance=~"$instance"`+"})")).states(upStates)
 	b.stat(3, 4, note{"Exports models", "Which instance exports the models' figures; of a group it is one.", "If none does for more than a minute, the group has no owner: look at the brokers and the group's members."}, "none",
-		now("{{instance}}", maxBy("instance", s.sel("exporting")))).states(goodStates)
+		now("{{instance}}", maxBy("instance", s.sel("exporting")))).states(ownerStates)
 	b.stat(3, 4, note{"Config loaded", "Whether the config was accepted when it was last read.", "If not, the one before is still in force: streammon check says what is wrong with the file."}, "none",
 		now("{{instance}}", maxBy("instance", s.sel("config_last_reload_successful")))).states(goodStates)
 	b.stat(3, 4, note{"Lag", "Messages that were not read yet, of all partitions.", "If it grows, see below in which partition, and whether reading pauses for lack of memory."}, "none",

@@ -1,6 +1,16 @@
 package generate
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/streammon/streammon/internal/config"
+	"github.com/streammon/streammon/internal/exporter"
+)
 
 // firing counts alerts that fire, 0 if none does.
 func firing(by string, matchers string) string {
@@ -52,7 +62,7 @@ func (b *board) modelTable(traffic []string) {
 	t := b.table(gridWidth, 9, note{"Models", "Every model in the chosen window, over all traffic: the sum or the worst of its versions. If there are more than 24, the busiest.", "Go through those with a state in yellow or red, from the left; a model's name leads to its dashboards."}, names,
 		column(fmt.Sprintf("topk(%d, %s)", listedModels, requests)),
 		busiest(maxBy("model", s.sel("error_ratio", traffic...))),
-		busiest(maxBy("model", s.sel("error_ratio", traffic...))+" / $error_budget"),
+		busiest(maxBy("model", s.sel("error_ratio", traffic...))+" / ("+b.budgetOf(traffic)+")"),
 		busiest(maxBy("model", s.sel("drifted_features", traffic...))),
 		busiest(maxBy("model", s.sel("drifted_importance_ratio", traffic...))),
 		busiest(maxBy("model", s.sel("performance_state", traffic...))),
@@ -81,9 +91,9 @@ func (b *board) modelRow() {
 		linked(link("Model", ModelUID, own), link("Features", FeaturesUID, own))
 	b.graph(5, 6, note{"Requests", "Requests a second, by version.", "A fall is an outage before the model; two versions at once are a roll-out."}, "reqps",
 		query("{{version}}", maxBy("version", s.sel("requests_per_second", traffic...)))).from(0).linked(link("Model", ModelUID, own))
-	b.graph(5, 6, note{"Errors against the budget", "Share of the requests that fail, and the share that may (a text field above, or the config's).", "Above the dashed line users are hurt: look at the service's own logs by version, and roll back if one version alone fails."}, "percentunit",
+	b.graph(5, 6, note{"Errors against the budget", "Share of the requests that fail, and the share that may.", "Above the dashed line users are hurt: look at the service's own logs by version, and roll back if one version alone fails."}, "percentunit",
 		query("errors {{version}}", maxBy("version", s.sel("error_ratio", traffic...))),
-		query("budget", "0 * "+maxBy("model", s.sel("error_ratio", traffic...))+" + $error_budget")).from(0).dashed("budget", colorBad)
+		query("budget", b.budgetOf(traffic))).from(0).dashed("budget", colorBad)
 	b.stat(4, 2, note{"Behind", "Time since the model's newest event.", "If it grows while requests go on elsewhere, look at lag on the dashboard of streammon itself."}, "s",
 		now("behind", "time() - "+maxBy("model", s.sel("last_event_timestamp_seconds", b.pick("model")...)))).linked(link("streammon itself", MonitorUID, nil))
 	b.x -= 4 // the three are one above the other
@@ -98,15 +108,33 @@ func (b *board) modelRow() {
 	b.line()
 }
 
-// budget is the share of requests that may fail, as long as rules have their own.
+// budget lets the share of requests that may fail be chosen where no config says it.
 func (b *board) budget() {
-	b.variables = append(b.variables, variable{name: "error_budget", label: "Error budget (share)", kind: "textbox", text: fmt.Sprint(b.s.errorBudget())})
+	if b.s.config == nil {
+		usual := fmt.Sprint(config.DefaultModelAlerts().ErrorBudget)
+		b.variables = append(b.variables, variable{name: "error_budget", label: "Error budget (share)", kind: "textbox", text: usual})
+	}
 }
 
-// defaultErrorBudget is the share of requests that may fail unless a model's alerts say otherwise.
-const defaultErrorBudget = 0.01
-
-func (s *dashboardSet) errorBudget() float64 { return defaultErrorBudget }
+// budgetOf is the share of the requests that may fail, of each model that the matchers choose: that of its alerts.
+func (b *board) budgetOf(matchers []string) string {
+	of := func(budget string, models ...string) string {
+		return "0 * " + maxBy("model", b.s.sel("error_ratio", slices.Concat(matchers, models)...)) + " + " + budget
+	}
+	if b.s.config == nil {
+		return of("$error_budget")
+	}
+	models := map[float64][]string{}
+	for i := range b.s.config.Models {
+		m := &b.s.config.Models[i]
+		models[m.Alerts.ErrorBudget] = append(models[m.Alerts.ErrorBudget], regexp.QuoteMeta(exporter.Label(m.Name)))
+	}
+	var parts []string
+	for _, budget := range slices.Sorted(maps.Keys(models)) {
+		parts = append(parts, of(fmt.Sprint(budget), "model=~"+strconv.Quote(strings.Join(models[budget], "|"))))
+	}
+	return strings.Join(parts, " or ")
+}
 
 // configReloads marks when a config was loaded, in all dashboards.
 func (b *board) configReloads() {

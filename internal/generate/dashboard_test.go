@@ -307,6 +307,36 @@ func TestWhatIsNotExportedIsRefused(t *testing.T) {
 	}
 }
 
+// TestBudgetsAreThoseOfTheConfig: models have their own, by names that are patterns no more; without a config a text field has it.
+func TestBudgetsAreThoseOfTheConfig(t *testing.T) {
+	odd := strings.Replace(oddModel, "features:", "alerts: {error_budget: 0.25}, features:", 1)
+	text := func(c *config.Config) string {
+		b, err := json.Marshal(boards(t, c)["overview.json"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s string
+		walk(boards(t, c)["overview.json"], func(o map[string]any) {
+			if expr, ok := o["expr"].(string); ok {
+				s += expr + "\n"
+			}
+		})
+		if strings.Contains(string(b), "error_budget") != (c == nil) {
+			t.Error("the text field is there, or not, for the wrong config")
+		}
+		return s
+	}
+	if s := text(nil); !strings.Contains(s, "+ $error_budget") {
+		t.Error(s)
+	}
+	s := text(configOf(t, plainModel+odd))
+	for _, want := range []string{`model=~"plain"}) + 0.01 or 0 *`, `model=~"a, b \"c\" \\\\d"}) + 0.25`} {
+		if !strings.Contains(s, want) {
+			t.Errorf("no %s in\n%s", want, s)
+		}
+	}
+}
+
 func titles(d map[string]any) (out []string) {
 	for _, p := range d["panels"].([]any) {
 		out = append(out, p.(map[string]any)["title"].(string))

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/streammon/streammon/internal/exporter"
 )
 
 // variable is one of a dashboard's, in the form of Grafana.
@@ -54,7 +56,7 @@ func (b *board) shared(u use) {
 	if c := b.s.config; c != nil {
 		models, windows := queries["model"], queries["window"]
 		for i := range c.Models {
-			models.values = append(models.values, c.Models[i].Name)
+			models.values = append(models.values, exporter.Label(c.Models[i].Name))
 		}
 		for _, w := range c.Windows {
 			windows.values = append(windows.values, w.Name)

@@ -30,6 +30,7 @@ var (
 	verdictStates     = states{{"ok", colorOK}, {"warning", colorWarning}, {"drift, worse or change", colorBad}}
 	upStates          = states{{"down", colorBad}, {"up", colorOK}}
 	yesStates         = states{{"no", colorOK}, {"yes", colorBad}}
+	ownerStates       = states{{"standby", colorOK}, {"exports", colorOK}}
 	goodStates        = states{{"no", colorBad}, {"yes", colorOK}}
 )
 

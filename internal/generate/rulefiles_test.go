@@ -1,0 +1,183 @@
+package generate
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/streammon/streammon/internal/config"
+	"github.com/streammon/streammon/internal/exporter"
+)
+
+var updateRules = flag.Bool("update-rules", false, "write the files of deploy/")
+
+// TestDeployedRules: what is in deploy/ is what the program makes without a config.
+func TestDeployedRules(t *testing.T) {
+	for _, f := range RuleFiles(DefaultConfig()) {
+		name := filepath.Join("../../deploy", f.Name)
+		if *updateRules {
+			if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(name, f.Data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		have, err := os.ReadFile(name)
+		if err != nil {
+			t.Error(err)
+		} else if diff := cmp.Diff(string(have), string(f.Data)); diff != "" {
+			t.Errorf("%s (-have +want; go test ./internal/generate -update-rules writes it):\n%s", f.Name, diff)
+		}
+	}
+}
+
+// TestDefaultConfigIsThatOfConfigs: rules without a config are those for its defaults.
+func TestDefaultConfigIsThatOfConfigs(t *testing.T) {
+	c, err := config.Parse("c.yaml", []byte("kafka: {brokers: [a:1]}\nmodels: [{name: a, topics: {predictions: a, labels: b}, task: binary, positive: x, features: {x: numeric}}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(NewRules(DefaultConfig()).Prometheus()), string(NewRules(c).Prometheus())); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestRulesNameWhatIsExported: each metric and label of a rule is in the exporter's catalogue, or a recording rule, and only counters have rates.
+func TestRulesNameWhatIsExported(t *testing.T) {
+	r := testRules(t)
+	known := map[string]exporter.Metric{
+		"up": {}, "process_start_time_seconds": {},
+	}
+	for _, m := range exporter.Metrics() {
+		known[m.Name] = m
+	}
+	exprs := map[string]string{}
+	for _, x := range r.Records {
+		known[x.Name] = exporter.Metric{Labels: []string{"model"}}
+		exprs[x.Name] = x.Expr
+	}
+	for _, a := range r.Alerts {
+		exprs[a.Name+" "+a.Severity] = a.Expr
+	}
+	metric := regexp.MustCompile(`(rate|increase)?\(?\b(streammon[_:][a-zA-Z0-9_:]+|up|process_[a-z_]+)(?:\{([^}]*)\})?`)
+	matcher := regexp.MustCompile(`(?:^|,)([a-z_]+)[=!]`)
+	seen := 0
+	for name, expr := range exprs {
+		text := regexp.MustCompile(`"streammon"`).ReplaceAllString(expr, `""`)
+		for _, m := range metric.FindAllStringSubmatch(text, -1) {
+			seen++
+			known, ok := known[m[2]]
+			if !ok {
+				t.Errorf("%s: there is no metric %s", name, m[2])
+			}
+			if (m[1] != "") != known.Counter && (m[1] != "" || !strings.Contains(expr, "offset") && !strings.Contains(expr, "== 0") && !strings.Contains(expr, "0 * ")) {
+				t.Errorf("%s: %s is a counter: %v", name, m[2], known.Counter)
+			}
+			for _, l := range matcher.FindAllStringSubmatch(m[3], -1) {
+				if l[1] != "job" && !slices.Contains(known.Labels, l[1]) {
+					t.Errorf("%s: %s has no label %s", name, m[2], l[1])
+				}
+			}
+		}
+		for _, l := range regexp.MustCompile(`(?:by|on) \(([^)]*)\)`).FindAllStringSubmatch(expr, -1) {
+			for label := range strings.SplitSeq(l[1], ", ") {
+				if !slices.Contains([]string{"", "job", "instance", "topic", "model", "version", "segment", "window", "feature"}, label) {
+					t.Errorf("%s: by %s", name, label)
+				}
+			}
+		}
+		// The labels of a target are gone, but for its job, which is the monitor's name: the outermost aggregation leaves no instance.
+		if by := regexp.MustCompile(`^\(*\n? *(?:\w+) by \(([^)]*)\)`).FindStringSubmatch(expr); by != nil && strings.Contains(by[1], "instance") {
+			t.Errorf("%s keeps the label instance", name)
+		}
+	}
+	if seen < 80 {
+		t.Errorf("only %d metrics in rules", seen)
+	}
+}
+
+// TestAlertKeys: a config knows the alerts that there are, by their levels.
+func TestAlertKeys(t *testing.T) {
+	var ofMonitor, ofModels []string
+	for _, d := range alertDefinitions {
+		if d.level == levelMonitor {
+			ofMonitor = append(ofMonitor, d.key)
+		} else {
+			ofModels = append(ofModels, d.key)
+		}
+	}
+	monitor, models := config.AlertKeys()
+	for _, keys := range [][]string{ofMonitor, ofModels, monitor, models} {
+		slices.Sort(keys)
+	}
+	if !slices.Equal(monitor, ofMonitor) || !slices.Equal(models, ofModels) {
+		t.Errorf("a config knows %q and %q,\nthere are %q and %q", monitor, models, ofMonitor, ofModels)
+	}
+}
+
+// TestRunbooks: each alert has a page of its own with all parts, is in the list of them, and in the table of the documentation with its test.
+func TestRunbooks(t *testing.T) {
+	list, err := os.ReadFile("../../docs/runbooks/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs, err := os.ReadFile("../../docs/alerting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := map[string]bool{"README.md": true}
+	for i := range alertDefinitions {
+		d := &alertDefinitions[i]
+		pages[d.name()+".md"] = true
+		text, err := os.ReadFile("../../docs/runbooks/" + d.name() + ".md")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for _, part := range []string{"# " + d.name() + "\n", "\n## What it means\n", "\n## Look first at\n", "\n1. ", "\n2. ", "\n3. ", "\n## What to do\n", "\n## Silence\n"} {
+			if !strings.Contains(string(text), part) {
+				t.Errorf("the page of %s lacks %q", d.name(), part)
+			}
+		}
+		if !strings.Contains(string(list), "("+d.name()+".md)") {
+			t.Errorf("the list lacks %s", d.name())
+		}
+		row := "| [" + d.name() + "](runbooks/" + d.name() + ".md) | `" + d.key + "` | " + d.severity + " | " + d.level + " | " + orNone(durationText(d.pending)) + " | " + orNone(durationText(d.keep)) + " | `TestAlertsFire/" + d.name() + "`"
+		if !strings.Contains(string(docs), row) {
+			t.Errorf("docs/alerting.md lacks %s", row)
+		}
+	}
+	files, err := os.ReadDir("../../docs/runbooks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !pages[f.Name()] {
+			t.Errorf("%s is of no alert", f.Name())
+		}
+	}
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// TestThresholdsCanBeReached: a share can be more than each threshold, however large the budget, and the faster pair never has the lower one.
+func TestThresholdsCanBeReached(t *testing.T) {
+	for _, budget := range []float64{0.0001, 0.01, 0.05, 0.1, 0.3, 0.5, 0.9, 0.999} {
+		fast, medium, slow := burnFast.threshold(budget), burnMedium.threshold(budget), burnSlow.threshold(budget)
+		if fast >= 1 || fast < medium || medium < slow || slow != budget {
+			t.Errorf("the budget %g has the thresholds %g, %g and %g", budget, fast, medium, slow)
+		}
+	}
+}
