@@ -41,7 +41,7 @@ release:
 	set -e; for p in $(PLATFORMS); do \
 	  file=dist/streammon-$(RELEASE)-$$(echo $$p | tr / -); \
 	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -trimpath -o $$file ./cmd/streammon; \
-	  $(SBOM) bin -json -noserial -output $$file.cdx.json $$file; \
+	  $(SBOM) bin -json -noserial -version v$(RELEASE) -output $$file.cdx.json $$file; \
 	done
 	cd dist && sha256sum streammon-* > SHA256SUMS
 

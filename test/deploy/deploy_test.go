@@ -69,7 +69,7 @@ var built = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	c := exec.Command("go", "build", "-trimpath", "-o", path, "./cmd/streammon")
+	c := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-o", path, "./cmd/streammon")
 	c.Dir, c.Env = repo, append(os.Environ(), "CGO_ENABLED=0")
 	c.Stderr = os.Stderr
 	return path, c.Run()

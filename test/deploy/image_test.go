@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -42,7 +43,18 @@ func TestImage(t *testing.T) {
 	built := b("from", "--pull-never", "localhost/streammon")
 	checkConfig(t, b("inspect", "--type=image", "localhost/streammon"))
 	root := b("mount", built)
+	var sums [][sha256.Size]byte
 	checkFiles(t, root)
+	for _, name := range []string{binary(t), filepath.Join(root, "streammon")} { // built without a commit, since the stand-in has no git
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums = append(sums, sha256.Sum256(data))
+	}
+	if sums[0] != sums[1] {
+		t.Error("the image's program has other bytes than the one that is built here")
+	}
 
 	if out := inside(t, root, "version"); !strings.HasPrefix(out, "streammon ") {
 		t.Errorf("version says %q", out)
