@@ -269,6 +269,9 @@ func (a *alarms) look(features []*watched, i, t int) {
 		pvalues[j] = all[j].assessment.PValue()
 	}
 	level := levelOf(i)
+	if slices.Min(pvalues) > level {
+		return // Holm finds nothing
+	}
 	all.judge(level)
 	end, any := int64(t+1)*int64(time.Minute), false
 	for j, l := range drift.Holm(pvalues, level) {
