@@ -147,28 +147,35 @@ func (b *batchTest) deals(r *counted, rng *rand.Rand) []float64 {
 	return out
 }
 
-// permuted makes the tests by permutation of blocks, at a level at which as many quiet windows are significant as are of ours.
-func (c *change) permuted(tests []looks, references []*counted, streams []*latent, quiet int) {
+// permuted makes the tests by permutation of blocks, at a level at which as many quiet windows are significant as are by the verdict, and own ones
+// at one at which as many are as by the part of it that looks for the change.
+func (c *change) permuted(tests, own []looks, references []*counted, streams []*latent, quiet int) {
 	nulls := make([][]float64, len(tests))
-	hits := 0
+	hits, ownHits := 0, 0
 	var pvalues []float64
 	for i, r := range references {
 		nulls[i] = c.test.deals(r, rand.New(rand.NewPCG(verdictSeed+1, uint64(i))))
 		for range quiet {
 			var w slidingWindow
 			w.push(r, c.draw(streams[i], powerWindow, 0))
-			if verdictAt(r, &w).PValue() <= 0.01 {
+			a := verdictAt(r, &w)
+			if a.PValue() <= 0.01 {
 				hits++
+			}
+			if c.own(a) <= 0.01 {
+				ownHits++
 			}
 			pvalues = append(pvalues, exceeded(nulls[i], c.test.count(r.all(), w.sum)))
 		}
 	}
 	slices.Sort(pvalues)
-	level := pvalues[hits] // a p-value below it is significant
 	for i := range tests {
-		tests[i] = func(r *counted, w *slidingWindow) bool {
-			return exceeded(nulls[i], c.test.count(r.all(), w.sum)) < level
+		below := func(level float64) looks {
+			return func(r *counted, w *slidingWindow) bool {
+				return exceeded(nulls[i], c.test.count(r.all(), w.sum)) < level
+			}
 		}
+		tests[i], own[i] = below(pvalues[hits]), below(pvalues[ownHits])
 	}
 }
 

@@ -6,6 +6,9 @@ import "math"
 // warning: with fewer nobody knows how far quiet windows lie from it.
 const MinDisjoint = 20
 
+// LeastVariable is the part of the variation of independent values that windows have at least.
+const LeastVariable = 0.5
+
 // MinWindow is the size of the smallest window that tells something of how windows vary.
 const MinWindow = 30
 
@@ -26,7 +29,8 @@ type Calibration struct {
 	Size float64
 	// Bins is the number of bins that were tested at this size.
 	Bins int
-	// Trace and Square are the traces of D and D².
+	// Trace and Square are the traces of D and D². Trace, and Excess, are below 0 where windows vary less than
+	// independent values do, as days may whose hours differ.
 	Trace, Square float64
 	// Excess is, by a statistic's Short name, how much its square (for those that are roots of quadratic forms) or
 	// its value lies above that of independent values on average, in units of the variance of one value.
@@ -63,7 +67,7 @@ type spread struct {
 	calibrated bool
 	grow       float64 // the mean of the quadratic form, 1 for independent values
 	bins, free float64 // degrees of freedom of the bins: with independent values, and effectively
-	nu         float64 // degrees of freedom that grow is known with
+	nu         float64 // degrees of freedom with which the variation of one dimension is known
 	most       float64 // degrees of freedom at most
 	memo       *Memo
 }
@@ -96,19 +100,32 @@ func (c *comparison) spread(statistic string) spread {
 	within += max(1/c.n, 1/k.Size)
 	between := (1 - 1/c.n) * (1 + 1/windows) // of the window, and of the reference
 	s := independent
-	s.calibrated, s.nu, s.memo = true, float64(k.Disjoint-1), c.memo
+	s.calibrated, s.nu, s.memo = true, k.freedom(), c.memo
 	if statistic == "wasserstein" && k.Degrees > 0 {
 		s.most = k.Degrees
 	}
-	s.grow = (within + between*k.Excess[statistic]) / c.scale
-	if d := float64(c.bins - 1); d > 1 && k.Bins > 1 {
-		more := d / float64(k.Bins-1)
+	// Of more bins each varies as much. Fewer that were put together may vary as much as all of them, if what moves them are neighbours.
+	d, more, excess := float64(c.bins-1), 1.0, k.Excess[statistic]
+	if k.Bins > 1 && d >= 1 {
+		if more = d / float64(k.Bins-1); more < 1 && c.grouped {
+			excess, more = max(excess, excess/more), 1
+		}
+	}
+	s.grow = (within + between*excess) / c.scale
+	if d > 1 && k.Bins > 1 {
 		trace, square := more*k.Trace, more*more*k.Square
 		t1 := d*within + between*trace
 		t2 := d*within*within + 2*within*between*trace + between*between*square
 		s.bins, s.free = d, max(1, min(t1*t1/t2, d))
 	}
 	return s
+}
+
+// freedom returns the degrees of freedom with which the windows tell the variance of one dimension: windows that overlap tell a
+// little more than those side by side, since j of l steps apart they have the correlation 1-j/l.
+func (c *Calibration) freedom() float64 {
+	steps := float64(c.Windows) / float64(c.Disjoint)
+	return float64(c.Disjoint-1) * 3 * steps * steps / (2*steps*steps + 1)
 }
 
 // Calibrator gathers the windows of a reference.
@@ -137,16 +154,15 @@ func (k *Calibrator) Add(window Sample) {
 	}
 	k.windows++
 	k.inverses += 1 / c.n
-	tested := c.pooled(k.size)
-	k.addOuter(tested)
+	k.addOuter(c.pooled(k.size, 0, minExpected))
 	for i := range Catalogue {
 		s := &Catalogue[i]
 		x := c
 		switch s.over {
 		case bins:
-			x = tested
+			x = s.tested(c, k.size, 0)
 		case presence:
-			x = c.presence()
+			continue
 		}
 		if !s.defined(x) {
 			continue
@@ -157,6 +173,17 @@ func (k *Calibrator) Add(window Sample) {
 				k.squares += excess * excess
 			}
 		}
+	}
+	k.addSquare(Missing, c.presence().missingSquare())
+	if c.ref.numeric() {
+		k.addSquare(shiftName, c.shiftSquare())
+	}
+}
+
+// addSquare takes a square that is 1/n on average for n independent values.
+func (k *Calibrator) addSquare(name string, square float64) {
+	if !math.IsNaN(square) {
+		k.sums[name] += square
 	}
 }
 
@@ -205,13 +232,22 @@ func (k *Calibrator) Calibration(length int64, disjoint int) *Calibration {
 	unbiased := float64(disjoint) / nu // p is the mean of the same windows
 	within := k.inverses / n
 	out := &Calibration{Length: length, Windows: k.windows, Disjoint: disjoint, Size: 1 / within, Excess: map[string]float64{}}
-	for _, r := range newComparison(k.ref, k.ref).pooled(k.size).ref.Bins {
+	for _, r := range newComparison(k.ref, k.ref).pooled(k.size, 0, minExpected).ref.Bins {
 		if r > 0 {
 			out.Bins++
 		}
 	}
+	// A quiet time may have been quieter than others: nothing is taken for less than half as variable as independent values.
+	least := -(1 - LeastVariable) * within
 	for s, sum := range k.sums {
-		out.Excess[s] = max(0, (sum/n*unbiased-within)/(1-within))
+		out.Excess[s] = max(least, (sum/n*unbiased-within)/(1-within))
+	}
+	// The tails of those that are no quadratic forms are known for what they are with independent values, at the most; and half a count makes KL
+	// smaller, not its tail.
+	for _, s := range [...]string{"kl", "tvd", "ks", "wasserstein"} {
+		if x, ok := out.Excess[s]; ok {
+			out.Excess[s] = max(0, x)
+		}
 	}
 	if sum := k.sums["wasserstein"]; k.squares*n > sum*sum {
 		out.Degrees = 2 / (k.squares*n/(sum*sum) - 1)
@@ -227,7 +263,7 @@ func (k *Calibrator) Calibration(length int64, disjoint int) *Calibration {
 	d := float64(max(out.Bins-1, 1))
 	// The square of an estimate of a covariance is too large: E tr S² = tr Σ² (1 + 1/ν) + (tr Σ)²/ν.
 	square = max(nu*nu/((nu-1)*(nu+2))*(square-trace*trace/nu), trace*trace/d)
-	out.Trace = max(0, (trace-d*within)/(1-within))
+	out.Trace = max(d*least, (trace-d*within)/(1-within))
 	out.Square = (square - d*within*within - 2*within*(1-within)*out.Trace) / ((1 - within) * (1 - within))
 	out.Square = min(max(out.Square, out.Trace*out.Trace/d), out.Trace*out.Trace)
 	return out

@@ -25,6 +25,8 @@ type Statistic struct {
 	parts func(c *comparison, edges []float64) []Part
 	// over tells what it compares.
 	over representation
+	// roots: it is made of the roots of shares, and wants minRoots values in a bin.
+	roots bool
 }
 
 // representation is what a statistic compares.
@@ -56,19 +58,19 @@ const Missing = "missing"
 // a PSI of only 0.01: this is the sensitive one.
 var Catalogue = []Statistic{
 	{
-		Name: "psi", Short: "psi", Numeric: true, Categorical: true, Floor: 0.1, value: populationStability, null: quadratic(1, false), parts: psiParts,
+		Name: "psi", Short: "psi", Numeric: true, Categorical: true, Floor: 0.1, value: populationStability, null: quadratic(1, false, bend{-1. / 2, 1. / 3, true}), parts: psiParts,
 		Help: "Population stability index between reference and window in nats, at least 0; half a count is added to every bin.",
 	},
 	{
-		Name: "js_distance", Short: "js", Numeric: true, Categorical: true, Floor: 0.1, value: jensenShannon, null: quadratic(1/(8*math.Ln2), true), parts: jsParts,
+		Name: "js_distance", Short: "js", Numeric: true, Categorical: true, Floor: 0.1, value: jensenShannon, null: quadratic(1/(8*math.Ln2), true, bend{-1. / 2, 7. / 24, false}), parts: jsParts, roots: true,
 		Help: "Jensen-Shannon distance between reference and window, base 2, from 0 to 1.",
 	},
 	{
-		Name: "kl_divergence", Short: "kl", Numeric: true, Categorical: true, Floor: 0.05, value: kullbackLeibler, null: quadratic(0.5, false), parts: klParts,
+		Name: "kl_divergence", Short: "kl", Numeric: true, Categorical: true, Floor: 0.05, value: kullbackLeibler, null: quadratic(0.5, false, bend{-1. / 3, 1. / 6, true}), parts: klParts,
 		Help: "Kullback-Leibler divergence of the window from the reference in nats, at least 0; half a count is added to every bin.",
 	},
 	{
-		Name: "hellinger_distance", Short: "hellinger", Numeric: true, Categorical: true, Floor: 0.1, value: hellinger, null: quadratic(1./8, true), parts: hellingerParts,
+		Name: "hellinger_distance", Short: "hellinger", Numeric: true, Categorical: true, Floor: 0.1, value: hellinger, null: quadratic(1./8, true, bend{-1. / 2, 5. / 16, false}), parts: hellingerParts, roots: true,
 		Help: "Hellinger distance between reference and window, from 0 to 1.",
 	},
 	{
@@ -88,7 +90,7 @@ var Catalogue = []Statistic{
 		Help: "Wasserstein-1 distance between reference and window in standard deviations of the reference, at least 0.",
 	},
 	{
-		Name: "missing_psi", Short: Missing, Numeric: true, Categorical: true, Floor: 0.1, value: populationStability, null: quadratic(1, false), over: presence,
+		Name: "missing_psi", Short: Missing, Numeric: true, Categorical: true, Floor: 0.1, value: populationStability, null: presenceNullOf, over: presence,
 		Help: "Population stability index of whether there is a valid value, in nats, at least 0.",
 	},
 }
@@ -101,6 +103,22 @@ func Lookup(name string) (Statistic, bool) {
 		}
 	}
 	return Statistic{}, false
+}
+
+// expects returns how many values it wants in a bin.
+func (s *Statistic) expects() float64 {
+	if s.roots {
+		return minRoots
+	}
+	return minExpected
+}
+
+// tested returns what the statistic tests with windows of size n: the bins as they are pooled, if it compares these.
+func (s *Statistic) tested(c *comparison, n, discount float64) *comparison {
+	if s.over != bins || !c.overBins() {
+		return c
+	}
+	return c.pooled(n, discount, s.expects())
 }
 
 func (s *Statistic) is(name string) bool { return s.Name == name || s.Short == name }

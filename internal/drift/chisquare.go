@@ -18,4 +18,4 @@ func chiSquare(c *comparison) float64 {
 }
 
 // chiSquareNull is that of the effect, in units of the statistic.
-func chiSquareNull(c *comparison, s spread) null { return quadratic(1/c.scale, false)(c, s) }
+func chiSquareNull(c *comparison, s spread) null { return quadratic(1/c.scale, false, bend{})(c, s) }

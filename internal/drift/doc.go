@@ -16,11 +16,17 @@
 //
 // The null hypothesis knows both sample sizes. With a Calibration it knows how the reference's own windows
 // vary, too, and how well the reference knows that: statistics that are quadratic forms in the bins' shares, or
-// roots of such, are a mean times an F variable, with the far tail of the slowest part of the variation. Without one all values are independent, which
+// roots of such, are a mean times an F variable, with the far tail of the slowest part of the variation. Each term of such a form is known with the degrees
+// of freedom of the reference's windows, a value with those of the terms that make it up. Without one all values are independent, which
 // those of a real stream are not: the p-values are then too small.
 //
+// A verdict is three tests that share the level: of the deciding statistic; of a shift of a numeric feature's values, by the mean of their ridits, where a statistic
+// over bins decides; and of how many values are missing, by the binomial distribution, or the negative binomial one where they go missing together.
+// The effect is always that of a statistic: a shift makes PSI significant, and not larger.
+//
 // Bins in which fewer than five values are expected are tested together with others, in at most a hundred groups, and values
-// that the reference does not know are tested apart, as a share; so are missing values, where fewer than five are expected; the value of the statistic is over all bins.
+// that the reference does not know are tested apart, as a share; JS and Hellinger want ten. Categories that are put together are expected less often than they
+// came in the reference, by what new ones will take of them. The value of the statistic is over all bins.
 //
 // How far the p-values of independent values hold, by simulation: with
 // at least 20 expected values a bin in the window, 5 % of the p-values of every

@@ -17,6 +17,6 @@ func Example() {
 	fmt.Println(state)
 	// Output:
 	// psi 1.515, drift from 0.103
-	// js_distance 0.312, drift from 0.122
+	// js_distance 0.312, drift from 0.123
 	// drift
 }

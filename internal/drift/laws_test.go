@@ -27,7 +27,7 @@ func overBins(ref, cur Sample) map[string]measurement {
 	out := map[string]measurement{}
 	for _, s := range Catalogue[:7] {
 		c := newComparison(ref, cur)
-		out[s.Short] = s.measure(c, c.pooled(c.n))
+		out[s.Short] = s.measure(c, s.tested(c, c.n, c.discount()))
 	}
 	return out
 }

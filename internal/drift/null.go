@@ -98,15 +98,53 @@ func (f unitForm) quantile(alpha float64) float64 {
 }
 
 // quadratic returns the null of statistics over bins that to first order are factor times
-// sum (q-p)²/p, or the root of it.
-func quadratic(factor float64, root bool) func(*comparison, spread) null {
+// sum (q-p)²/p, or the root of it. Each of its terms is known with the degrees of freedom of the spread.
+func quadratic(factor float64, root bool, bend bend) func(*comparison, spread) null {
 	return func(c *comparison, s spread) null {
-		dof := float64(c.bins - 1)
-		if dof < 1 {
+		terms := float64(c.bins - 1)
+		if terms < 1 {
 			return constant{}
 		}
-		return scaledF{mean: factor * dof * c.scale * s.grow, dof: s.dof(dof), terms: dof, nu: s.nu, root: root, memo: s.memo}
+		mean, variance := 1.0, 1.0
+		if s.calibrated || !bend.smoothed { // without a calibration PSI and KL are those of textbooks
+			mean, variance = bend.moments(c)
+		}
+		dof := max(1, s.dof(terms)*mean*mean/variance)
+		return scaledF{mean: factor * terms * mean * c.scale * s.grow, dof: dof, terms: terms, nu: s.nu * dof, root: root, memo: s.memo}
 	}
+}
+
+// bend says how a statistic over bins departs from the quadratic form: with d = (q-p)/p, it is a multiple of the sum of
+// p (d² + cubic d³ + quartic d⁴). Half a count in each bin takes back what this adds to the mean.
+type bend struct {
+	cubic, quartic float64
+	smoothed       bool
+}
+
+// moments returns the mean and the variance of a statistic of independent values, over those of the quadratic form, if they are
+// larger: to second order in the number of values (Read and Cressie 1988, Goodness-of-Fit Statistics for Discrete Multivariate Data).
+func (f bend) moments(c *comparison) (mean, variance float64) {
+	if f == (bend{}) {
+		return 1, 1
+	}
+	b, t := 0.0, 0.0
+	for _, r := range c.ref.Bins {
+		if r > 0 {
+			b, t = b+1, t+c.m/float64(r)
+		}
+	}
+	if b < 2 {
+		return 1, 1
+	}
+	n := min(c.n, c.m)
+	first := f.cubic*(2-3*b+t) + 3*f.quartic*(1-2*b+t)
+	second := 2 - 2*b - b*b + t + 3*f.cubic*(8-12*b-2*b*b+6*t) + 3*f.cubic*f.cubic*(4-6*b-3*b*b+5*t) + 12*f.quartic*(2-4*b+2*t)
+	mean, variance = 1+max(0, first/n/(b-1)), 1+max(0, second/n/(2*(b-1)))
+	if f.smoothed {
+		variance = max(1, variance/(mean*mean))
+		mean = 1
+	}
+	return mean, variance
 }
 
 // fSurvival returns the probability that an F variable with dof and nu degrees of freedom exceeds x >= 0; an

@@ -45,6 +45,14 @@ type change struct {
 	value       func(l *latent, size float64) float64
 }
 
+// own is the p-value of what of a verdict looks for the change.
+func (c *change) own(a *Assessment) float64 {
+	if c.name == "missing values" {
+		return a.missing.pvalue
+	}
+	return a.values()
+}
+
 func notLost(l *latent, share, x float64) float64 {
 	if l.lost > mathext.NormalQuantile(1-share) {
 		return math.NaN()
@@ -111,13 +119,16 @@ func (c batchCount) add(o batchCount, factor float64) {
 
 func (c batchCount) sample(l layout) Sample {
 	s := Sample{Bins: make([]uint64, 0, 11), Absent: uint64(c[len(c)-1])}
-	b, _ := l.(*numericLayout)
+	b, numeric := l.(*numericLayout)
 	sum := uint64(0)
 	for i, x := range c[:len(c)-1] {
 		sum += uint64(x)
 		if b == nil || i == len(b.decile) || b.decile[i] {
 			s.Bins, sum = append(s.Bins, sum), 0
 		}
+	}
+	if numeric {
+		s.Fine = s.Bins
 	}
 	return s
 }
@@ -223,12 +234,13 @@ func verdictAt(r *counted, w *slidingWindow) *Assessment {
 // finds is what was seen of a change.
 type finds struct {
 	trials, test, ours, drift    int // windows that are nothing but changed
+	ownTest, own                 int // by what of the verdict looks for the change, and by the test as often as that is significant
 	both, within                 int // trials in which both found it, and ours within two slides of the test
 	testAfter, oursAfter, behind []float64
 }
 
 // try watches a change.
-func (f *finds) try(c *change, r *counted, l *latent, size float64, test looks) {
+func (f *finds) try(c *change, r *counted, l *latent, size float64, test, ownTest looks) {
 	var w slidingWindow
 	for range powerSlides {
 		w.push(r, c.draw(l, powerPane, 0))
@@ -245,6 +257,9 @@ func (f *finds) try(c *change, r *counted, l *latent, size float64, test looks) 
 				}
 			}
 		}
+		if i == powerSlides && ownTest(r, &w) {
+			f.ownTest++
+		}
 		if oursAfter == never || i == powerSlides {
 			a := verdictAt(r, &w)
 			if a.PValue() <= 0.01 {
@@ -252,6 +267,9 @@ func (f *finds) try(c *change, r *counted, l *latent, size float64, test looks) 
 				if i == powerSlides {
 					f.ours++
 				}
+			}
+			if i == powerSlides && c.own(a) <= 0.01 {
+				f.own++
 			}
 			if _, state := a.Judge(nil, 0.01); i == powerSlides && state == Drift {
 				f.drift++
@@ -282,7 +300,7 @@ func (f *finds) share(n int) float64 { return 100 * float64(n) / float64(f.trial
 // TestVerdictsPower compares how often and when a change is found with a batch test: on independent streams of the raw
 // values at the same nominal level of 1 %, on autoregressive ones by permutation of blocks, at the same share of quiet windows.
 func TestVerdictsPower(t *testing.T) {
-	printHead("Changes that are found at 1 %", "stream", "change", "size", "test", "test finds, %", "streammon, %", "loss, points", "drift (with floor), %",
+	printHead("Changes that are found at 1 %", "stream", "change", "size", "test", "test finds, %", "streammon, %", "loss, points", "its part, %", "loss, points", "drift (with floor), %",
 		"test after slides", "streammon after slides", "later by", "within two slides, %")
 	refs, per, quiet := 2, 8, 300
 	if longVerdicts {
@@ -302,23 +320,23 @@ func TestVerdictsPower(t *testing.T) {
 					streams[i] = newLatent(rand.New(rand.NewPCG(verdictSeed, uint64(1000*ci+i))), phi)
 					references[i] = c.learn(streams[i])
 				}
-				tests := make([]looks, refs)
+				tests, ownTests := make([]looks, refs), make([]looks, refs)
 				for i := range tests {
-					tests[i] = c.test.raw
+					tests[i], ownTests[i] = c.test.raw, c.test.raw
 				}
 				if phi > 0 {
-					c.permuted(tests, references, streams, quiet)
+					c.permuted(tests, ownTests, references, streams, quiet)
 				}
 				for s, size := range sizes {
 					f := &of[s]
 					for i, r := range references {
 						for range per {
-							f.try(c, r, streams[i], size, tests[i])
+							f.try(c, r, streams[i], size, tests[i], ownTests[i])
 						}
 					}
 					pct := func(x float64) string { return fmt.Sprintf("%.1f", x) }
 					loss := f.share(f.test) - f.share(f.ours)
-					printRow(stream, c.name, fmt.Sprintf("%g %s", size, c.unit), name, pct(f.share(f.test)), pct(f.share(f.ours)), pct(loss), pct(f.share(f.drift)),
+					printRow(stream, c.name, fmt.Sprintf("%g %s", size, c.unit), name, pct(f.share(f.test)), pct(f.share(f.ours)), pct(loss), pct(f.share(f.own)), pct(f.share(f.ownTest)-f.share(f.own)), pct(f.share(f.drift)),
 						fmt.Sprint(median(f.testAfter)), fmt.Sprint(median(f.oursAfter)), fmt.Sprint(median(f.behind)), pct(100*float64(f.within)/float64(max(f.both, 1))))
 				}
 				if large := &of[2]; large.share(large.ours) < 80 {

@@ -1,9 +1,12 @@
 package drift
 
 import (
+	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/streammon/streammon/internal/sketch"
 )
@@ -149,12 +152,15 @@ func (b *numericLayout) sample(xs []float64) Sample {
 // categories has a bin for each value that the reference has, and one for those it does not know.
 type categories map[float64]int
 
+// categoriesOf has them in byte order, as a reference does: not in the order in which they come.
 func categoriesOf(xs []float64) layout {
 	c := categories{}
-	for _, x := range xs {
-		if _, ok := c[x]; !ok && x == x {
-			c[x] = len(c)
-		}
+	for _, x := range valid(xs) {
+		c[x] = 0
+	}
+	names := slices.SortedFunc(maps.Keys(c), func(a, b float64) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	for i, x := range names {
+		c[x] = i
 	}
 	return c
 }

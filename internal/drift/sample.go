@@ -41,8 +41,8 @@ type comparison struct {
 	bins int
 	// scale is 1/m + 1/n, the variance of q-p in units of p(1-p) if values are independent.
 	scale float64
-	// apart: the values that the reference does not know were left out.
-	apart bool
+	// grouped: bins were put together. Apart: the values that the reference does not know were left out.
+	grouped, apart bool
 	// memo of quantiles; nil outside of an assessment.
 	memo *Memo
 }

@@ -46,6 +46,17 @@ func TestUneven(t *testing.T) {
 	if x := u.quantile(1e-300, 20); !(x > 100 && x < 1e4) {
 		t.Errorf("quantile %v", x)
 	}
+	// The farther out, the fewer terms make up a value, and the less is known of them: the tail falls all the same.
+	for _, dof := range []float64{1.2, 3, 8.9} {
+		u := unevenOf(unitForm{dof: dof, terms: 9, nu: 19 * dof})
+		for x, before := 1.5, 1.0; x < 200; x *= 1.01 {
+			p := u.survival(x)
+			if !(p < before) || p < fSurvival(1, 1000, 9*x) {
+				t.Fatalf("%g degrees of freedom: %v at %g, %v before", dof, p, x, before)
+			}
+			before = p
+		}
+	}
 	// With a single term it is an F variable, with equal ones too.
 	for _, u := range []uneven{{1, 0, 8, 27}, {1. / 9, 1. / 9, 8, 27}} {
 		dof := 1.0
@@ -53,7 +64,7 @@ func TestUneven(t *testing.T) {
 			dof = 9
 		}
 		for _, x := range []float64{2, 5, 20} {
-			if got, want := u.survival(x), fSurvival(dof, 27, x); math.Abs(got/want-1) > 0.1 {
+			if got, want := u.survival(x), fSurvival(dof, 27*dof, x); math.Abs(got/want-1) > 0.1 {
 				t.Errorf("%v: %g is exceeded with %v, want %v", u, x, got, want)
 			}
 		}

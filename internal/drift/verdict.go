@@ -92,12 +92,7 @@ func (s *Statistic) measure(c, tested *comparison) measurement {
 	}
 	m.null = s.null(c, c.spread(s.Short))
 	m.mean = m.null.expected()
-	if s.over == presence {
-		if rare := rareOf(c, c.spread(s.Short)); rare != nil {
-			m.null, tested = rare, c
-		}
-	}
-	if s.over == fineBins || s.over == distances || tested == c {
+	if s.over != bins || tested == c {
 		m.pvalue = m.null.survival(m.value)
 		return m
 	}
@@ -110,6 +105,9 @@ func (s *Statistic) measure(c, tested *comparison) measurement {
 	if tested.apart {
 		m.unseen = c.unseen(c.spread(s.Short).grow)
 		m.pvalue = together(m.pvalue, m.unseen)
+	}
+	if m.value == 0 && !math.IsNaN(m.pvalue) {
+		m.pvalue = 1 // whatever of the reference was taken for what will not come again
 	}
 	return m
 }
@@ -130,7 +128,9 @@ type Assessment struct {
 	shown []measurement
 	// What decides: the statistic that was asked for, and whether there are values at all.
 	decider, missing judged
-	caveat           string // of the calibration
+	// shift is the p-value of a shift of all values, undefined where none is looked for.
+	shift  float64
+	caveat string // of the calibration
 }
 
 // judged is a measurement that decides.
@@ -138,20 +138,25 @@ type judged struct {
 	measurement
 	floor  float64
 	enough bool // values for a verdict
+	proven bool // it is significant by another test, whatever its value
 }
 
 // missingShare of the level goes to the test of missing values, where there are any, the rest to the deciding statistic.
-const missingShare = 0.1
+const missingShare = 0.3
 
 // defined reports whether it has a state.
 func (j *judged) defined() bool { return j.enough && !math.IsNaN(j.value) }
 
-// levels returns the level of the deciding statistic and that of missing values.
-func (a *Assessment) levels(alpha float64) (decider, missing float64) {
-	if !a.missing.defined() || a.decider.statistic == a.missing.statistic {
-		return alpha, alpha
+// levels returns the level of the deciding statistic, that of shifts, and that of missing values.
+func (a *Assessment) levels(alpha float64) (decider, shift, missing float64) {
+	decider, missing = alpha, alpha
+	if a.missing.defined() && a.decider.statistic != a.missing.statistic {
+		decider, missing = alpha*(1-missingShare), alpha*missingShare
 	}
-	return alpha * (1 - missingShare), alpha * missingShare
+	if !math.IsNaN(a.shift) {
+		decider, shift = decider*(1-shiftShare), decider*shiftShare
+	}
+	return decider, shift, missing
 }
 
 // Assess compares, and computes all but thresholds and state.
@@ -162,11 +167,12 @@ func Assess(ref, cur Sample, opt Options) *Assessment {
 	if c.memo = opt.Memo; c.memo == nil {
 		c.memo = newMemo(5)
 	}
-	tested := c
+	discount := c.discount()
+	fine, coarse := c, c
 	if c.overBins() {
-		tested = c.pooled(c.n)
+		fine, coarse = c.pooled(c.n, discount, minExpected), c.pooled(c.n, discount, minRoots)
 	}
-	a := &Assessment{caveat: ref.Calibration.Caveat(), shown: make([]measurement, 0, len(Catalogue))}
+	a := &Assessment{caveat: ref.Calibration.Caveat(), shift: math.NaN(), shown: make([]measurement, 0, len(Catalogue))}
 	a.decider.value, a.decider.pvalue, a.missing.value, a.missing.pvalue = math.NaN(), math.NaN(), math.NaN(), math.NaN()
 	decider := decider(opt.DecideBy, ref.numeric())
 	valid := total(cur.Bins)
@@ -183,15 +189,22 @@ func Assess(ref, cur Sample, opt Options) *Assessment {
 		var m measurement
 		if s.over == presence {
 			p := c.presence()
-			m = s.measure(p, p.pooled(p.n))
-			a.missing = judged{m, s.Floor, all >= opt.MinSamples}
+			m = s.measure(p, p)
+			a.missing = judged{measurement: m, floor: s.Floor, enough: all >= opt.MinSamples}
 		} else {
+			tested := fine
+			if s.roots {
+				tested = coarse
+			}
 			m = s.measure(c, tested)
 		}
 		if i == decider {
-			a.decider = judged{m, s.Floor, valid >= opt.MinSamples}
+			a.decider = judged{measurement: m, floor: s.Floor, enough: valid >= opt.MinSamples}
 			if opt.Floor > 0 {
 				a.decider.floor = opt.Floor
+			}
+			if s.over == bins && ref.numeric() {
+				a.shift = c.shifted()
 			}
 		}
 		if shown {
@@ -207,15 +220,23 @@ func (a *Assessment) Caveat() string { return a.caveat }
 // PValue returns that of the verdict: at a level of at least this something is significant. It is NaN if nothing is
 // defined, or there are too few values to judge.
 func (a *Assessment) PValue() float64 {
-	decider, missing := a.levels(1)
+	decider, shift, missing := a.levels(1)
 	p := math.NaN()
 	if a.decider.defined() {
-		p = min(1, a.decider.pvalue/decider)
+		p = min(1, a.values()/(decider+shift))
 	}
 	if m := a.missing.pvalue / missing; a.missing.defined() && !math.IsNaN(m) && !(p < m) {
 		p = min(1, m)
 	}
 	return p
+}
+
+// values returns the p-value of which values there are, whether missing or not.
+func (a *Assessment) values() float64 {
+	if math.IsNaN(a.shift) {
+		return a.decider.pvalue
+	}
+	return min(1, a.decider.pvalue/(1-shiftShare), a.shift/shiftShare)
 }
 
 // Judge appends the outcomes to dst, in the order of Catalogue, and returns the state, by the deciding statistic at
@@ -225,10 +246,14 @@ func (a *Assessment) PValue() float64 {
 // state is empty, undefined, if the window has less than MinSamples values, the value is undefined, or no
 // statistic has the name DecideBy.
 func (a *Assessment) Judge(dst []Outcome, alpha float64) (outcomes []Outcome, state string) {
-	decider, missing := a.levels(alpha)
+	decider, shift, missing := a.levels(alpha)
+	a.decider.proven = a.shift <= shift
 	for i := range a.shown {
 		m := &a.shown[i]
-		j, level := judged{*m, m.statistic.Floor, a.decider.enough}, decider
+		j, level := judged{measurement: *m, floor: m.statistic.Floor, enough: a.decider.enough}, decider
+		if j.proven = m.statistic.over == bins && a.decider.proven; m.statistic.over != bins {
+			level = decider + shift
+		}
 		switch m.statistic {
 		case a.decider.statistic:
 			j = a.decider
@@ -237,7 +262,7 @@ func (a *Assessment) Judge(dst []Outcome, alpha float64) (outcomes []Outcome, st
 		}
 		o := Outcome{m.statistic.Name, m.value, m.pvalue, math.NaN()}
 		if j.enough {
-			o.Threshold = m.threshold(j.floor, level)
+			o.Threshold = j.threshold(j.floor, level)
 		}
 		dst = append(dst, o)
 	}
@@ -282,9 +307,9 @@ func (s *Statistic) among(names []string) bool {
 }
 
 // threshold returns the smallest value that is significant with an effect of floor.
-func (m *measurement) threshold(floor, alpha float64) float64 {
+func (m *judged) threshold(floor, alpha float64) float64 {
 	t := m.mean + floor*m.unit
-	if m.significant(t, alpha) { // as it nearly always is: a quantile takes ten times as long
+	if m.proven || m.significant(t, alpha) { // as it nearly always is: a quantile takes ten times as long
 		return t
 	}
 	if c := m.critical(alpha); c > t {
@@ -318,6 +343,6 @@ func (j *judged) state(alpha float64, weak bool) string {
 
 // reaches reports whether the value is at least the threshold, which nearly always takes no look at the threshold's
 // significance: nothing moves in most windows.
-func (m *measurement) reaches(floor, alpha float64) bool {
+func (m *judged) reaches(floor, alpha float64) bool {
 	return m.value >= m.mean+floor*m.unit && m.value >= m.threshold(floor, alpha)
 }

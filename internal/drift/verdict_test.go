@@ -198,7 +198,7 @@ func TestPooledBinsAreFew(t *testing.T) {
 	for _, bins := range []int{1, 2, 7, 99, 1000} {
 		for _, n := range []float64{5, 49, 1000, 1e6} {
 			ref := slices.Repeat([]uint64{1000}, bins)
-			c := newComparison(Sample{Bins: ref}, Sample{Bins: ref}).pooled(n)
+			c := newComparison(Sample{Bins: ref}, Sample{Bins: ref}).pooled(n, 0, minExpected)
 			if len(c.ref.Bins) > maxTested || total(c.ref.Bins) != uint64(bins)*1000 || total(c.cur.Bins) != total(c.ref.Bins) {
 				t.Errorf("%d bins, windows of %g: %d are tested", bins, n, len(c.ref.Bins))
 			}

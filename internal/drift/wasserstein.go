@@ -21,6 +21,8 @@ type distribution struct {
 	count   float64
 	// mean and variance are bridgeMoments.
 	mean, variance float64
+	// kurtosis of the values, above that of a normal variable, or 0.
+	kurtosis float64
 }
 
 // PreparedBytes is the most that Prepare keeps of a sample.
@@ -33,6 +35,7 @@ func (s *Sample) Prepare() {
 		d := newDistribution(nil, s.Exp)
 		d.buckets = slices.Clone(d.buckets) // as it grew it has more room than it needs
 		d.mean, d.variance = bridgeMoments(d.buckets, d.count)
+		d.kurtosis = kurtosis(d.buckets, d.count)
 		s.distribution = &d
 	}
 }
@@ -83,9 +86,30 @@ func wassersteinNull(c *comparison, s spread) null {
 	spread := math.Log1p(variance / (mean * mean))
 	if s.calibrated {
 		within := wassersteinShare * 2 / math.Expm1(4*spread)
-		return scaledF{mean: (mean*mean + variance) * s.grow, dof: s.dof(within), terms: within, nu: s.nu, root: true, memo: s.memo}
+		// The square of a mean of n values has a variance of 2 + kurtosis/n over its own square.
+		dof := 1 / (1/s.dof(within) + c.ref.distribution.kurtosis/(2*float64(c.cur.Exp.Count())))
+		return scaledF{mean: (mean*mean + variance) * s.grow, dof: dof, terms: within, nu: s.nu * min(1, dof), root: true, memo: s.memo}
 	}
 	return logNormal{mean: mean, dev: math.Sqrt(spread), median: math.Log(mean) - spread/2}
+}
+
+// kurtosis returns that of the values in the buckets above a normal variable's, 0 if it is less, or is not known.
+func kurtosis(buckets []bucket, count float64) float64 {
+	mean := 0.0
+	for _, b := range buckets {
+		mean += (b.lower + b.upper) / 2 * (b.count / count)
+	}
+	second, fourth := 0.0, 0.0
+	for _, b := range buckets {
+		d := (b.lower+b.upper)/2 - mean
+		second += d * d * (b.count / count)
+		fourth += d * d * d * d * (b.count / count)
+	}
+	k := fourth/(second*second) - 3
+	if !(k > 0) || math.IsInf(k, 1) {
+		return 0
+	}
+	return k
 }
 
 // wassersteinShare of the degrees of freedom by the two moments give the square the tail of the true one, at 1 %

@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/streammon/streammon/internal/drift"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/profile"
 	"github.com/streammon/streammon/internal/sketch"
@@ -119,6 +120,7 @@ func referencedGroup(t *testing.T, windows ...time.Duration) *Group {
 // last window that shows it, and says since when.
 func TestStateIsHeldAndDated(t *testing.T) {
 	g := referencedGroup(t, time.Minute)
+	g.Models[0].Verdicts.FalseAlarms = drift.FalseAlarms{Count: 1, Per: int64(24 * time.Hour)} // at a level of 1 % a look there is one by chance
 	shard, v := NewShard(g), NewView(g, 1)
 	random := rand.New(rand.NewPCG(1, 2))
 	const from, to, panes = 60, 78, 120 // the panes that are moved

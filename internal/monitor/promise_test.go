@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,7 +115,10 @@ func (f *watched) step(t int) {
 	f.ring[t%minutesADay] = now
 }
 
-func (c *minuteCounts) sample() drift.Sample { return drift.Sample{Bins: c[:10:10], Absent: c[10]} }
+// sample has the deciles for fine bins, too, since those make it numeric.
+func (c *minuteCounts) sample() drift.Sample {
+	return drift.Sample{Bins: c[:10:10], Fine: c[:10:10], Absent: c[10]}
+}
 
 // learn draws the reference, and calibrates with windows that overlap by three quarters.
 func (f *watched) learn() {
@@ -148,6 +152,7 @@ type screen struct {
 	shares, logs [10]float64 // smoothed, of the reference
 	psi          float64     // what is less is not significant
 	low, high    uint64      // nor are numbers of missing values between these
+	quiet        *drift.Assessment
 }
 
 // newScreen is for windows of n events at a level.
@@ -168,7 +173,8 @@ func newScreen(ref drift.Sample, n, level float64) screen {
 	present := m / (m + float64(ref.Absent))
 	usual[10] = uint64(n * (1 - present))
 	outcomes, _ := drift.Assess(ref, usual.sample(), drift.Options{Statistics: []string{"psi"}, Floor: 1e-9}).Judge(nil, level)
-	s.psi = 0.9 * outcomes[0].Threshold
+	s.psi = 0.9 * min(outcomes[0].Threshold, s.leastShift(ref, usual, level))
+	s.quiet = drift.Assess(ref, usual.sample(), promiseOptions)
 	insignificant := func(absent uint64) bool {
 		w := usual
 		w[10] = absent
@@ -179,6 +185,21 @@ func newScreen(ref drift.Sample, n, level float64) screen {
 	for s.high = usual[10]; float64(s.high) < n && insignificant(s.high+1); s.high++ {
 	}
 	return s
+}
+
+// leastShift is the PSI of the smallest shift that is significant: of the values of the usual window, tilted along the deciles, which of all
+// windows so much higher has the least.
+func (s *screen) leastShift(ref drift.Sample, usual minuteCounts, level float64) float64 {
+	for tilt := 0.001; tilt < 2; tilt += 0.001 {
+		w := usual
+		for b := range 10 {
+			w[b] = uint64(float64(usual[b])*(1+tilt*(float64(b)-4.5)/10) + 0.5)
+		}
+		if drift.Assess(ref, w.sample(), promiseOptions).PValue() <= level {
+			return s.value(&w)
+		}
+	}
+	return math.Inf(1)
 }
 
 var promiseOptions = drift.Options{Statistics: []string{"psi"}, MinSamples: 200}
@@ -193,6 +214,11 @@ var logTable = func() []float64 {
 }()
 
 func (s *screen) passes(c *minuteCounts) bool {
+	return c[10] < s.low || c[10] > s.high || s.value(c) >= s.psi
+}
+
+// value is the PSI.
+func (s *screen) value(c *minuteCounts) float64 {
 	n := 5.0
 	for _, x := range c[:10] {
 		n += float64(x)
@@ -201,7 +227,7 @@ func (s *screen) passes(c *minuteCounts) bool {
 	for b, x := range c[:10] {
 		psi += ((float64(x)+0.5)/n - s.shares[b]) * (logTable[x] - s.logs[b])
 	}
-	return psi >= s.psi || c[10] < s.low || c[10] > s.high
+	return psi
 }
 
 func lengthOf(i int) int64 { return int64(promiseLengths[i]) * int64(time.Minute) }
@@ -223,20 +249,29 @@ type alarms struct {
 
 // look judges the windows of length i that end after minute t.
 func (a *alarms) look(features []*watched, i, t int) {
-	passed := false
-	for _, f := range features {
-		passed = passed || f.screens[i].passes(&f.sums[i])
+	var passed []int
+	for j, f := range features {
+		if f.screens[i].passes(&f.sums[i]) {
+			passed = append(passed, j)
+		}
 	}
-	if !passed {
+	if len(passed) == 0 {
 		return
 	}
+	// Where it cannot be significant the window is taken for the usual one, which cannot be either.
 	r := &Result{Features: make([]FeatureResult, len(features))}
 	all, pvalues := make(family, len(features)), make([]float64, len(features))
 	for j, f := range features {
-		all[j] = member{result: r, feature: j, assessment: drift.Assess(f.references[i], f.sums[i].sample(), promiseOptions)}
+		all[j] = member{result: r, feature: j, assessment: f.screens[i].quiet}
+		if slices.Contains(passed, j) {
+			all[j].assessment = drift.Assess(f.references[i], f.sums[i].sample(), promiseOptions)
+		}
 		pvalues[j] = all[j].assessment.PValue()
 	}
 	level := levelOf(i)
+	if slices.Min(pvalues) > level {
+		return // Holm finds nothing
+	}
 	all.judge(level)
 	end, any := int64(t+1)*int64(time.Minute), false
 	for j, l := range drift.Holm(pvalues, level) {

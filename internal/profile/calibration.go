@@ -87,12 +87,19 @@ func (c *calibrationFile) check() error {
 	if c.Disjoint >= 3 && !(c.Size >= 1) {
 		return fmt.Errorf("windows of %g values", c.Size)
 	}
-	if min(float64(c.Bins), c.Size, c.Trace, c.Square, c.Degrees) < 0 {
+	if min(float64(c.Bins), c.Size, c.Square, c.Degrees) < 0 {
 		return errors.New("a variation below 0")
 	}
+	least := 0.0 // of what is above that of independent values, 1/Size a dimension
+	if c.Size >= 1 {
+		least = -(1 - drift.LeastVariable) / c.Size
+	}
+	if c.Trace < float64(c.Bins)*least {
+		return errors.New("too small a variation")
+	}
 	for s, x := range c.Excess {
-		if x < 0 {
-			return fmt.Errorf("a variation of %s below 0", s)
+		if x < least {
+			return fmt.Errorf("too small a variation of %s", s)
 		}
 	}
 	return nil
