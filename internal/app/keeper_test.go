@@ -244,6 +244,7 @@ func TestConfigChanges(t *testing.T) {
 	}{
 		{"a task less", task, "features: {amount: numeric}}", nil, answered("a", true, "b", false)},
 		{"another task", task, regression, map[string]uint64{resetReference: 1}, answered("a", true, "b", false)},
+		{"another positive class", task, `task: binary, positive: "no", features: {amount: numeric}}`, map[string]uint64{resetReference: 1}, answered("a", true, "b", false)},
 		{"a shorter timeout", task, "labels: {timeout: 10s}, " + task, nil, answered("a", true, "b", true)},
 		{"a segment more", task, "segments: [country], " + task, nil, answered("a", true, "b", true)},
 		{"nothing", "", "", nil, answered("a", true, "b", true)},
