@@ -183,7 +183,7 @@ func (k *keeper) restore(g *pipeline.Group, config string, l *state.Loaded) (par
 			names = append(names, name)
 		}
 		slices.Sort(names)
-		k.logger.Warn("these features have another type, or their reference other bins, than before: they, or their drift, begin anew", "group", l.Group, "features", names)
+		k.logger.Warn("these have another type, task, positive class or classes, or their reference other bins, than before: they, or their drift, begin anew", "group", l.Group, "features", names)
 		k.status.Resets[resetReference] += uint64(len(lost))
 	}
 	if l.Config != config {

@@ -1,8 +1,10 @@
 package app
 
 import (
+	"cmp"
 	"time"
 
+	"github.com/streammon/streammon/internal/monitor"
 	"github.com/streammon/streammon/internal/pipeline"
 )
 
@@ -39,9 +41,10 @@ func elsewhere(m *pipeline.Misplaced) bool {
 	return m.Elsewhere >= minMisplaced && m.Elsewhere >= m.Labels/misplacedShare
 }
 
-// placed is what was said of labels in other partitions than their predictions.
+// placed is what is known, and was said, of labels in other partitions than their predictions.
 type placed struct {
 	looked time.Time
+	status []monitor.PlacementStatus
 	said   map[int]bool // by group
 }
 
@@ -53,28 +56,40 @@ const (
 	minMisplaced, misplacedShare = 10, 50
 )
 
-// sayMisplaced says, once for each group of topics, that labels are in other partitions than their predictions.
-func (r *runner) sayMisplaced(now time.Time) {
+// placements looks now and then for labels that are in other partitions than their predictions, and says so once for each group of topics.
+func (r *runner) placements(now time.Time) []monitor.PlacementStatus {
 	if now.Sub(r.placed.looked) < misplacedEvery {
-		return
+		return r.placed.status
 	}
 	r.placed.looked = now
 	r.mu.Lock()
 	models := r.models
 	r.mu.Unlock()
+	var all []monitor.PlacementStatus // the one before is in a snapshot
 	for i, g := range r.groups {
-		if r.placed.said[i] {
+		if !g.Labelled() {
 			continue
 		}
 		m := g.Misplaced()
-		if !elsewhere(&m) {
-			continue
+		s := monitor.PlacementStatus{
+			Topic: cmp.Or(models[i].labels, models[i].predictions), Predictions: models[i].predictions, Labels: m.Labels, Elsewhere: m.Elsewhere,
+			Partition: m.Partition, Prediction: m.Prediction, Misplaced: elsewhere(&m),
 		}
-		if r.placed.said == nil {
-			r.placed.said = map[int]bool{}
+		all = append(all, s)
+		if s.Misplaced && !r.placed.said[i] {
+			r.sayMisplaced(i, &s)
 		}
-		r.placed.said[i] = true
-		r.logger.Warn(misplacedLabels+"; "+sameKeys,
-			"topic", models[i].predictions, "sampled_labels", m.Labels, "elsewhere", m.Elsewhere, "partition", m.Partition, "prediction_in", m.Prediction)
 	}
+	r.placed.status = all
+	return all
+}
+
+// sayMisplaced says that labels of a group are in other partitions than their predictions.
+func (r *runner) sayMisplaced(group int, s *monitor.PlacementStatus) {
+	if r.placed.said == nil {
+		r.placed.said = map[int]bool{}
+	}
+	r.placed.said[group] = true
+	r.logger.Warn(misplacedLabels+"; "+sameKeys,
+		"topic", s.Predictions, "sampled_labels", s.Labels, "elsewhere", s.Elsewhere, "partition", s.Partition, "prediction_in", s.Prediction)
 }

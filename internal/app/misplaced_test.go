@@ -9,11 +9,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/streammon/streammon/internal/monitor"
 	"github.com/streammon/streammon/internal/testkafka"
 )
 
@@ -77,10 +79,13 @@ models:
 		}
 	}
 	var log lockedBuffer
+	var newest atomic.Pointer[monitor.Snapshot]
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- Run(ctx, parseConfig(t, text), RunOptions{Listener: listen(t), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		done <- Run(ctx, parseConfig(t, text), RunOptions{
+			Listener: listen(t), Logger: slog.New(slog.NewTextHandler(&log, nil)), Published: func(s *monitor.Snapshot) { newest.Store(s) },
+		})
 	}()
 	await := func(text string, topics ...string) {
 		t.Helper()
@@ -99,6 +104,14 @@ models:
 	}
 	await("do not have the same number", topics[1][1])
 	await("in other partitions than their predictions", topics[0][0], topics[1][0])
+	for i, p := range newest.Load().Placements {
+		if p.Topic != topics[i][1] || p.Predictions != topics[i][0] || p.Labels == 0 || p.Misplaced != (i < 2) || (p.Elsewhere > 0) != (i < 2) || p.Misplaced && p.Partition == p.Prediction {
+			t.Errorf("%+v", p)
+		}
+	}
+	if n := len(newest.Load().Placements); n != len(topics) {
+		t.Errorf("%d topics have a status", n)
+	}
 	if n := len(log.lines("the same key and partitioner")); n < 2 {
 		t.Errorf("the remedy is said %d times", n)
 	}

@@ -22,9 +22,9 @@ func (g *modelGroup) performance(m *config.Model, mc *monitor.ModelConfig) *moni
 	c := &m.Performance
 	p := &monitor.Performance{
 		Spec: eval.Spec{
-			Task: tasks[m.Task], Classes: c.Classes, Threshold: math.NaN(), Beta: c.Beta, K: c.TopK, Levels: c.Levels, Catalog: c.Catalog,
+			Task: tasks[m.Task], Positive: m.Positive, Classes: c.Classes, Threshold: math.NaN(), Beta: c.Beta, K: c.TopK, Levels: c.Levels, Catalog: c.Catalog,
 		},
-		Joined: g.labelled || m.Labelled(), Timeout: int64(m.Labels.Timeout), MaxPending: m.Labels.MaxPending, Positive: m.Positive,
+		Joined: g.labelled || m.Labelled(), Timeout: int64(m.Labels.Timeout), MaxPending: m.Labels.MaxPending,
 		Score: g.output(event.PredictionScore), Decision: g.output(event.PredictionLabel), Value: g.output(event.PredictionValue),
 	}
 	if c.Threshold != nil {

@@ -397,7 +397,7 @@ func (r *runner) publish(now time.Time) {
 	}
 	s.History = r.history
 	r.sayLearning(s.Models)
-	r.sayMisplaced(now)
+	s.Placements = r.placements(now)
 	slices.SortStableFunc(s.Results, monitor.CompareSeries)
 	slices.SortFunc(s.Models, func(a, b monitor.ModelStatus) int { return cmp.Compare(a.Model, b.Model) })
 	for _, p := range r.sorted() {

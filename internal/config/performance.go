@@ -239,9 +239,29 @@ func (m *modelRules) checkPerformance() {
 	if m.Task == "ranking" && p.TopK == nil && !m.given(join(m.path, "top_k")) {
 		p.TopK = []int{1, 5, 10}
 	}
+	m.checkCutoffs()
 	m.checkFairness()
 	m.checkVerdict()
 	m.warnUnmatched()
+}
+
+// checkCutoffs sees that no cut-off of the config is beyond what there is.
+func (m *modelRules) checkCutoffs() {
+	p, path := &m.Performance, join(m.path, "top_k")
+	if !m.given(path) {
+		return
+	}
+	for i, k := range p.TopK {
+		switch at := fmt.Sprintf("%s[%d]", path, i); {
+		case m.Task == "multiclass" && p.Classes != nil && k > len(p.Classes):
+			m.fail(at, "%d is above the number of classes, %d: it would always be met", k, len(p.Classes))
+		case m.Task == "ranking" && p.Catalog > 0 && k > p.Catalog:
+			m.fail(at, "%d is above the number of items in catalog, %d", k, p.Catalog)
+		default:
+			continue
+		}
+		return
+	}
 }
 
 func taskNames(tasks []string) string {

@@ -14,7 +14,7 @@ type curve struct {
 
 // curve returns the entries with each unit of mass counted as scale.
 func (h *scores) curve(scale float64) *curve {
-	c := &curve{binned: h.binned}
+	c := &curve{steps: make([]step, 0, len(h.masses)), binned: h.binned}
 	put := func(low, high float64, m mass) {
 		s := step{low, high, scale * float64(m[0]), scale * float64(m[1])}
 		c.steps = append(c.steps, s)

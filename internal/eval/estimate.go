@@ -160,7 +160,7 @@ func (e *Estimate) AppendBinary(b []byte) []byte {
 	return b
 }
 
-// ReadEstimate reads an estimate by this calibrator that a Spec with the same fingerprint has written, and nothing behind it.
+// ReadEstimate reads an estimate by this calibrator that a Spec which counts the same has written, and nothing behind it.
 func (s *Spec) ReadEstimate(b []byte, c *Calibrator) (*Estimate, error) {
 	if s.Task != Binary && s.Task != Multiclass {
 		return nil, errors.New("read estimate: of another task")
@@ -168,7 +168,7 @@ func (s *Spec) ReadEstimate(b []byte, c *Calibrator) (*Estimate, error) {
 	e := NewEstimate(s, c)
 	d := sketch.NewDecoder(b)
 	d.Begin(estimateVersion)
-	if d.Uint64() != s.Fingerprint() || d.Uint64() != c.Fingerprint() {
+	if !s.Adds(d.Uint64()) || d.Uint64() != c.Fingerprint() {
 		d.Fail(ErrSpec)
 	}
 	e.n, e.unknown = d.Count(), d.Count()

@@ -28,6 +28,8 @@ type Spec struct {
 	// Classes are the names of the classes of Multiclass, in order. Whatever is not among them is class
 	// len(Classes), which is shown as event.Other.
 	Classes []string
+	// Positive is the label of the positive class of Binary. Here it only tells what was counted by another one.
+	Positive string
 	// Threshold of the scores of Binary above or at which the answer is taken for positive, besides the service's own
 	// decision; NaN: none.
 	Threshold float64

@@ -15,14 +15,24 @@ const maxItems = 1000
 // noClass stands for the class of a prediction without a decision.
 const noClass = 0xff
 
-// Encoding identifies the form of predictions and labels: those that a Spec has encoded may be read by another with the same.
-func (s *Spec) Encoding() uint64 { return s.identity(false) }
+// Encoding identifies the form of predictions and labels: those that a Spec has encoded may be read by another that Decodes it.
+func (s *Spec) Encoding() uint64 { return s.identity(false, s.Positive) }
+
+// Decodes reports whether predictions and labels of a form may be read. It may have been written before Positive was part of it.
+func (s *Spec) Decodes(encoding uint64) bool {
+	return encoding == s.Encoding() || encoding == s.identity(false, "")
+}
 
 // Fingerprint identifies what shapes tallies and estimates, and the form of predictions and labels: what a Spec has written may be read
-// by another with the same. Beta, Cost and Catalog are not part of it, as figures are made of them and not counts.
-func (s *Spec) Fingerprint() uint64 { return s.identity(true) }
+// by another that Adds to it. Beta, Cost and Catalog are not part of it, as figures are made of them and not counts.
+func (s *Spec) Fingerprint() uint64 { return s.identity(true, s.Positive) }
 
-func (s *Spec) identity(counts bool) uint64 {
+// Adds reports whether what was written with a fingerprint counts the same. It may have been written before Positive was part of it.
+func (s *Spec) Adds(fingerprint uint64) bool {
+	return fingerprint == s.Fingerprint() || fingerprint == s.identity(true, "")
+}
+
+func (s *Spec) identity(counts bool, positive string) uint64 {
 	h := fnv.New64a()
 	b := binary.AppendUvarint([]byte{byte(s.Task)}, uint64(len(s.Classes)))
 	for _, c := range s.Classes {
@@ -30,6 +40,9 @@ func (s *Spec) identity(counts bool) uint64 {
 	}
 	if s.Task == Ranking {
 		b = binary.AppendUvarint(b, uint64(s.maxPlaces()))
+	}
+	if s.Task == Binary {
+		b = append(b, positive...)
 	}
 	if counts {
 		threshold := s.Threshold

@@ -201,6 +201,16 @@ func TestFingerprints(t *testing.T) {
 			t.Errorf("cut-offs %v: other items are taken for the same, or the same for others", k)
 		}
 	}
+	// Who wrote before the positive class was part of it may have had any; only Binary has one.
+	before, yes, no := &Spec{Task: Binary}, &Spec{Task: Binary, Positive: "yes"}, &Spec{Task: Binary, Positive: "no"}
+	for _, s := range []*Spec{before, yes, no} {
+		if same := s != no; yes.Decodes(s.Encoding()) != same || yes.Adds(s.Fingerprint()) != same {
+			t.Errorf("what was written of the positive class %q is read as that of yes: %v", s.Positive, !same)
+		}
+	}
+	if s := base(); !s.Decodes((&Spec{Task: Multiclass, Classes: s.Classes, Positive: "x"}).Encoding()) {
+		t.Error("a positive class matters to another task")
+	}
 	a, b := &Spec{Task: Binary, Threshold: math.NaN()}, &Spec{Task: Binary, Threshold: math.Float64frombits(0xfff8000000000123)}
 	if a.Fingerprint() != b.Fingerprint() {
 		t.Error("one NaN is not as another")

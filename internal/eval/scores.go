@@ -1,7 +1,6 @@
 package eval
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -142,12 +141,33 @@ func (h *scores) bytes() int { return 8*cap(h.values) + 16*cap(h.masses) + 2*cap
 
 // rising returns the places of values in the order of the scores.
 func (h *scores) rising() []uint16 {
-	order := make([]uint16, len(h.values))
-	for i := range order {
-		order[i] = uint16(i)
+	keys, order := make([]uint64, len(h.values)), make([]uint16, len(h.values))
+	for i, x := range h.values {
+		keys[i] = sortable(x)
 	}
-	slices.SortFunc(order, func(a, b uint16) int { return cmp.Compare(h.values[a], h.values[b]) })
+	slices.Sort(keys) // several times as fast as places by what they refer to
+	for i, k := range keys {
+		order[i] = uint16(h.place(unsortable(k)))
+	}
 	return order
+}
+
+const sign = 1 << 63
+
+// sortable returns bits of a finite number that rise with it.
+func sortable(x float64) uint64 {
+	b := math.Float64bits(x)
+	if b&sign != 0 {
+		return ^b
+	}
+	return b | sign
+}
+
+func unsortable(b uint64) float64 {
+	if b&sign != 0 {
+		return math.Float64frombits(b &^ sign)
+	}
+	return math.Float64frombits(^b)
 }
 
 // appendBinary appends the binary form: the same bytes for the same scores in any order and partitioning.

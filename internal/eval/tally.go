@@ -149,7 +149,7 @@ var ErrSpec = errors.New("of another specification")
 
 var errRest = errors.New("bytes left over")
 
-// ReadTally reads a tally that a Spec with the same fingerprint has written, and nothing behind it.
+// ReadTally reads a tally that a Spec which counts the same has written, and nothing behind it.
 func (s *Spec) ReadTally(b []byte) (*Tally, error) {
 	t := &Tally{s, s.newPart()}
 	if t.part == nil {
@@ -157,7 +157,7 @@ func (s *Spec) ReadTally(b []byte) (*Tally, error) {
 	}
 	d := sketch.NewDecoder(b)
 	d.Begin(tallyVersion)
-	if d.Uint64() != s.Fingerprint() {
+	if !s.Adds(d.Uint64()) {
 		d.Fail(ErrSpec)
 	}
 	if d.Err() == nil {

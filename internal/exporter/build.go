@@ -190,6 +190,12 @@ func (e *Exporter) own(s *monitor.Snapshot) (out []sample) {
 		}
 	}
 	out = append(out, e.partitions(s.Partitions)...)
+	tier = tierTopic
+	for i := range s.Placements {
+		if p := &s.Placements[i]; p.Labels > 0 {
+			add("misplaced_labels_ratio", float64(p.Elsewhere)/float64(p.Labels), label(p.Topic))
+		}
+	}
 	return append(out, e.state(s.State)...)
 }
 

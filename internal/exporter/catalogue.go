@@ -115,6 +115,8 @@ var metrics = []metric{
 	{name: "pending_predictions", help: "Predictions that wait for their labels.", labels: modelLabels},
 	{name: "waiting_labels", help: "Labels that wait until the predictions are read as far.", labels: modelLabels},
 
+	{name: "misplaced_labels_ratio", help: "Share of those whose prediction is in another partition, where no label finds it, among the newest sampled labels of the topic, from 0 to 1.", labels: []string{"topic"}},
+
 	{name: "consumed_messages_total", help: "Messages read.", kind: counter, labels: partitionLabels},
 	{name: "accepted_events_total", help: "Events that were accepted.", kind: counter, labels: modelLabels},
 	{name: "rejected_messages_total", help: "Messages that were rejected, by reason.", kind: counter, labels: []string{"topic", "reason"}},

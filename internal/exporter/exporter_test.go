@@ -142,6 +142,7 @@ func picture() *monitor.Snapshot {
 			{Model: "idle", Task: eval.Regression, Labels: &monitor.LabelStatus{Compared: 3, AbsoluteError: 1.5, SquaredError: 2.25}, Learning: &monitor.LearningStatus{Until: noon.UnixNano() + 36e11, Since: noon.UnixNano() + 37e11, Events: 7}},
 		},
 		Partitions: []monitor.PartitionStatus{p, {Topic: "fraud.predictions", Partition: 4, Lag: -1}},
+		Placements: []monitor.PlacementStatus{{Topic: "fraud.labels", Predictions: "fraud.predictions", Labels: 200, Elsewhere: 50}, {Topic: "unread"}},
 		Exporting:  true,
 		Final:      &monitor.ResultsStatus{Failures: 3},
 		Config:     &monitor.ConfigStatus{Error: "bad", Loaded: noon},

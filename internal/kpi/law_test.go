@@ -83,6 +83,9 @@ func drawNumber(t *rapid.T, depth int) numbers {
 	case 2:
 		return both(" *", func(x, y float64) (float64, Outcome) { return x * y, Counted })
 	case 3:
+		if y, o := b.value(empty()); o == Counted && y == 0 {
+			b = feature("features.amount", 5) // a divisor that is always zero does not compile
+		}
 		return both("/ ", func(x, y float64) (float64, Outcome) {
 			if y == 0 {
 				return 0, Failed
@@ -158,6 +161,13 @@ func drawCondition(t *rapid.T, depth int) conditions {
 }
 
 func parens(s string) string { return "(" + s + ")" }
+
+// empty has no value: an expression that has one all the same is of constants alone.
+func empty() *event.Event {
+	ev := sample()
+	ev.Features, ev.Segments, ev.HasLatency = make([]event.Value, len(ev.Features)), make([][]byte, len(ev.Segments)), false
+	return ev
+}
 
 func drawEvent(t *rapid.T) *event.Event {
 	ev := sample()

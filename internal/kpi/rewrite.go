@@ -186,8 +186,46 @@ func (r *rewriter) call(e ast.Expr) {
 		r.walk(arg)
 	}
 	if name == operators.Divide && r.err == nil {
+		if by, ok := constant(c.Args()[1]); ok && by == 0 {
+			r.fail(e, "a division by a constant that is zero")
+			return
+		}
 		e.SetKindCase(r.fac.NewCall(e.ID(), divide, c.Args()...))
 	}
+}
+
+// constant returns the number that an expression of numbers alone is, after they were made floating-point.
+func constant(e ast.Expr) (x float64, ok bool) {
+	if e.Kind() == ast.LiteralKind {
+		d, ok := e.AsLiteral().(types.Double)
+		return float64(d), ok
+	}
+	if e.Kind() != ast.CallKind {
+		return 0, false
+	}
+	var of [2]float64
+	c := e.AsCall()
+	for i, arg := range c.Args() {
+		if i >= len(of) {
+			return 0, false
+		}
+		if of[i], ok = constant(arg); !ok {
+			return 0, false
+		}
+	}
+	switch c.FunctionName() {
+	case operators.Negate:
+		return -of[0], ok
+	case operators.Add:
+		return of[0] + of[1], ok
+	case operators.Subtract:
+		return of[0] - of[1], ok
+	case operators.Multiply:
+		return of[0] * of[1], ok
+	case divide:
+		return of[0] / of[1], ok
+	}
+	return 0, false
 }
 
 func isMapping(ident string) bool {

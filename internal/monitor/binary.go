@@ -171,10 +171,10 @@ func (s *series) appendPerformance(b []byte) []byte {
 	return sketch.EndBlock(b, start)
 }
 
-// performancePart names, beside the features, what is lost when a model's task or classes change.
+// performancePart names, beside the features, what is lost when a model's task, positive class or classes change.
 const performancePart = "performance"
 
-// readPerformance reads what appendPerformance wrote. What was counted of another task, or with another calibration, is forgotten.
+// readPerformance reads what appendPerformance wrote. What was counted of another task or positive class, or with another calibration, is forgotten.
 func (m *Model) readPerformance(d *sketch.Decoder, s *series, version string, lost func(feature string)) {
 	estimate, labels := d.Block(), d.Block()
 	p := m.config.Performance

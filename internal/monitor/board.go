@@ -21,6 +21,8 @@ type Snapshot struct {
 	Models []ModelStatus
 	// Partitions has every topic partition that is read, ordered.
 	Partitions []PartitionStatus
+	// Placements has every topic whose labels are matched with predictions.
+	Placements []PlacementStatus
 	// Ledger is the sum over all lanes since the process (or the state) began.
 	Ledger event.Ledger
 	// Ready is empty, or says what readiness waits for.
@@ -150,6 +152,17 @@ type SeriesStatus struct {
 	Series, Limit int
 	// Dropped are those that did not fit, summed over publications.
 	Dropped uint64
+}
+
+// PlacementStatus is what a sample of a topic's labels says of their partitions.
+type PlacementStatus struct {
+	Topic, Predictions string // the topics of labels and predictions
+	// Labels of the sample have a prediction that is known, of which Elsewhere have it in another partition.
+	Labels, Elsewhere int
+	// Partition of one of these labels, and of its prediction.
+	Partition, Prediction int
+	// Misplaced: so many are elsewhere that it is no accident.
+	Misplaced bool
 }
 
 // MemoryStatus is what is known of memory, in bytes.

@@ -32,7 +32,7 @@ func newLabelShard(lateness, timeout time.Duration) *labelShard {
 	schema := event.Schema{Models: []string{"m"}, Answers: event.Answers{Truth: true}, Features: []event.Feature{{Name: event.PredictionScore}}}
 	g := &Group{Schema: schema, Pane: int64(10 * time.Second), Lateness: int64(lateness), Windows: []Window{{Name: "5m", Length: int64(5 * time.Minute)}}}
 	g.Models = []*Model{NewModel(ModelConfig{Name: "m", Performance: &Performance{
-		Spec: eval.Spec{Task: eval.Binary, Threshold: 0.5}, Joined: true, Timeout: int64(timeout), Positive: "a", Score: 0, Decision: -1, Value: -1,
+		Spec: eval.Spec{Task: eval.Binary, Positive: "a", Threshold: 0.5}, Joined: true, Timeout: int64(timeout), Score: 0, Decision: -1, Value: -1,
 	}}, &schema)}
 	s := &labelShard{Shard: NewShard(g), ev: event.Event{Features: make([]event.Value, 1)}}
 	s.LabelsApart()

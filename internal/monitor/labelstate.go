@@ -91,7 +91,7 @@ func (l *labels) appendModel(b []byte, i int) []byte {
 	return l.frozen[i].AppendBinary(b)
 }
 
-// readModel reads what appendModel wrote. What waits begins anew if it was encoded for another task or other classes.
+// readModel reads what appendModel wrote. What waits begins anew if it was encoded for another task, another positive class or other classes.
 func (l *labels) readModel(b []byte, i int, lost func()) error {
 	if l == nil || l.tables[i] == nil {
 		return nil
@@ -109,7 +109,7 @@ func (l *labels) readModel(b []byte, i int, lost func()) error {
 		return err
 	case len(rest) == 0:
 		return errors.New("read labels: no table")
-	case encoding != l.group.Models[i].config.Performance.Spec.Encoding():
+	case !l.group.Models[i].config.Performance.Spec.Decodes(encoding):
 		lost()
 	default:
 		l.stored[i] = rest

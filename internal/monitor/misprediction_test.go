@@ -16,7 +16,7 @@ func labelledGroup(joined bool, windows ...time.Duration) *Group {
 	g.Models = []*Model{NewModel(ModelConfig{
 		Name: "m", Features: []int{0}, Changes: []ChangeConfig{{Figure: "error_ratio", Detectors: usualDetectors}, {Figure: MispredictionRatio, Detectors: allDetectors()}},
 		Performance: &Performance{
-			Spec: eval.Spec{Task: eval.Binary, Threshold: math.NaN()}, Joined: joined, Timeout: 3600 * second, Positive: "yes", Score: -1, Decision: -1, Value: -1,
+			Spec: eval.Spec{Task: eval.Binary, Positive: "yes", Threshold: math.NaN()}, Joined: joined, Timeout: 3600 * second, Score: -1, Decision: -1, Value: -1,
 		},
 	}, &g.Schema)}
 	return g

@@ -18,8 +18,6 @@ type Performance struct {
 	Timeout int64
 	// MaxPending is how many predictions a lane keeps that may still get a label, or another one; 0 is any number.
 	MaxPending int
-	// Positive is the label of the positive class of eval.Binary.
-	Positive string
 	// Score, Decision and Value are the features that stand for the model's answer, as indices in the schema; -1: none.
 	Score, Decision, Value int
 	// Estimated: answers of all versions are estimated without labels, by probabilities that Calibrator makes of scores; if it is nil
@@ -48,7 +46,7 @@ func (p *Performance) prepare() {
 // class returns the class of that name, as eval.Prediction has it.
 func (p *Performance) class(name []byte) int {
 	if p.Spec.Task == eval.Binary {
-		if string(name) == p.Positive {
+		if string(name) == p.Spec.Positive {
 			return 1
 		}
 		return 0

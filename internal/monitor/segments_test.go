@@ -32,7 +32,7 @@ func fairGroup(v PerformanceVerdict) *Group {
 	g.Models = []*Model{NewModel(ModelConfig{
 		Name: "m", Features: []int{0}, Segmentations: []Segmentation{{Name: "country", Source: 0, Values: []string{"DE", "FR", "IT"}}},
 		Performance: &Performance{
-			Spec: eval.Spec{Task: eval.Binary, Threshold: math.NaN()}, Joined: true, Timeout: int64(time.Hour), Positive: "yes", Score: -1, Decision: 0, Value: -1,
+			Spec: eval.Spec{Task: eval.Binary, Positive: "yes", Threshold: math.NaN()}, Joined: true, Timeout: int64(time.Hour), Score: -1, Decision: 0, Value: -1,
 			Verdict: v, Fairness: Fairness{Segment: "country", Privileged: "DE"},
 		},
 	}, &g.Schema)}

@@ -122,7 +122,7 @@ func (g *Group) Memory(lanes, views int, saved bool) (usual, most int64) {
 func (g *Group) contents() (n int64) {
 	for _, w := range g.Windows {
 		panes := w.Length / window.Slide(w.Length, g.Pane)
-		n += 2*panes + 2 // the panes and suffixes of a block, which go as those of the next come, the prefix, the window
+		n += panes + window.KeptSuffixes(panes) + 2 // the panes of two blocks, of which one goes as the next comes, suffixes, the prefix, the window
 	}
 	n += int64(len(window.TierLengths(g.Pane)))
 	if t := g.trailing(); t > 0 {

@@ -42,7 +42,7 @@ func (p *Performance) Refer(version string, r *profile.Reference, task string) {
 	if p.References == nil {
 		p.References = map[string]*PerformanceReference{}
 	}
-	m := profile.Measured{Task: task, Positive: p.Positive, Spec: &p.Spec}
+	m := profile.Measured{Task: task, Positive: p.Spec.Positive, Spec: &p.Spec}
 	of := &PerformanceReference{Performance: r.Performance, Scores: r.Performance.Calibrates(m)}
 	of.Figures, of.Pairs = r.Performance.Of(m)
 	of.Curves = r.Performance.Curves(m)

@@ -67,12 +67,12 @@ func performanceGroup(r *profile.Reference, p Performance) *Group {
 }
 
 func performanceConfig(r *profile.Reference, p Performance) ModelConfig {
-	p.Joined, p.Timeout, p.Positive, p.Score, p.Decision, p.Value = true, int64(time.Hour), "yes", -1, -1, -1
+	p.Joined, p.Timeout, p.Score, p.Decision, p.Value = true, int64(time.Hour), -1, -1, -1
 	p.Refer("", r, "binary")
 	return ModelConfig{Name: "m", Features: []int{0}, Reference: r, Performance: &p}
 }
 
-var binarySpec = eval.Spec{Task: eval.Binary, Threshold: math.NaN(), Beta: 1}
+var binarySpec = eval.Spec{Task: eval.Binary, Positive: "yes", Threshold: math.NaN(), Beta: 1}
 
 // run makes windows of a minute with these error rates, and returns their results.
 func (w *worse) run(g *Group, rates []float64) (out []*PerformanceResult) {

@@ -158,9 +158,12 @@ func (g *Group) step(frontier int64) (through int64, more bool) {
 	return through, through < frontier
 }
 
-// keepUp ends that results go on without labels, once those are as far as the results.
+// keepUp ends that results go on without labels, once those are as far as the results, or as the predictions of their lane let them be.
 func (g *Group) keepUp() {
-	if g.without && !slices.ContainsFunc(g.lanes, func(l *Lane) bool { return l.truth.frontier < g.final.Next() && !l.labelless() }) {
+	behind := func(l *Lane) bool {
+		return l.truth.frontier < min(g.final.Next(), window.Floor(l.frontier-g.monitor.Lateness, g.monitor.Pane)) && !l.labelless()
+	}
+	if g.without && !slices.ContainsFunc(g.lanes, behind) {
 		g.without = false
 	}
 }

@@ -18,7 +18,7 @@ func TestLabelAccountsOverRestarts(t *testing.T) {
 		m := plainGroup()
 		m.Schema = event.Schema{Features: []event.Feature{{Name: event.PredictionScore, Type: event.Numeric}}, Models: []string{"m"}, Answers: event.Answers{Truth: true}}
 		m.Models = []*monitor.Model{monitor.NewModel(monitor.ModelConfig{Name: "m", Features: []int{0}, Performance: &monitor.Performance{
-			Spec: eval.Spec{Task: eval.Binary, Threshold: 0.5}, Joined: true, Timeout: int64(time.Hour), MaxPending: 4096, Positive: "1", Decision: -1, Value: -1,
+			Spec: eval.Spec{Task: eval.Binary, Positive: "1", Threshold: 0.5}, Joined: true, Timeout: int64(time.Hour), MaxPending: 4096, Decision: -1, Value: -1,
 		}}, &m.Schema)}
 		g := NewGroup(m, decode.Options{}, nil, 0, true)
 		g.Journal()

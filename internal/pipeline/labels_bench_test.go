@@ -32,7 +32,7 @@ type labelledCase struct {
 }
 
 func labelledCases() []labelledCase {
-	binary := eval.Spec{Task: eval.Binary, Threshold: 0.5}
+	binary := eval.Spec{Task: eval.Binary, Positive: "fraud", Threshold: 0.5}
 	class := func(r *rand.Rand) string { return fmt.Sprintf("%q", []string{"fraud", "legit"}[r.IntN(2)]) }
 	nothing := func(*rand.Rand) string { return "" }
 	classes := []string{"a", "b", "c", "d", "e"}
@@ -89,7 +89,7 @@ func newLabelledRun(t testing.TB, c labelledCase, step time.Duration, task bool)
 	config := monitor.ConfigOf(m.Models[0])
 	if task {
 		m.Schema.Answers.Truth = true
-		p := &monitor.Performance{Spec: c.spec, Joined: true, Timeout: int64(labelTimeout), MaxPending: 1_000_000, Positive: "fraud", Score: -1, Decision: -1, Value: -1, Estimated: c.estimated}
+		p := &monitor.Performance{Spec: c.spec, Joined: true, Timeout: int64(labelTimeout), MaxPending: 1_000_000, Score: -1, Decision: -1, Value: -1, Estimated: c.estimated}
 		switch c.spec.Task {
 		case eval.Binary:
 			p.Score, p.Decision = feature(event.PredictionScore, event.Numeric), feature(event.PredictionLabel, event.Categorical)

@@ -190,8 +190,8 @@ func labelledGroup(t *testing.T, setup oracle.Setup) *monitor.Group {
 		c := monitor.ConfigOf(g.Models[i])
 		if task := m.Task; task != nil {
 			c.Performance = &monitor.Performance{
-				Joined: true, Timeout: int64(task.Timeout), Positive: task.Positive, Score: score, Decision: decision, Value: value,
-				Spec: eval.Spec{Task: eval.Binary + eval.Task(task.Kind), Classes: task.Classes, K: task.K, Threshold: math.NaN()},
+				Joined: true, Timeout: int64(task.Timeout), Score: score, Decision: decision, Value: value,
+				Spec: eval.Spec{Task: eval.Binary + eval.Task(task.Kind), Positive: task.Positive, Classes: task.Classes, K: task.K, Threshold: math.NaN()},
 			}
 		}
 		g.Models[i] = monitor.NewModel(c, &g.Schema)

@@ -31,7 +31,7 @@ func TestLabelsApart(t *testing.T) {
 		m := plainGroup()
 		m.Schema = event.Schema{Features: []event.Feature{{Name: event.PredictionScore, Type: event.Numeric}}, Models: []string{"m"}, Answers: event.Answers{Truth: true}}
 		m.Models = []*monitor.Model{monitor.NewModel(monitor.ModelConfig{Name: "m", Features: []int{0}, Performance: &monitor.Performance{
-			Spec: eval.Spec{Task: eval.Binary, Threshold: 0.5}, Joined: true, Timeout: int64(time.Hour), Positive: "1", Decision: -1, Value: -1,
+			Spec: eval.Spec{Task: eval.Binary, Positive: "1", Threshold: 0.5}, Joined: true, Timeout: int64(time.Hour), Decision: -1, Value: -1,
 		}}, &m.Schema)}
 		g := NewGroup(m, decode.Options{Mapping: decode.Mapping{LabelTime: "label_time"}}, nil, 0, true)
 		g.LabelsApart()

@@ -160,6 +160,9 @@ func (g *Group) Restore(state []byte, entries []Entry, lost func(model, feature 
 		}
 		view(i, block, g.monitor.Labels(), g.newest((*monitor.Shard).LabelFrontier))
 	}
+	if version > 4 {
+		g.without = d.Byte() == 1 && g.finalLabels != nil
+	}
 	if err := reading.Wait(); err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
 	}

@@ -15,8 +15,9 @@ import (
 
 // Versions of the binary forms, their first bytes.
 const (
-	// 1 had neither losses nor what is new, 2 had no references that are learned, 3 had no labels.
-	groupVersion = 4
+	// 1 had neither losses nor what is new, 2 had no references that are learned, 3 had no labels, 4 did not
+	// know that results go on without these.
+	groupVersion = 5
 	// 1 had labels that wait without what they say.
 	intakeVersion = 2
 	// Ids after those of the entries before, and ids of a bucket that has forgotten those.
@@ -119,6 +120,7 @@ type groupCut struct {
 	lanes   []laneCut
 	// Up to where panes, and panes of labels, were shown.
 	frontier, labelFrontier int64
+	without                 bool // results go on without labels
 	views                   [len(viewKinds)]*monitor.FrozenView
 	losses                  *monitor.Losses
 	since                   *monitor.Since
@@ -238,7 +240,7 @@ func lockAll(locks []*sync.Mutex) (since time.Time) {
 }
 
 func (g *Group) cut(anew bool) *groupCut {
-	c := &groupCut{group: g, monitor: g.monitor, frontier: g.frontier, labelFrontier: g.labelFrontier, losses: g.losses.Clone(), since: g.since.Clone()}
+	c := &groupCut{group: g, monitor: g.monitor, frontier: g.frontier, labelFrontier: g.labelFrontier, without: g.without, losses: g.losses.Clone(), since: g.since.Clone()}
 	for _, l := range g.lanes {
 		lane := l.cut()
 		lane.learners = l.learners(anew)
@@ -381,6 +383,11 @@ func (c *groupCut) appendState(b []byte) []byte {
 	b = appendBlock(b, c.losses.AppendBinary)
 	b = appendBlock(b, c.since.AppendBinary)
 	b = appendViews(binary.AppendVarint(b, c.labelFrontier), c.views[2:])
+	without := byte(0)
+	if c.without {
+		without = 1
+	}
+	b = append(b, without)
 	c.group.stored = len(b) - before
 	return b
 }

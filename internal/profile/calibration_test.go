@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/streammon/streammon/internal/drift"
+	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/sketch"
 )
@@ -350,7 +351,7 @@ func TestGoldenVersions(t *testing.T) {
 	if again, err := r.Encode(); err != nil || !bytes.Equal(again, data) {
 		t.Errorf("version 3 is not written as it was read: %v", err)
 	}
-	if figures, pairs := r.Performance.Of(measured); pairs != 1500 || len(figures) != len(r.Performance.Figures) || r.Performance.Calibrates(measured) == nil || len(r.Performance.Windows) != 2 {
+	if figures, pairs := r.Performance.Of(measured); pairs != 1500 || !all(figures, r.Performance.Figures) || r.Performance.Calibrates(measured) == nil || len(r.Performance.Windows) != 2 {
 		t.Errorf("version 3: %d figures of %d pairs", len(figures), pairs)
 	}
 	if _, err := Decode(bytes.Replace(data, []byte(`"version": 3`), []byte(`"version": 4`), 1)); err == nil || !strings.Contains(err.Error(), "reads versions 1 to 3") {
@@ -396,4 +397,13 @@ func (f *referenceFile) sealed(t testing.TB) []byte {
 		t.Skip(err)
 	}
 	return data
+}
+
+// all reports whether the figures that were written are among those of now, as they were.
+func all(now, written []eval.Figure) bool {
+	return !slices.ContainsFunc(written, func(f eval.Figure) bool {
+		return !slices.ContainsFunc(now, func(o eval.Figure) bool {
+			return o.Name == f.Name && o.At == f.At && o.Label == f.Label && o.Value == f.Value
+		})
+	})
 }

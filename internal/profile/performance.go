@@ -87,7 +87,7 @@ func (p *Performance) Curves(m Measured) *eval.Curves {
 
 // read returns what was counted; nil if a config of now counts something else.
 func (p *Performance) read(m Measured) *eval.Tally {
-	if p == nil || !p.same(m) || p.fingerprint != m.Spec.Fingerprint() {
+	if p == nil || !p.same(m) || !m.Spec.Adds(p.fingerprint) {
 		return nil
 	}
 	t, err := m.Spec.ReadTally(p.tally)
@@ -99,7 +99,7 @@ func (p *Performance) read(m Measured) *eval.Tally {
 
 // Calibrates returns the calibrator of scores, nil if there is none, or it is of another task or other classes.
 func (p *Performance) Calibrates(m Measured) *eval.Calibrator {
-	if p == nil || !p.same(m) || p.encoding != m.Spec.Encoding() {
+	if p == nil || !p.same(m) || !m.Spec.Decodes(p.encoding) {
 		return nil
 	}
 	return p.Calibrator

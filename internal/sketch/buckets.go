@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // The buckets of an ExpHistogram: 32 an octave, 512 a sign.
@@ -67,79 +68,151 @@ func bucketBound(i int32) float64 {
 	return math.Ldexp(math.Float64frombits(mantissa|1023<<52), exponent)
 }
 
-// buckets are dense counts of whole octaves, from the bucket first on.
+// buckets are dense counts of whole octaves, from the bucket first on: small ones of a histogram of up to maxSmall values, as those of
+// most panes are, and else wide ones.
 type buckets struct {
-	first  int32
-	counts []uint64
+	first int32
+	small []uint16 // one of the two is empty
+	wide  []uint64
 }
 
-// reach makes room for the buckets from first to last.
-func (b *buckets) reach(first, last int32) {
-	low, high := first&^(octave-1), last|(octave-1)+1
-	if len(b.counts) == 0 {
-		b.first = low
+// maxSmall is how many values a histogram has at most whose buckets are small: no bucket has more.
+const maxSmall = math.MaxUint16
+
+func (b *buckets) len() int { return len(b.small) + len(b.wide) }
+
+// at returns the k-th count.
+func (b *buckets) at(k int) uint64 {
+	if b.wide != nil {
+		return b.wide[k]
 	}
-	low, high = min(low, b.first), max(high, b.first+int32(len(b.counts)))
-	if int(high-low) == len(b.counts) {
+	return uint64(b.small[k])
+}
+
+// widen makes the counts wide.
+func (b *buckets) widen() {
+	if b.wide != nil || b.small == nil {
 		return
 	}
-	counts := make([]uint64, high-low)
-	copy(counts[b.first-low:], b.counts)
-	b.first, b.counts = low, counts
+	b.wide = make([]uint64, len(b.small))
+	for k, c := range b.small {
+		b.wide[k] = uint64(c)
+	}
+	b.small = nil
+}
+
+// reach makes room for the buckets from first to last. New ones are small unless they are wanted wide.
+func (b *buckets) reach(first, last int32, wide bool) {
+	low, high := first&^(octave-1), last|(octave-1)+1
+	if b.len() == 0 {
+		b.first = low
+	}
+	low, high = min(low, b.first), max(high, b.first+int32(b.len()))
+	if int(high-low) == b.len() {
+		return
+	}
+	if wide || b.wide != nil {
+		counts := make([]uint64, high-low)
+		copy(counts[b.first-low:], b.wide)
+		b.wide = counts
+	} else {
+		counts := make([]uint16, high-low)
+		copy(counts[b.first-low:], b.small)
+		b.small = counts
+	}
+	b.first = low
+}
+
+// add adds the counts of o from its k-th on, n of them, for which there is room.
+func (b *buckets) add(o *buckets, k, n int) {
+	at := int(o.first-b.first) + k
+	switch {
+	case b.wide == nil: // so are those of o
+		into := b.small[at : at+n]
+		for i, c := range o.small[k : k+n] {
+			into[i] += c
+		}
+	case o.wide == nil:
+		into := b.wide[at : at+n]
+		for i, c := range o.small[k : k+n] {
+			into[i] += uint64(c)
+		}
+	default:
+		into := b.wide[at : at+n]
+		for i, c := range o.wide[k : k+n] {
+			into[i] += c
+		}
+	}
 }
 
 // drop empties the buckets below floor and returns what they counted. Octaves that
 // are left empty at the low end are given up.
 func (b *buckets) drop(floor int32) (n uint64) {
-	for i := range b.counts {
-		if b.first+int32(i) >= floor {
+	for k := range b.len() {
+		if b.first+int32(k) >= floor {
 			break
 		}
-		n += b.counts[i]
-		b.counts[i] = 0
+		n += b.at(k)
+		if b.wide != nil {
+			b.wide[k] = 0
+		} else {
+			b.small[k] = 0
+		}
 	}
-	for len(b.counts) > 0 && b.first+octave <= floor {
-		b.first, b.counts = b.first+octave, b.counts[octave:]
+	for b.len() > 0 && b.first+octave <= floor {
+		b.first += octave
+		if b.wide != nil {
+			b.wide = b.wide[octave:]
+		} else {
+			b.small = b.small[octave:]
+		}
 	}
 	return n
 }
 
-// trimmed returns the first bucket that is not empty, and the counts from there to
-// the last one.
-func (b *buckets) trimmed() (first int32, counts []uint64) {
-	first, counts = b.first, b.counts
-	for len(counts) > 0 && counts[0] == 0 {
-		first, counts = first+1, counts[1:]
+// trimmed returns which counts there are from the first bucket that is not empty to the last one: from the k-th on, n of them.
+func (b *buckets) trimmed() (k, n int) {
+	n = b.len()
+	for n > 0 && b.at(k) == 0 {
+		k, n = k+1, n-1
 	}
-	for len(counts) > 0 && counts[len(counts)-1] == 0 {
-		counts = counts[:len(counts)-1]
+	for n > 0 && b.at(k+n-1) == 0 {
+		n--
 	}
-	return first, counts
+	return k, n
 }
+
+// clone returns an independent copy.
+func (b *buckets) clone() buckets {
+	return buckets{b.first, slices.Clone(b.small), slices.Clone(b.wide)}
+}
+
+// bytes returns the heap memory in use.
+func (b *buckets) bytes() int { return 2*cap(b.small) + 8*cap(b.wide) }
 
 // appendBinary appends the trimmed counts: their number, how far the first is below
 // top, and each; a 0 is followed by how many there are in a row.
 func (b *buckets) appendBinary(dst []byte, top int32) []byte {
-	first, counts := b.trimmed()
-	dst = binary.AppendUvarint(dst, uint64(len(counts)))
-	if len(counts) == 0 {
+	k, n := b.trimmed()
+	dst = binary.AppendUvarint(dst, uint64(n))
+	if n == 0 {
 		return dst
 	}
-	dst = binary.AppendUvarint(dst, uint64(top-first))
-	for i := 0; i < len(counts); {
-		dst = binary.AppendUvarint(dst, counts[i])
-		from := i
-		for i++; counts[from] == 0 && counts[i] == 0; {
-			i++
+	dst = binary.AppendUvarint(dst, uint64(top-b.first-int32(k)))
+	for end := k + n; k < end; {
+		c, from := b.at(k), k
+		dst = binary.AppendUvarint(dst, c)
+		for k++; c == 0 && b.at(k) == 0; {
+			k++
 		}
-		if counts[from] == 0 {
-			dst = binary.AppendUvarint(dst, uint64(i-from))
+		if c == 0 {
+			dst = binary.AppendUvarint(dst, uint64(k-from))
 		}
 	}
 	return dst
 }
 
-// read is the inverse of appendBinary, for an empty b; it returns the sum of the counts.
+// read is the inverse of appendBinary, for an empty b; it returns the sum of the counts, which are wide.
 func (b *buckets) read(d *Decoder, top int32) (sum uint64) {
 	n := d.Uvarint()
 	if n == 0 || d.err != nil {
@@ -152,10 +225,10 @@ func (b *buckets) read(d *Decoder, top int32) (sum uint64) {
 	}
 	first := top - int32(below)
 	last := first + int32(n-1)
-	b.reach(first, last)
+	b.reach(first, last, true)
 	for i := first; i <= last && d.err == nil; i++ {
 		c := d.Count()
-		b.counts[i-b.first] = c
+		b.wide[i-b.first] = c
 		sum += c
 		if c == 0 {
 			i += int32(min(d.Uvarint(), maxBuckets)) - 1
@@ -167,8 +240,20 @@ func (b *buckets) read(d *Decoder, top int32) (sum uint64) {
 	return sum
 }
 
+// narrow makes the counts small, which are of up to maxSmall values.
+func (b *buckets) narrow() {
+	if b.wide == nil {
+		return
+	}
+	b.small = make([]uint16, len(b.wide))
+	for k, c := range b.wide {
+		b.small[k] = uint16(c)
+	}
+	b.wide = nil
+}
+
 // has reports whether bucket i has values.
 func (b *buckets) has(i int32) bool {
-	k := i - b.first
-	return k >= 0 && int(k) < len(b.counts) && b.counts[k] > 0
+	k := int(i - b.first)
+	return k >= 0 && k < b.len() && b.at(k) > 0
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
-	"slices"
 )
 
 // ExpHistogram counts values by their signed distance from a center, in buckets that
@@ -39,8 +38,8 @@ func (h *ExpHistogram) Add(x float64) { h.AddAll([]float64{x}) }
 
 // AddAll adds values in any order.
 func (h *ExpHistogram) AddAll(xs []float64) {
+	h.grow(uint64(len(xs)))
 	h.reserve(xs)
-	h.count += uint64(len(xs))
 	floor := h.top - maxBuckets + 1
 	for _, x := range xs {
 		d, b := x-h.center, &h.positive
@@ -51,9 +50,19 @@ func (h *ExpHistogram) AddAll(xs []float64) {
 			h.zero++
 		} else if i := boundedIndex(d); i < floor {
 			h.zero++
+		} else if b.wide != nil {
+			b.wide[i-b.first]++
 		} else {
-			b.counts[i-b.first]++
+			b.small[i-b.first]++
 		}
+	}
+}
+
+// grow counts n more values.
+func (h *ExpHistogram) grow(n uint64) {
+	if h.count += n; h.count > maxSmall {
+		h.positive.widen()
+		h.negative.widen()
 	}
 }
 
@@ -89,7 +98,7 @@ func (h *ExpHistogram) reserve(xs []float64) {
 			continue
 		}
 		if top := boundedIndex(far[side]); top >= floor {
-			b.reach(max(boundedIndex(near[side]), floor), top)
+			b.reach(max(boundedIndex(near[side]), floor), top, h.count > maxSmall)
 		}
 	}
 }
@@ -110,7 +119,7 @@ func (h *ExpHistogram) Merge(o *ExpHistogram) error {
 	if h.center != o.center {
 		return errors.New("merge exponential histograms: the centers differ")
 	}
-	h.count += o.count
+	h.grow(o.count)
 	h.zero += o.zero
 	if !o.off {
 		return nil
@@ -122,25 +131,23 @@ func (h *ExpHistogram) Merge(o *ExpHistogram) error {
 }
 
 func (h *ExpHistogram) merge(dst, src *buckets) {
-	first, counts := src.trimmed()
-	for len(counts) > 0 && first <= h.top-maxBuckets {
-		h.zero += counts[0]
-		first, counts = first+1, counts[1:]
+	k, n := src.trimmed()
+	for n > 0 && src.first+int32(k) <= h.top-maxBuckets {
+		h.zero += src.at(k)
+		k, n = k+1, n-1
 	}
-	if len(counts) == 0 {
+	if n == 0 {
 		return
 	}
-	dst.reach(first, first+int32(len(counts)-1))
-	into := dst.counts[first-dst.first:]
-	for i, c := range counts {
-		into[i] += c
-	}
+	first := src.first + int32(k)
+	dst.reach(first, first+int32(n-1), h.count > maxSmall)
+	dst.add(src, k, n)
 }
 
 // Clone returns an independent copy.
 func (h *ExpHistogram) Clone() ExpHistogram {
 	c := *h
-	c.positive.counts, c.negative.counts = slices.Clone(h.positive.counts), slices.Clone(h.negative.counts)
+	c.positive, c.negative = h.positive.clone(), h.negative.clone()
 	return c
 }
 
@@ -149,14 +156,14 @@ func (h *ExpHistogram) Reset() { *h = ExpHistogram{center: h.center} }
 
 // Bytes returns the heap memory in use, in bytes.
 func (h *ExpHistogram) Bytes() int {
-	return 8 * (cap(h.positive.counts) + cap(h.negative.counts))
+	return h.positive.bytes() + h.negative.bytes()
 }
 
 // Each calls f for each bucket that is not empty, ascending, with its bounds in
 // units of the values. The bucket of the center has no width.
 func (h *ExpHistogram) Each(f func(lower, upper float64, count uint64)) {
-	for k, c := range slices.Backward(h.negative.counts) {
-		if c > 0 {
+	for k := h.negative.len() - 1; k >= 0; k-- {
+		if c := h.negative.at(k); c > 0 {
 			i := h.negative.first + int32(k)
 			f(h.at(-bucketBound(i+1)), h.at(-bucketBound(i)), c)
 		}
@@ -164,8 +171,8 @@ func (h *ExpHistogram) Each(f func(lower, upper float64, count uint64)) {
 	if h.zero > 0 {
 		f(h.center, h.center, h.zero)
 	}
-	for k, c := range h.positive.counts {
-		if c > 0 {
+	for k := range h.positive.len() {
+		if c := h.positive.at(k); c > 0 {
 			i := h.positive.first + int32(k)
 			f(h.at(bucketBound(i)), h.at(bucketBound(i+1)), c)
 		}
@@ -226,6 +233,10 @@ func (h *ExpHistogram) ReadBinary(b []byte) ([]byte, error) {
 		}
 	}
 	if d.err == nil {
+		if r.count <= maxSmall {
+			r.positive.narrow()
+			r.negative.narrow()
+		}
 		*h = r
 	}
 	return d.End("exponential histogram")

@@ -1,6 +1,7 @@
 package sketch
 
 import (
+	"errors"
 	"math"
 	"math/big"
 	"testing"
@@ -152,7 +153,52 @@ func TestExpHistogramClone(t *testing.T) {
 	h.AddAll([]float64{1, -1})
 	c := h.Clone()
 	h.AddAll([]float64{1, -1})
-	if n := c.positive.counts[0] + c.negative.counts[0]; c.Count() != 2 || n != 2 {
+	if n := c.positive.at(0) + c.negative.at(0); c.Count() != 2 || n != 2 {
 		t.Errorf("the copy changed: count %d, buckets %d", c.Count(), n)
+	}
+}
+
+// TestExpHistogramWidens: buckets that no longer fit into 16 bits count on, however the values come together, and take little
+// memory before.
+func TestExpHistogramWidens(t *testing.T) {
+	of := func(n int) *ExpHistogram {
+		h := NewExpHistogram(0)
+		xs := make([]float64, n)
+		for i := range xs {
+			xs[i] = []float64{3, -5, 3, 1e-6, 3, 3, 3, 3, 3, 3, 3}[i%11]
+		}
+		h.AddAll(xs)
+		return &h
+	}
+	if n, most := of(maxSmall).Bytes(), of(maxSmall+1).Bytes()/4; n != most {
+		t.Errorf("%d bytes, want %d", n, most)
+	}
+	for _, n := range []int{maxSmall - 1, maxSmall, maxSmall + 1, 11 * maxSmall, 40 * maxSmall} {
+		want := of(n)
+		var buckets []uint64
+		want.Each(func(_, _ float64, c uint64) { buckets = append(buckets, c) })
+		if len(buckets) != 3 || buckets[0]+buckets[1]+buckets[2] != uint64(n) || buckets[0] != uint64((n+9)/11) || buckets[1] != uint64((n+7)/11) {
+			t.Fatalf("%d values are in buckets of %d", n, buckets)
+		}
+		bytes := want.AppendBinary(nil)
+		var read ExpHistogram
+		if _, err := read.ReadBinary(bytes); err != nil || (read.positive.wide == nil) != (n <= maxSmall) || string(read.AppendBinary(nil)) != string(bytes) {
+			t.Errorf("%d values are read as %+v, %v", n, read, err)
+		}
+		for _, first := range []int{0, 11, 22 * (n / 33), 11 * (n / 11)} { // whole rounds, so that the rest goes on where they end
+			for _, swap := range []bool{false, true} {
+				a, b := of(first), of(n-first)
+				if swap {
+					a, b = b, a
+				}
+				c := a.Clone()
+				if err := errors.Join(a.Merge(b), c.Merge(b)); err != nil {
+					t.Fatal(err)
+				}
+				if got := a.AppendBinary(nil); string(got) != string(bytes) || string(c.AppendBinary(nil)) != string(bytes) || a.Count() != uint64(n) {
+					t.Errorf("%d and %d values merge to another histogram than all", first, n-first)
+				}
+			}
+		}
 	}
 }

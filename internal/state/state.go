@@ -30,8 +30,8 @@ import (
 // Format is the version of the file's form, and of what is in it: a program that would not understand all of it
 // refuses the file. Version 2 has held states, version 3 the detectors of changes, what the results end with, the latest record
 // timestamps of partitions, learned references, and the fingerprints of those that panes were counted by, version 4 what labels say
-// that wait for their time, version 5 the state in entries.
-const Format = 5
+// that wait for their time, version 5 the state in entries, version 6 that results go on without labels.
+const Format = 6
 
 // file is the name of the store in its folder.
 const file = "streammon.state"

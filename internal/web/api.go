@@ -174,6 +174,34 @@ type statusJSON struct {
 	State      *stateJSON      `json:"state,omitempty"`
 	Config     *configJSON     `json:"config,omitempty"`
 	Partitions []partitionJSON `json:"partitions"`
+	Labels     []placementJSON `json:"labels,omitempty"`
+}
+
+// placementJSON is what a sample says of the partitions of a topic's labels.
+type placementJSON struct {
+	Topic       string     `json:"topic"`
+	Predictions string     `json:"predictions_topic"`
+	Sampled     int        `json:"sampled"`
+	Elsewhere   int        `json:"elsewhere"`
+	Misplaced   bool       `json:"misplaced"`
+	Example     *placeJSON `json:"example,omitempty"`
+}
+
+type placeJSON struct {
+	Label      int `json:"label_partition"`
+	Prediction int `json:"prediction_partition"`
+}
+
+func placementsOf(all []monitor.PlacementStatus) (out []placementJSON) {
+	for i := range all {
+		p := &all[i]
+		j := placementJSON{Topic: p.Topic, Predictions: p.Predictions, Sampled: p.Labels, Elsewhere: p.Elsewhere, Misplaced: p.Misplaced}
+		if p.Elsewhere > 0 {
+			j.Example = &placeJSON{p.Partition, p.Prediction}
+		}
+		out = append(out, j)
+	}
+	return out
 }
 
 type configJSON struct {
@@ -237,7 +265,7 @@ func (h *handler) status(w http.ResponseWriter, r *http.Request) {
 func statusOf(s *monitor.Snapshot) *statusJSON {
 	out := &statusJSON{
 		Ready: s.NotReady == "", NotReady: s.NotReady, Exporting: s.Exporting,
-		Ledger: ledgerJSON(&s.Ledger), State: stateOf(s.State), Config: configOf(s.Config), Partitions: []partitionJSON{},
+		Ledger: ledgerJSON(&s.Ledger), State: stateOf(s.State), Config: configOf(s.Config), Partitions: []partitionJSON{}, Labels: placementsOf(s.Placements),
 	}
 	if s.At != 0 {
 		out.Published = formatTime(s.At)

@@ -64,6 +64,9 @@ func picture() *monitor.Snapshot {
 			{Topic: "p", Partition: 0, Consumed: 25, Lag: 3, Watermark: noon.UnixNano()},
 			{Topic: "p", Partition: 1, Lag: -1},
 		},
+		Placements: []monitor.PlacementStatus{
+			{Topic: "l", Predictions: "p", Labels: 200, Elsewhere: 150, Partition: 1, Prediction: 2, Misplaced: true}, {Topic: "clicks", Predictions: "shop"},
+		},
 		Exporting: true,
 	}
 	s.Ledger = event.Ledger{Consumed: 25, Accepted: 20, Late: 2}
@@ -225,7 +228,9 @@ func TestModelsAndStatus(t *testing.T) {
 		t.Errorf("models: %s", b)
 	}
 	const status = `{"ready":true,"exporting":true,"published":"2026-03-01T12:00:00Z","ledger":{"consumed":25,"accepted":20,"rejected":{"syntax":3},"late":2,"duplicate":0},"partitions":[` +
-		`{"topic":"p","partition":0,"consumed":25,"lag":3,"watermark":"2026-03-01T12:00:00Z","gap":0,"skipped_batches":0},{"topic":"p","partition":1,"consumed":0,"gap":0,"skipped_batches":0}]}` + "\n"
+		`{"topic":"p","partition":0,"consumed":25,"lag":3,"watermark":"2026-03-01T12:00:00Z","gap":0,"skipped_batches":0},{"topic":"p","partition":1,"consumed":0,"gap":0,"skipped_batches":0}],` +
+		`"labels":[{"topic":"l","predictions_topic":"p","sampled":200,"elsewhere":150,"misplaced":true,"example":{"label_partition":1,"prediction_partition":2}},` +
+		`{"topic":"clicks","predictions_topic":"shop","sampled":0,"elsewhere":0,"misplaced":false}]}` + "\n"
 	if got := ask(handlerOf(picture()), "GET", "/api/v1/status").Body.String(); got != status {
 		t.Errorf("status: %s", got)
 	}

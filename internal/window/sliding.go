@@ -54,10 +54,11 @@ func (a *Accumulator[T]) Take() *T {
 //
 //	window(E) = suffix(previous block, from E−L) + prefix(block, to E)
 //
-// where a suffix is merged from its right end and a prefix from its left. This
-// needs at most three merges a slide, amortised (the two-stacks method for
-// sliding-window aggregation: Tangwongsan, Hirzel, Schneider, "General
-// incremental sliding-window aggregation", VLDB 2015).
+// where a suffix is merged from its right end and a prefix from its left (the two-stacks
+// method for sliding-window aggregation: Tangwongsan, Hirzel, Schneider, "General
+// incremental sliding-window aggregation", VLDB 2015). Of the suffixes only one in about √n is
+// kept, and those between two of them while they are needed: they are merged again from the next
+// kept one, by the same tree. This needs at most four merges a slide, amortised, and of n suffixes keeps 2√n.
 type Sliding[T any] struct {
 	length, slide int64
 	merger        Merger[T]
@@ -65,12 +66,29 @@ type Sliding[T any] struct {
 	block    int64 // start of the block that is being filled
 	panes    []*T  // of that block
 	prefix   Accumulator[T]
-	previous []*T // panes of the block before
-	suffixes []*T // suffixes[i] = previous[i] + … + previous[n-1]
+	previous []*T  // panes of the block before
+	suffixes []*T  // suffixes[i] = previous[i] + … + previous[n-1]; those that are kept
+	every    int64 // suffixes at multiples of this are kept
+	between  int64 // the end of those that are kept, too, before such a multiple; 0: none are
 
 	// What was revised and is not rebuilt: the prefix, and the suffixes before this index.
 	stalePrefix   bool
 	staleSuffixes int64
+}
+
+// KeptSuffixes returns how many suffixes a window of n panes keeps at most.
+func KeptSuffixes(n int64) int64 {
+	every := suffixEvery(n)
+	return n/every + every
+}
+
+// suffixEvery returns √n, rounded up.
+func suffixEvery(n int64) int64 {
+	every := int64(1)
+	for every*every < n {
+		every++
+	}
+	return every
 }
 
 // NewSliding returns an empty window; length is a multiple of slide.
@@ -78,7 +96,7 @@ func NewSliding[T any](length, slide int64, m Merger[T]) *Sliding[T] {
 	n := length / slide
 	return &Sliding[T]{
 		length: length, slide: slide, merger: m, block: NoTime,
-		panes: make([]*T, n), previous: make([]*T, n), suffixes: make([]*T, n+1),
+		panes: make([]*T, n), previous: make([]*T, n), suffixes: make([]*T, n+1), every: suffixEvery(n),
 	}
 }
 
@@ -166,12 +184,26 @@ func (s *Sliding[T]) rebuild(from int64) {
 			s.prefix.Add(p, s.merger)
 		}
 	}
-	for i := s.staleSuffixes - 1; i >= from; i-- {
-		s.suffixes[i] = s.plus(s.previous[i], s.suffixes[i+1])
-	}
-	s.staleSuffixes = 0
+	s.mergeSuffixes(from)
 	clear(s.suffixes[:from])
 	clear(s.previous[:from])
+}
+
+// mergeSuffixes makes the suffix from, those before the next kept one, and the kept ones that are stale.
+func (s *Sliding[T]) mergeSuffixes(from int64) {
+	n := int64(len(s.previous))
+	begin, next := min(Ceil(s.staleSuffixes, s.every), n), min(Ceil(from, s.every), n)
+	if from < next && s.between != next {
+		begin, s.between = max(begin, next), next
+	}
+	sum := s.suffixes[begin]
+	for i := begin - 1; i >= from; i-- {
+		sum = s.plus(s.previous[i], sum)
+		if i < next || i%s.every == 0 {
+			s.suffixes[i] = sum
+		}
+	}
+	s.staleSuffixes = 0
 }
 
 // index of a pane within its block.
@@ -193,7 +225,7 @@ func (s *Sliding[T]) enter(block int64) {
 	clear(s.panes)
 	s.prefix, s.stalePrefix = Accumulator[T]{}, false
 	clear(s.suffixes)
-	s.staleSuffixes = int64(len(s.previous))
+	s.staleSuffixes, s.between = int64(len(s.previous)), 0
 }
 
 // plus returns a content that holds both, which may be nil; it changes neither.

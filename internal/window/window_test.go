@@ -247,3 +247,59 @@ func TestContentsAreNotChanged(t *testing.T) {
 		}
 	}
 }
+
+// TestSuffixes asks for each window in turn while panes come late: it is merged by the tree that its end gives, and few
+// suffixes are kept.
+func TestSuffixes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.SampledFrom([]int64{1, 2, 3, 7, 9, 60, 144}).Draw(t, "panes of the window")
+		m := &traces{}
+		s := NewSliding[trace](n, 1, m)
+		panes := map[int64]*trace{}
+		plus := func(a, b *trace) *trace {
+			var sum Accumulator[trace]
+			sum.Add(a, m)
+			sum.Add(b, m)
+			return sum.Content()
+		}
+		window := func(end int64) *trace {
+			var suffix, prefix *trace
+			border := Floor(end-1, n)
+			for i := border - 1; i >= end-n; i-- {
+				suffix = plus(panes[i], suffix)
+			}
+			for i := border; i < end; i++ {
+				prefix = plus(prefix, panes[i])
+			}
+			return plus(suffix, prefix)
+		}
+		for i := range rapid.Int64Range(1, 3*n+10).Draw(t, "panes") {
+			if rapid.IntRange(0, 9).Draw(t, "empty") > 0 {
+				panes[i] = &trace{tree: fmt.Sprint(i), sum: i}
+			}
+			s.Push(i, panes[i])
+			if at := i - rapid.Int64Range(0, 20*n).Draw(t, "late"); at >= 0 {
+				late := &trace{tree: "late", sum: 1}
+				panes[at] = plus(panes[at], late)
+				s.Revise(at, i+1, late)
+			}
+			if rapid.IntRange(0, 3).Draw(t, "ask") == 0 {
+				continue
+			}
+			var out Accumulator[trace]
+			s.At(i+1, nil, &out)
+			if got, want := out.Content(), window(i+1); (got == nil) != (want == nil) || got != nil && *got != *want {
+				t.Fatalf("the window to %d is %v, want %v", i+1, got, want)
+			}
+			kept := int64(0)
+			for _, c := range s.suffixes {
+				if c != nil {
+					kept++
+				}
+			}
+			if kept > KeptSuffixes(n) {
+				t.Fatalf("%d suffixes of %d panes are kept", kept, n)
+			}
+		}
+	})
+}
