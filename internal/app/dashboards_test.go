@@ -42,8 +42,8 @@ const (
 // every dashboard, as Grafana would. A quarter of an hour passes in half a minute: the clock of the monitor is a false one, and
 // the samples carry its times.
 func TestDashboardsShowTheDemo(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes half a minute")
+	if testing.Short() || raceEnabled {
+		t.Skip("takes half a minute, and minutes with the race detector")
 	}
 	binary := os.Getenv("STREAMMON_PROMETHEUS")
 	if binary == "" {
