@@ -32,8 +32,8 @@ stays silent while others go on ends the results, and says so in the log.
 With state.dir in the config, a restart goes on where it was, also after a crash: every event
 counts exactly once, and --results continues its file. Without, both begin anew.
 SIGHUP, and with --web.enable-lifecycle a POST to /-/reload, read the config and the profiles
-again: what changes references and how drift is judged is in force at once, anything else is
-refused. With --until-end it reads each partition to the end that it had at the start, makes all
+again: models, windows and references come and go, and the windows of what stays are kept. A
+config that is wrong, or takes a restart, changes nothing. With --until-end it reads each partition to the end that it had at the start, makes all
 windows final, writes the ledger and exits.`,
 		Example: `  streammon run --config.file=streammon.yaml --web.listen-address=:9108
   streammon run --config.file=streammon.yaml --results=windows.jsonl --until-end`,

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -163,12 +164,7 @@ func (k *keeper) reset(name, reason string, cause error) {
 
 // restore makes a new group what it was. If not, the group is of no use, and one is to begin anew.
 func (k *keeper) restore(g *pipeline.Group, config string, l *state.Loaded) (parts []pipeline.PartState, ok bool) {
-	lost := map[string]bool{}
-	entries := make([]pipeline.Entry, len(l.Entries))
-	for i, e := range l.Entries {
-		entries[i] = pipeline.Entry{Kind: pipeline.Kind(e.Kind), Start: e.Start, Content: e.Content}
-	}
-	parts, err := g.Restore(l.State, entries, func(model, feature string) { lost[fmt.Sprintf("%s/%s", model, feature)] = true })
+	parts, lost, err := restoreGroup(g, l)
 	if err != nil {
 		reason := resetDamaged
 		if errors.Is(err, monitor.ErrShape) {
@@ -177,30 +173,41 @@ func (k *keeper) restore(g *pipeline.Group, config string, l *state.Loaded) (par
 		k.reset(l.Group, reason, err)
 		return nil, false
 	}
-	if len(lost) > 0 {
-		names := make([]string, 0, len(lost))
-		for name := range lost {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		k.logger.Warn("these have another type, task, positive class or classes, or their reference other bins, than before: they, or their drift, begin anew", "group", l.Group, "features", names)
-		k.status.Resets[resetReference] += uint64(len(lost))
-	}
+	sayLost(k.logger, l.Group, lost)
+	k.status.Resets[resetReference] += uint64(len(lost))
 	if l.Config != config {
 		k.logger.Info("the config has changed since the state was saved; the windows of what it had are kept", "group", l.Group)
 	}
-	k.sayAnew(l.Group, g.Anew())
+	sayAnew(k.logger, l.Group, g.Anew())
 	k.logger.Info("state restored", "group", l.Group, "saved", l.Saved.UTC().Format(time.RFC3339), "partitions", len(parts))
 	return parts, true
 }
 
+// restoreGroup makes a new group what it was, and returns the features of which something was lost, sorted.
+func restoreGroup(g *pipeline.Group, l *state.Loaded) (parts []pipeline.PartState, lost []string, err error) {
+	entries := make([]pipeline.Entry, len(l.Entries))
+	for i, e := range l.Entries {
+		entries[i] = pipeline.Entry{Kind: pipeline.Kind(e.Kind), Start: e.Start, Content: e.Content}
+	}
+	names := map[string]bool{}
+	parts, err = g.Restore(l.State, entries, func(model, feature string) { names[fmt.Sprintf("%s/%s", model, feature)] = true })
+	return parts, slices.Sorted(maps.Keys(names)), err
+}
+
+// sayLost says which features begin anew in a group that was restored.
+func sayLost(l *slog.Logger, group string, features []string) {
+	if len(features) > 0 {
+		l.Warn("these have another type, task, positive class or classes, or their reference other bins, than before: they, or their drift, begin anew", "group", group, "features", features)
+	}
+}
+
 // sayAnew says what begins anew in a group that was restored.
-func (k *keeper) sayAnew(group string, a pipeline.Anew) {
+func sayAnew(l *slog.Logger, group string, a pipeline.Anew) {
 	if a.Results != window.NoTime {
-		k.logger.Info("results were not made before: they begin here", "group", group, "from", time.Unix(0, a.Results).UTC())
+		l.Info("results were not made before: they begin here", "group", group, "from", time.Unix(0, a.Results).UTC())
 	}
 	if len(a.Names) > 0 {
-		k.logger.Info("some of the config is new: its windows that begin before are not complete", "group", group, "new", a.Names, "from", time.Unix(0, a.From).UTC())
+		l.Info("some of the config is new: its windows that begin before are not complete", "group", group, "new", a.Names, "from", time.Unix(0, a.From).UTC())
 	}
 }
 

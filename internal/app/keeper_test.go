@@ -43,13 +43,18 @@ func newKeptLanes(t *testing.T, dir, text string, lanes int, file ResultsFile) *
 		t.Fatal(err)
 	}
 	k.runner = &runner{logger: testLogger(t), live: true, models: models, memory: newMemoryGuard(testLogger(t)), topics: map[string]*topic{}, partitions: map[partitionKey]*partition{}, known: map[string]int{}}
+	if k.consumer, err = consumer.New(consumer.Config{Brokers: []string{"localhost:1"}, Topics: []consumer.Topic{{Name: "p"}}}, k.runner); err != nil {
+		t.Fatal(err)
+	}
 	k.results = &resultWriter{w: &k.out}
 	if file != nil {
 		k.results.w = file
 	}
 	k.sink = pipeline.NewSequencer(len(models), k.results.result)
-	if k.keeper, err = openKeeper(dir, time.Hour, "test", k.logger); err != nil {
-		t.Fatal(err)
+	if dir != "" { // else nothing is kept
+		if k.keeper, err = openKeeper(dir, time.Hour, "test", k.logger); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := k.begin(models); err != nil {
 		t.Fatal(err)

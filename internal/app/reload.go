@@ -31,41 +31,59 @@ func (r *runner) reload() error {
 	defer r.mu.Unlock()
 	if err != nil {
 		r.configStatus.Error = err.Error()
+		r.configStatus.Failures++
 		r.logger.Error("the config was not reloaded, the one before stays in force", "err", err)
 		return err
 	}
-	r.configStatus = monitor.ConfigStatus{Loaded: time.Now()}
-	r.logger.Info("the config was reloaded", "groups_changed", changed)
+	r.configStatus.Error, r.configStatus.Loaded = "", time.Now()
+	r.logger.Info("the config was reloaded", "changed", changed)
 	return nil
 }
 
-// reread puts what the config says now in force, and returns how many groups that changes.
-func (r *runner) reread() (changed int, err error) {
+// reread puts what the config says now in force, and returns what that changes.
+func (r *runner) reread() (changed []string, err error) {
 	c, err := r.load()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	if keys := r.config.NeedRestart(c); len(keys) > 0 {
-		return 0, fmt.Errorf("%s changed, which takes a restart: without one only the files of references and how drift is judged can change", strings.Join(keys, ", "))
+	restart, rebuild := r.config.Compare(c)
+	if len(restart) > 0 {
+		return nil, fmt.Errorf("%s changed, which takes a restart", strings.Join(restart, ", "))
 	}
 	models, err := buildGroups(c)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	for _, w := range c.Warnings() {
 		r.logger.Warn(w)
 	}
-	for i, g := range r.groups {
-		if g.Refer(models[i].monitor.Models) {
-			changed++
-		}
+	if len(rebuild) > 0 {
+		err = r.rebuild(c, models)
+	} else if changed = r.refer(models); len(changed) > 0 {
+		changed = []string{"references or verdicts of " + strings.Join(changed, ", ")}
+	}
+	if err != nil {
+		return nil, err
 	}
 	r.config = c
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.configText = c.Text()
+	return append(rebuild, changed...), nil
+}
+
+// refer puts references, and how is judged, in force, and returns the topics for which they have changed.
+func (r *runner) refer(models []*modelGroup) (changed []string) {
+	for i, g := range r.groups {
+		if g.Refer(models[i].monitor.Models) {
+			changed = append(changed, models[i].predictions)
+		}
+	}
 	r.keeper.reconfigure(models)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.models, r.configText = models, c.Text()
-	return changed, nil
+	r.models = models
+	return changed
 }
 
 // configuration returns what is known of loading the config, nil if it came from no file.

@@ -156,11 +156,9 @@ func TestReloadRefuses(t *testing.T) {
 	k.feedBoth(300)
 	want := k.says()
 	for _, c := range []struct{ name, old, new, says string }{
-		{"windows", "[1m, 5m]", "[1m, 10m]", "windows changed, which takes a restart"},
-		{"a feature", "country: categorical}", "country: categorical, extra: numeric}", "models[0].features changed, which takes a restart"},
-		{"two things", "windows: [1m, 5m]\ndeduplicate: 1m", "windows: [1m]", "windows, deduplicate changed"},
-		{"a model", keptModelB(), "", "models changed"},
-		{"learning", "reference: testdata/state/a.profile.json", "reference: {learn: 1h}", "models[0].reference.learn changed"},
+		{"a broker", "localhost:1", "localhost:2", "kafka changed, which takes a restart"},
+		{"two things", "windows: [1m, 5m]", "windows: [1m]\npane: 5s\nmax_series: 7", "pane, max_series changed, which takes a restart"},
+		{"a model without a profile", keptModelB(), "  - {name: c, topics: {predictions: q}, reference: nowhere.json, features: {amount: numeric}}\n", "nowhere.json"},
 		{"no config", "windows", "widows", `unknown key`},
 		{"no profile", "testdata/state/a.profile.json", "nowhere.json", "nowhere.json"},
 		{"a broken profile", "testdata/state/a.profile.json", broken, "broken.json"},

@@ -85,17 +85,12 @@ func newRunner(ctx context.Context, c *config.Config, models []*modelGroup, o Ru
 	r := &runner{
 		config: c, configText: c.Text(), load: o.Load, configStatus: monitor.ConfigStatus{Loaded: time.Now()},
 		models: models, memory: newMemoryGuard(o.Logger),
-		logger: o.Logger, board: &monitor.Board{}, published: o.Published, live: !o.UntilEnd,
+		logger: o.Logger, board: &monitor.Board{}, published: o.Published, live: !o.UntilEnd, replaced: make(chan struct{}, 1),
 		topics: map[string]*topic{}, partitions: map[partitionKey]*partition{}, known: map[string]int{},
 	}
 	if o.Results != nil {
 		r.results = &resultWriter{w: o.Results}
-		r.sink = pipeline.NewSequencer(len(models), r.results.result)
-		if r.live {
-			r.sink.KeepLines(r.passedBy(models))
-		} else {
-			r.sink.KeepLines(nil)
-		}
+		r.newSink(models)
 	}
 	if o.UntilEnd { // a job that should end says so; a service waits for its brokers
 		if err := consumer.Probe(ctx, cc); err != nil {
@@ -172,6 +167,16 @@ func (r *runner) begin(models []*modelGroup) error {
 		r.deadLetters.restore(letters)
 	}
 	return r.resume(loaded[resultsName])
+}
+
+// newSink puts the results of the groups into one order.
+func (r *runner) newSink(models []*modelGroup) {
+	r.sink = pipeline.NewSequencer(len(models), r.results.result)
+	if r.live {
+		r.sink.KeepLines(r.passedBy(models))
+	} else {
+		r.sink.KeepLines(nil)
+	}
 }
 
 func (r *runner) newGroup(i int, m *modelGroup) *pipeline.Group {
@@ -256,11 +261,7 @@ const (
 func (r *runner) run(ctx context.Context, o RunOptions) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() {
-		for _, g := range r.groups {
-			g.Wake()
-		}
-	})
+	stop := context.AfterFunc(ctx, r.wake)
 	defer stop()
 	g, gctx := errgroup.WithContext(ctx)
 	read := make(chan struct{})
@@ -277,9 +278,7 @@ func (r *runner) run(ctx context.Context, o RunOptions) error {
 	}
 	g.Go(func() error { return r.publishLoop(gctx) })
 	g.Go(func() error {
-		for _, restored := range r.groups {
-			restored.Refill(ended(gctx))
-		}
+		r.refillLoop(gctx)
 		return nil
 	})
 	g.Go(func() error {
@@ -307,7 +306,9 @@ func (r *runner) run(ctx context.Context, o RunOptions) error {
 			return nil
 		})
 	}
+	r.shaping.RLock()
 	budget := r.budget()
+	r.shaping.RUnlock()
 	r.memory.setBudget(budget.Budget)
 	if w := budget.Warning(); w != "" {
 		o.Logger.Warn(w)
@@ -342,7 +343,9 @@ func (r *runner) publishLoop(ctx context.Context) error {
 			case <-ticker.C:
 				wait = false
 			case <-look.C:
+				r.shaping.RLock()
 				wait = r.ready || r.notReady() != ""
+				r.shaping.RUnlock()
 				if r.ready {
 					look.Stop()
 				}

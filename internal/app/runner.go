@@ -41,6 +41,8 @@ type runner struct {
 	known      map[string]int // by topic: how many partitions were seen, or saved
 	ready      bool
 
+	shaping      sync.RWMutex   // written while a reload replaces the groups, and what is read into them; those who read batches need no lock
+	replaced     chan struct{}  // the groups are others, whose histories are to be filled again
 	reloading    sync.Mutex     // one at a time
 	config       *config.Config // in force; guarded by reloading
 	load         func() (*config.Config, error)
@@ -384,6 +386,8 @@ func (r *runner) sorted() []*partition {
 
 // publish puts a new snapshot on the board.
 func (r *runner) publish(now time.Time) {
+	r.shaping.RLock()
+	defer r.shaping.RUnlock()
 	s := &monitor.Snapshot{At: now.UnixNano(), Exporting: r.consumer.Owner(), Ledger: r.ledger()}
 	var histories []*monitor.History
 	for _, g := range r.groups {

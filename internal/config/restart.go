@@ -5,28 +5,32 @@ import (
 	"reflect"
 )
 
-// part is a part of a config that a running program cannot change.
+// part is a part of a config that a running program cannot change at once.
 type part[T any] struct {
 	key string
 	of  func(*T) any
 }
 
+// fixedParts take a restart, the others that windows are built anew from what they were.
 var fixedParts = []part[Config]{
 	{"kafka", func(c *Config) any { return c.Kafka }},
 	{"dead_letters", func(c *Config) any { return c.DeadLetters }},
 	{"state", func(c *Config) any { return c.State }},
-	{"windows", func(c *Config) any { return c.Windows }},
 	{"pane", func(c *Config) any { return c.Pane }},
+	{"max_series", func(c *Config) any { return c.MaxSeries }},
+}
+
+var shapingParts = []part[Config]{
+	{"windows", func(c *Config) any { return c.Windows }},
 	{"allowed_lateness", func(c *Config) any { return c.AllowedLateness }},
 	{"max_future", func(c *Config) any { return c.MaxFuture }},
 	{"max_jump", func(c *Config) any { return c.MaxJump }},
 	{"deduplicate", func(c *Config) any { return c.Deduplicate }},
 	{"max_ids", func(c *Config) any { return c.MaxIDs }},
 	{"limits", func(c *Config) any { return c.Limits }},
-	{"max_series", func(c *Config) any { return c.MaxSeries }},
 }
 
-var fixedModelParts = []part[Model]{
+var shapingModelParts = []part[Model]{
 	{"name", func(m *Model) any { return m.Name }},
 	{"topics", func(m *Model) any { return m.Topics }},
 	{"reference.learn", func(m *Model) any { return m.Reference.Learn }},
@@ -60,22 +64,25 @@ func (m *Model) inputs() []Feature {
 	return features
 }
 
-// NeedRestart returns the keys in which next differs from c and that a running program cannot change. What
-// is left are the files of references, how drift and performance are judged, and what generated alert rules are like.
-func (c *Config) NeedRestart(next *Config) (keys []string) {
-	for _, p := range fixedParts {
-		if !reflect.DeepEqual(p.of(c), p.of(next)) {
-			keys = append(keys, p.key)
-		}
-	}
+// Compare returns the keys in which next differs from c: those that a running program cannot change, and those for which it has to
+// build its windows anew from what they were. What is left are the files of references, how drift and performance are judged, and what generated alert rules are like.
+func (c *Config) Compare(next *Config) (restart, rebuild []string) {
+	restart, rebuild = differing(c, next, fixedParts), differing(c, next, shapingParts)
 	if len(c.Models) != len(next.Models) {
-		return append(keys, "models")
+		return restart, append(rebuild, "models")
 	}
 	for i := range c.Models {
-		for _, p := range fixedModelParts {
-			if !reflect.DeepEqual(p.of(&c.Models[i]), p.of(&next.Models[i])) {
-				keys = append(keys, fmt.Sprintf("models[%d].%s", i, p.key))
-			}
+		for _, key := range differing(&c.Models[i], &next.Models[i], shapingModelParts) {
+			rebuild = append(rebuild, fmt.Sprintf("models[%d].%s", i, key))
+		}
+	}
+	return restart, rebuild
+}
+
+func differing[T any](a, b *T, parts []part[T]) (keys []string) {
+	for _, p := range parts {
+		if !reflect.DeepEqual(p.of(a), p.of(b)) {
+			keys = append(keys, p.key)
 		}
 	}
 	return keys

@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// TestNeedRestart changes a config, and compares the keys of which it is said that they take a restart.
-func TestNeedRestart(t *testing.T) {
+// TestCompare changes a config, and compares the keys of which it is said that they take a restart, before the bar, or that
+// windows are built anew.
+func TestCompare(t *testing.T) {
 	const text = `kafka: {brokers: [localhost:9092]}
 windows: [5m, 1h]
 models:
@@ -48,7 +49,7 @@ models:
 		{"{min_samples: 100}", "{against: trailing 7d}", "models[0].drift.against"},
 		{`{versions: {"6": fraud.profile.json}}`, "{learn: 24h}", "models[0].reference.learn"},
 		{"localhost:9092", "localhost:9093", "kafka"},
-		{"[5m, 1h]", "[5m]\npane: 5s\nallowed_lateness: 1m\nmax_series: 5\nstate: {dir: x}", "state windows pane allowed_lateness max_series"},
+		{"[5m, 1h]", "[5m]\npane: 5s\nallowed_lateness: 1m\nmax_series: 5\nstate: {dir: x}", "state pane max_series|windows allowed_lateness"},
 		{"show_categories: none", "show_categories: all", ""},
 		{"show_categories: none", "alerts: {max_missing: 0.5}", ""},
 		{"positive: a", "positive: a\n    alerts: {error_budget: 0.05}", ""},
@@ -71,19 +72,21 @@ models:
 		{"predictions: q}", "predictions: q}\n    task: regression\n    levels: [0.5]", "models[1].task models[1].features models[1].levels"},
 		{text[strings.Index(text, "  - name: b"):], "", "models"},
 	} {
-		if got := strings.Join(parse(text).NeedRestart(parse(strings.Replace(text, c.old, c.new, 1))), " "); got != c.keys {
-			t.Errorf("%q for %q takes a restart because of %q, want %q", c.new, c.old, got, c.keys)
+		restart, rebuild := parse(text).Compare(parse(strings.Replace(text, c.old, c.new, 1)))
+		got := strings.Join(restart, " ") + "|" + strings.Join(rebuild, " ")
+		if got = strings.Trim(got, "|"); got != c.keys {
+			t.Errorf("%q for %q changes %q, want %q", c.new, c.old, got, c.keys)
 		}
 	}
 }
 
-// TestNeedRestartKnowsAll: a field that is new must be said to take a restart or not.
-func TestNeedRestartKnowsAll(t *testing.T) {
+// TestCompareKnowsAll: a field that is new must be said to shape what is kept or not.
+func TestCompareKnowsAll(t *testing.T) {
 	visible := func(v any) (n int) {
 		fields := reflect.VisibleFields(reflect.TypeOf(v))
 		return len(slices.DeleteFunc(fields, func(f reflect.StructField) bool { return !f.IsExported() }))
 	}
-	if visible(Config{}) != len(fixedParts)+2 || visible(Model{})+visible(Performance{})-3 != len(fixedModelParts) || visible(Reference{}) != 3 || visible(Drift{}) != 5 || visible(Feature{}) != 8 {
-		t.Error("the config has fields that NeedRestart does not know")
+	if visible(Config{}) != len(fixedParts)+len(shapingParts)+2 || visible(Model{})+visible(Performance{})-3 != len(shapingModelParts) || visible(Reference{}) != 3 || visible(Drift{}) != 5 || visible(Feature{}) != 8 {
+		t.Error("the config has fields that Compare does not know")
 	}
 }

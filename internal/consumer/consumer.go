@@ -25,6 +25,12 @@ type Consumer struct {
 	partitions []*partition // in order of topic and partition
 	assigned   bool
 	problem    string
+	stop       context.CancelFunc // ends reading; nil: it has not begun
+	ended      bool               // Run has returned
+	change     *change            // that is to be made; nil: none
+
+	changing sync.Mutex // one change at a time
+	begun    bool       // Run was called; guarded by changing
 }
 
 // Status is a snapshot of a consumer.
@@ -67,6 +73,7 @@ func New(cfg Config, h Handler) (*Consumer, error) {
 // the cluster never does: it is retried, logged once and shown by Status. Run may
 // be called once.
 func (c *Consumer) Run(ctx context.Context) error {
+	c.begin()
 	u, err := newUnpacker(c.cfg.MaxBatchBytes)
 	if err != nil {
 		return fmt.Errorf("consumer: %w", err)
@@ -76,8 +83,9 @@ func (c *Consumer) Run(ctx context.Context) error {
 	defer brokers.close()
 
 	leave := c.membership.start(ctx, brokers)
-	err = c.read(ctx, &shared{cfg: &c.cfg, cluster: brokers, unpacker: u, room: newRoom(&c.cfg), handler: foresight{c.handler, c.membership}})
+	err = c.readAll(ctx, &shared{cfg: &c.cfg, cluster: brokers, unpacker: u, handler: foresight{c.handler, c.membership}})
 	leave()
+	c.finish(err)
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		return nil
 	}

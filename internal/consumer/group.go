@@ -302,6 +302,13 @@ func (m *membership) commit(topic string, partition int, next int64) {
 	m.dirty = true
 }
 
+// forget drops the offsets of topics that are not read any more: they may not be there for long.
+func (m *membership) forget(read []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.offsets, func(topic string, _ map[int]int64) bool { return !slices.Contains(read, topic) })
+}
+
 // usualFailures is how many commits in a row may fail before that is said: some do when the group
 // changes.
 const usualFailures = 3

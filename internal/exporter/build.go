@@ -157,6 +157,7 @@ func (e *Exporter) own(s *monitor.Snapshot) (out []sample) {
 		}
 		add("config_last_reload_successful", loaded)
 		add("config_last_reload_success_timestamp_seconds", seconds(c.Loaded.UnixNano()))
+		add("config_reload_failures_total", float64(c.Failures))
 	}
 	tier = tierAccount
 	for i := range s.Models {

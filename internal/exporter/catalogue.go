@@ -154,6 +154,7 @@ var metrics = []metric{
 	{name: "state_resets_total", help: "Parts of the state that had to begin anew, by reason.", kind: counter, labels: []string{"reason"}},
 	{name: "config_last_reload_successful", help: "1 if the config was loaded when it was last read, 0 if it was refused and the one before stays in force."},
 	{name: "config_last_reload_success_timestamp_seconds", help: "Time at which the config in force was loaded."},
+	{name: "config_reload_failures_total", help: "Reloads of the config that were refused.", kind: counter},
 	{name: "build_info", help: "What the program was built from; the value is 1.", labels: []string{"version", "revision", "goversion"}},
 }
 

@@ -203,6 +203,8 @@ type ConfigStatus struct {
 	Error string
 	// Loaded is when the config in force was loaded.
 	Loaded time.Time
+	// Failures is how often a reload was refused.
+	Failures uint64
 }
 
 // SkippedBatches is how many batches were skipped for a reason.

@@ -51,6 +51,35 @@ func (g *Group) Newest() int64 {
 	return g.newest((*monitor.Shard).Newest)
 }
 
+// GoOnAfter makes what is not saved, the accounts that begin with the process and the history, go on where another group was that this one was restored
+// from and that is used no more. It comes before the first message.
+func (g *Group) GoOnAfter(from *Group) {
+	from.mu.Lock()
+	defer from.mu.Unlock()
+	g.recordAfter(from)
+	for i, l := range g.lanes[:min(len(g.lanes), len(from.lanes))] {
+		old := from.lanes[i]
+		for m := range l.base {
+			k := from.monitor.Find(l.base[m].Model)
+			if k < 0 {
+				continue
+			}
+			b := &l.base[m]
+			b.Accepted, b.Late, b.Duplicate = 0, 0, 0
+			if k < len(old.base) {
+				b.Accepted, b.Late, b.Duplicate = old.base[k].Accepted, old.base[k].Late, old.base[k].Duplicate
+			}
+			if l.labelBase == nil {
+				continue
+			}
+			l.labelBase[m] = nil
+			if old.labelBase != nil {
+				l.labelBase[m] = old.labelBase[k]
+			}
+		}
+	}
+}
+
 // Labels returns the accounts of the models' labels since the first event, also before a restart, of models for which labels
 // come.
 func (g *Group) Labels() []monitor.ModelLabels {

@@ -84,6 +84,7 @@ type Group struct {
 	// Of what the shown views pass; nil if there are none.
 	recorder, labelRecorder *monitor.Recorder
 	refills                 []refill
+	refilling               bool
 	ready                   [2][]*monitor.Result // final ones of the two views that wait for each other
 	// apart: labels are a topic of their own, of which so many lanes have a partition; -1: nobody knows yet.
 	apart      bool

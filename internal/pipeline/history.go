@@ -49,8 +49,13 @@ func (g *Group) recordOn(read [len(viewKinds)][]monitor.Entry) {
 func (g *Group) Refill(stop func() bool) {
 	g.mu.Lock()
 	refills := g.refills
-	g.refills = nil
+	g.refills, g.refilling = nil, len(refills) > 0
 	g.mu.Unlock()
+	defer func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.refilling = false
+	}()
 	for _, f := range refills {
 		past := f.from.Run(stop)
 		if stop() {
@@ -60,4 +65,16 @@ func (g *Group) Refill(stop func() bool) {
 		f.recorder.Precede(past)
 		g.mu.Unlock()
 	}
+}
+
+// recordAfter goes on with the history of a group that records no more, unless that is still being filled.
+func (g *Group) recordAfter(from *Group) {
+	if g.shown == nil || len(from.refills) > 0 || from.refilling {
+		return
+	}
+	g.recorder, g.refills = from.recorder, nil
+	if g.labelRecorder != nil && from.labelRecorder != nil {
+		g.labelRecorder = from.labelRecorder
+	}
+	g.record()
 }

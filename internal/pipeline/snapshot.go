@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -355,6 +356,22 @@ func (c *Cut) Snapshots() (snapshots []Snapshot, results []byte) {
 		results = c.results.appendBinary(nil)
 	}
 	return snapshots, results
+}
+
+// Whole encodes a cut that was taken anew: for each group what Restore takes.
+func (c *Cut) Whole() (states [][]byte, entries [][]Entry, results []byte) {
+	snapshots, results := c.Snapshots()
+	for _, s := range snapshots {
+		var own []Entry
+		for _, e := range s.Entries {
+			own = append(own, Entry{e.Kind, e.Start, e.Content(nil)})
+		}
+		slices.SortStableFunc(own, func(a, b Entry) int {
+			return cmp.Or(cmp.Compare(a.View, b.View), cmp.Compare(a.Length, b.Length), cmp.Compare(a.Start, b.Start))
+		})
+		states, entries = append(states, s.State(nil)), append(entries, own)
+	}
+	return states, entries, results
 }
 
 // Follow puts the entries of a cut that was not stored before those of this one.
