@@ -36,15 +36,16 @@ func TestDemoInChromium(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		skip  time.Duration
+		until string // what the first page says when it has come so far
 		job   map[string]any
 		pages []looked
 	}{
-		{"quiet", 0, few, []looked{
+		{"quiet", 0, "features drifted", few, []looked{
 			{"overview", "/", []string{`Models fraud .* 0 of 14 features drifted performance ok ROC AUC`}},
 			{"drift", "/model?name=fraud", []string{`amount ok PSI`}},
 			{"amount", "/feature?name=fraud&feature=amount", []string{`Nothing moved beyond its threshold`, `the median: 3\d\.?\d* in the reference, 3`}},
 		}},
-		{"wrong", 5*time.Minute + 15*time.Second, map[string]any{"keyboard": true, "live": true, "plain": true}, []looked{
+		{"wrong", 5*time.Minute + 15*time.Second, "in country = US only", map[string]any{"keyboard": true, "live": true, "plain": true}, []looked{
 			{"overview", "/", []string{
 				`worse Answers of fraud 7 are worse since \d\d:\d\d: ROC AUC 0\.\d+, the reference has 0\.7\d+ \(limit 0\.\d+\), worst in country = `,
 				`drift amount of fraud 7 drifted since \d\d:\d\d: median \+1\.\d σ, PSI \d\.\d+ over 0\.1\d*, in all 5 segments`,
@@ -62,13 +63,13 @@ func TestDemoInChromium(t *testing.T) {
 			{"shop", "/model?name=recommendations&tab=performance", []string{`NDCG at 10`}},
 			{"status", "/status", []string{`balanced`, `fraud\.labels`, `The config in force`}},
 		}},
-		{"recovered", 13 * time.Minute, few, []looked{
+		{"recovered", 13 * time.Minute, "0 of 14 features drifted", few, []looked{
 			{"overview", "/", []string{`Models fraud .* 0 of 14 features drifted`}},
 			{"drift", "/model?name=fraud", []string{`amount ok PSI`}},
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 			defer cancel()
 			tour, _ := demo.Find("tour")
 			l, full, done := listen(t), make(chan struct{}), make(chan error, 1)
@@ -83,6 +84,9 @@ func TestDemoInChromium(t *testing.T) {
 			case <-full:
 			case err := <-done:
 				t.Fatalf("ended: %v", err)
+			}
+			for !strings.Contains(get(t, "http://"+l.Addr().String()+"/"), c.until) && ctx.Err() == nil {
+				time.Sleep(200 * time.Millisecond)
 			}
 			job := map[string]any{"base": "http://" + l.Addr().String(), "out": folder + "/shots/" + c.name, "chromium": chromium, "pages": c.pages}
 			for k, v := range c.job {

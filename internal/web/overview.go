@@ -28,6 +28,9 @@ const (
 	mostOfModel  = 10
 )
 
+// windowAge is how old the end of the newest window is at most while all goes on.
+const windowAge = time.Minute
+
 // modelCard is a model on the first page.
 type modelCard struct {
 	Name, Href, Task string
@@ -41,6 +44,7 @@ type modelCard struct {
 	Layers           []layerCell
 	Spark            template.HTML
 	Lag              string
+	Behind           string // how far before now the newest window ends, if that is far
 }
 
 // layerCell is the state of a layer in words.
@@ -101,6 +105,11 @@ func (v *view) card(m *monitor.ModelStatus, all []finding) modelCard {
 	track := v.History.Find(s.Model, s.Version, "", s.Window, false)
 	c.Spark = chart.Spark("requests a second of "+visible(m.Model)+" over the time that is kept", series(track, monitor.Column{Figure: "requests_per_second"}, 1), math.NaN())
 	c.Lag = v.lag(m)
+	if c.Result != nil {
+		if d := v.now.Sub(c.Result.End); d > windowAge {
+			c.Behind = duration(d)
+		}
+	}
 	return c
 }
 
