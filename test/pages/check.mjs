@@ -68,10 +68,12 @@ if (job.keyboard) {
     await page.goto(job.base + p.path);
     const wanted = await page.evaluate(() => [...document.querySelectorAll("a[href], button, select, summary, [tabindex='0']")].filter((e) => e.checkVisibility()).length);
     let reached = 0;
+    const order = [];
     for (; reached <= wanted; reached++) {
       await page.keyboard.press("Tab");
       const focus = await page.evaluate(() => { const e = document.activeElement, s = getComputedStyle(e); return { none: e === document.body, ring: s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2, html: e.outerHTML.slice(0, 120) }; });
-      if (focus.none) break;
+      if (focus.none || reached > 0 && focus.html === order[0]) break; // behind the last one, or at the first one again
+      order.push(focus.html);
       if (!focus.ring) say("keyboard", `${p.name}: no ring around ${focus.html}`);
     }
     if (reached !== wanted) say("keyboard", `${p.name}: ${reached} of ${wanted} reached`);
