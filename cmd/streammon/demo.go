@@ -36,6 +36,7 @@ streammon has noticed.
 With --brokers the services write to a Kafka that is there (topics that it lacks are made),
 and nothing is monitored: run does, by the config that --write-config writes.`,
 		Example: `  streammon demo
+  streammon demo --skip=5m30s
   streammon demo --rate=500 --duration=3m --web.listen-address=127.0.0.1:9200
   streammon demo --brokers=localhost:9092 --write-config=demo   # and ends
   streammon demo --brokers=localhost:9092`,
@@ -50,6 +51,9 @@ and nothing is monitored: run does, by the config that --write-config writes.`,
 			}
 			if !(o.Rate > 0 && o.Rate <= 5000) {
 				return usagef("--rate %g is not in (0, 5000]", o.Rate)
+			}
+			if o.Skip < 0 || o.Skip > time.Hour {
+				return usagef("--skip %s is not between 0 and 1h", o.Skip)
 			}
 			if err := checkDemo(&o, configDir, stateDir); err != nil {
 				return err
@@ -79,6 +83,7 @@ and nothing is monitored: run does, by the config that --write-config writes.`,
 	f := cmd.Flags()
 	f.StringVar(&listen, "web.listen-address", ":9108", "`ADDRESS` to serve on")
 	f.DurationVar(&o.Duration, "duration", 0, "end by itself after this time (default: at Ctrl-C)")
+	f.DurationVar(&o.Skip, "skip", 0, "begin so far into the scenario: what happened before is history")
 	f.Float64Var(&o.Rate, "rate", 100, "transactions a second")
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the services")
 	f.StringVar(&scenario, "scenario", "tour", "what happens: "+strings.Join(names, ", "))

@@ -27,6 +27,8 @@ type DemoOptions struct {
 	Rate     float64 // transactions a second
 	Seed     uint64
 	Duration time.Duration
+	// Skip is how much of the scenario is history when the live stream begins.
+	Skip     time.Duration
 	Listener net.Listener
 	Logger   *slog.Logger
 	Build    Build
@@ -76,10 +78,10 @@ func Demo(ctx context.Context, o DemoOptions) error {
 		return err
 	}
 	live := time.Now()
-	watch := &demoWatch{scenario: o.Scenario, live: live, say: o.Say, address: o.Listener.Addr().String()}
+	watch := &demoWatch{scenario: o.Scenario, live: live.Add(-o.Skip), say: o.Say, address: o.Listener.Addr().String()}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return broker.WriteLive(gctx, world, o.Scenario, live, o.Rate)
+		return broker.WriteLive(gctx, world, o.Scenario, watch.live, live, o.Rate)
 	})
 	g.Go(func() error {
 		return Run(gctx, c, RunOptions{
@@ -102,7 +104,8 @@ func demoServices(ctx context.Context, o DemoOptions) error {
 		world := demo.NewWorld(o.Seed)
 		if err = demoHistoryWritten(ctx, broker, world, o); err == nil {
 			o.Say("writing the live stream")
-			err = broker.WriteLive(ctx, world, o.Scenario, time.Now(), o.Rate)
+			live := time.Now()
+			err = broker.WriteLive(ctx, world, o.Scenario, live.Add(-o.Skip), live, o.Rate)
 		}
 	}
 	if ctx.Err() != nil {
@@ -143,7 +146,7 @@ func WriteDemoConfig(ctx context.Context, dir, stateDir string, brokers []string
 func demoHistoryWritten(ctx context.Context, broker *demo.Broker, world *demo.World, o DemoOptions) error {
 	to := time.Now()
 	began, last := to, 0
-	err := broker.WriteHistory(ctx, world, to.Add(-demoHistory), to, o.Rate, func(share float64) {
+	err := broker.WriteHistory(ctx, world, o.Scenario, to.Add(-o.Skip), to.Add(-demoHistory), to, o.Rate, func(share float64) {
 		if tenth := int(10 * share); tenth >= last+3 {
 			last = tenth
 			o.Say("writing %.0f minutes of history: %d %%", demoHistory.Minutes(), 10*tenth)

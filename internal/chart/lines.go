@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// Spark draws one line without axes. It is empty if there are fewer than two values.
-func Spark(label string, points []Point) template.HTML {
+// Spark draws one line without axes, with a limit unless that is NaN. It is empty if there are fewer than two values.
+func Spark(label string, points []Point, limit float64) template.HTML {
 	const width, height = 120, 28
 	defined := 0
 	for _, p := range points {
@@ -19,7 +19,9 @@ func Spark(label string, points []Point) template.HTML {
 	}
 	points = thin(points, width)
 	low, high := extent([]Line{{Points: points}}, math.Inf(1), math.Inf(-1))
-	if low > 0 && low < high/2 {
+	if !math.IsNaN(limit) {
+		low, high = math.Min(low, 0), math.Max(high, limit)
+	} else if low > 0 && low < high/2 {
 		low = 0
 	}
 	if high-low < math.Abs(high)/50 { // a steady value is a straight line in the middle
@@ -29,6 +31,9 @@ func Spark(label string, points []Point) template.HTML {
 	y := scale{low: low, high: high, from: height - 2, to: 2}
 	c := &canvas{}
 	c.begin("spark", width, height, label)
+	if !math.IsNaN(limit) {
+		c.tag("line", "line limit", segment, x.from, y.at(limit), x.to, y.at(limit))
+	}
 	c.path("line now", place(points, x, y))
 	return c.end()
 }
@@ -215,7 +220,7 @@ func Timeline(label string, rows []Row, end float64, marks []float64) template.H
 			if state == "" {
 				state = "unknown"
 			}
-			c.tag("rect", "state "+state, rectangle, x.at(r.Starts[j]), y, math.Max(x.at(to)-x.at(r.Starts[j]), 0.5), height-5)
+			c.state(state, x, y, height-5, r.Starts[j], to)
 			j = k
 		}
 	}
@@ -226,6 +231,19 @@ func Timeline(label string, rows []Row, end float64, marks []float64) template.H
 	}
 	times(c, x, bottom+14)
 	return c.end()
+}
+
+// state draws a state from a time to another: the worse, the higher, and in words to those who point at it.
+func (c *canvas) state(state string, x scale, y, height, from, to float64) {
+	share := 1.
+	switch state {
+	case "ok", "unknown":
+		share = 0.4
+	case "warning":
+		share = 0.7
+	}
+	text := state + " from " + clock(from, x.high-x.low) + " to " + clock(to, x.high-x.low)
+	c.text(`<rect class="state `, state, `" x="`, coordinate(x.at(from)), `" y="`, coordinate(y+height*(1-share)), `" width="`, coordinate(math.Max(x.at(to)-x.at(from), 0.5)), `" height="`, coordinate(height*share), `"><title>`, text, `</title></rect>`)
 }
 
 // clip shortens a text to n characters.

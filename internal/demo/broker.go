@@ -94,12 +94,13 @@ func (b *Broker) Close() {
 }
 
 // WriteHistory writes the events of [from, to) at an even rate of transactions a second, as fast as
-// the broker takes them, and the labels that are due by then. progress is called now and then with the share written.
-func (b *Broker) WriteHistory(ctx context.Context, w *World, from, to time.Time, rate float64, progress func(share float64)) error {
+// the broker takes them, and the labels that are due by then. The scenario begins at begun. progress is called now and then with the share written.
+func (b *Broker) WriteHistory(ctx context.Context, w *World, scenario Scenario, begun, from, to time.Time, rate float64, progress func(share float64)) error {
 	step := time.Duration(float64(time.Second) / rate)
 	n := int(to.Sub(from) / step)
 	for i := range n {
-		b.write(ctx, w, from.Add(time.Duration(i)*step), Effects{})
+		at := from.Add(time.Duration(i) * step)
+		b.write(ctx, w, at, scenario.Effects(at.Sub(begun)))
 		if i%10_000 == 0 {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -116,9 +117,9 @@ func (b *Broker) WriteHistory(ctx context.Context, w *World, from, to time.Time,
 // tick is how often the live stream writes what has come due.
 const tick = 20 * time.Millisecond
 
-// WriteLive writes events at the rate of transactions a second, stamped with the time they are
-// written, and labels as they become due, until the context ends.
-func (b *Broker) WriteLive(ctx context.Context, w *World, scenario Scenario, start time.Time, rate float64) error {
+// WriteLive writes events from start on at the rate of transactions a second, stamped with the time they are
+// written, and labels as they become due, until the context ends. The scenario began at begun.
+func (b *Broker) WriteLive(ctx context.Context, w *World, scenario Scenario, begun, start time.Time, rate float64) error {
 	step := time.Duration(float64(time.Second) / rate)
 	due := start
 	ticker := time.NewTicker(tick)
@@ -129,7 +130,7 @@ func (b *Broker) WriteLive(ctx context.Context, w *World, scenario Scenario, sta
 			return nil
 		case now := <-ticker.C:
 			for ; !due.After(now); due = due.Add(step) {
-				b.write(ctx, w, due, scenario.Effects(due.Sub(start)))
+				b.write(ctx, w, due, scenario.Effects(due.Sub(begun)))
 			}
 		}
 	}

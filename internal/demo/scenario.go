@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -94,9 +95,9 @@ func tour() []Step {
 			Sign: Sign{Metric: "feature_unseen_ratio", Feature: "merchant", Level: 0.02, Within: 4},
 		},
 		{
-			Name: "missing feature", At: 4 * time.Minute, For: 2 * time.Minute, Effects: Effects{MissingDevice: 0.6},
-			What: "60 % of the requests come without device_score",
-			Sign: Sign{Metric: "feature_missing_ratio", Feature: "device_score", Level: 0.06, Within: 5},
+			Name: "missing feature", At: 4 * time.Minute, For: 2 * time.Minute, Effects: Effects{MissingDevice: 0.9, MissingIn: "US"},
+			What: "90 % of the requests from the US come without device_score, and none from elsewhere",
+			Sign: Sign{Metric: "feature_missing_ratio", Feature: "device_score", Level: 0.03, Within: 6},
 		},
 		{
 			Name: "error burst", At: 5 * time.Minute, For: 1 * time.Minute, Effects: Effects{Errors: 0.25},
@@ -133,6 +134,7 @@ func (s Scenario) Effects(at time.Duration) Effects {
 		}
 		e.NewMerchant += step.Effects.NewMerchant
 		e.MissingDevice += step.Effects.MissingDevice
+		e.MissingIn = cmp.Or(step.Effects.MissingIn, e.MissingIn)
 		e.Errors += step.Effects.Errors
 		e.Turned = e.Turned || step.Effects.Turned
 	}

@@ -13,8 +13,9 @@ type Effects struct {
 	AmountFactor float64
 	// NewMerchant is the share of requests of a merchant never seen before.
 	NewMerchant float64
-	// MissingDevice is the share of requests without a device score.
+	// MissingDevice is the share of requests without a device score, of those from MissingIn only unless that is empty.
 	MissingDevice float64
+	MissingIn     string
 	// Errors is the share of requests that fail, beyond the usual half percent.
 	Errors float64
 	// Turned: who is a fraud depends on a request in another way, and requests are as ever.
@@ -149,6 +150,9 @@ func (s *Service) request(e Effects) request {
 	}
 	if unseen < e.NewMerchant {
 		q.merchant = "m-new"
+	}
+	if e.MissingIn != "" && e.MissingIn != q.country {
+		e.MissingDevice = 0
 	}
 	q.deviceMissing = missing < 0.01+e.MissingDevice
 	q.failed = failed < 0.005+e.Errors

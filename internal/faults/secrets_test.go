@@ -124,7 +124,7 @@ models: [{name: m, topics: {predictions: p}, features: {a: numeric}}]
 `, broker, tls, sasl, more, filepath.Join(c.dir, "state")))
 }
 
-var pages = []string{"/", "/metrics", "/-/ready", "/-/healthy", "/api/v1/models", "/api/v1/status", "/api/v1/models/m/windows/1m", "/nowhere", "/debug/pprof/"}
+var pages = []string{"/", "/status", "/model?name=m", "/model?name=m&tab=data", "/feature?name=m&feature=a", "/feature?name=m&feature=email", "/feature?name=m&feature=card", "/metrics", "/-/ready", "/-/healthy", "/api/v1/models", "/api/v1/status", "/api/v1/models/m/windows/1m", "/nowhere", "/debug/pprof/"}
 
 // pages looks at all pages, and at the log so far.
 func (c *canary) pages(t *testing.T, p *program) {

@@ -15,7 +15,7 @@ import (
 )
 
 // shared keeps bodies that were made of one snapshot for at most maxAge, so that many
-// requests cost little more than one. It holds at most one body a page and window.
+// requests cost little more than one.
 type shared struct {
 	mu     sync.Mutex
 	of     *monitor.Snapshot
@@ -28,6 +28,9 @@ type body struct {
 	plain, zipped []byte
 	tag           string
 }
+
+// maxBodies is how many are kept: there is a page for each feature, segment and window.
+const maxBodies = 100
 
 // maxAge is how old a body may be; it is never that of another snapshot.
 const maxAge = time.Second
@@ -46,7 +49,9 @@ func (x *shared) get(s *monitor.Snapshot, key string, zip, tag bool, f func() ([
 			return body{}, err
 		}
 		b = &body{plain: plain}
-		x.bodies[key] = b
+		if len(x.bodies) < maxBodies {
+			x.bodies[key] = b
+		}
 	}
 	b.complete(zip, tag)
 	return *b, nil

@@ -1,0 +1,56 @@
+package web
+
+import (
+	"math"
+
+	"github.com/streammon/streammon/internal/chart"
+	"github.com/streammon/streammon/internal/eval"
+	"github.com/streammon/streammon/internal/monitor"
+)
+
+// series returns the points of a column, each times factor; where more than a slide is missing the line is broken.
+func series(t *monitor.Track, c monitor.Column, factor float64) []chart.Point {
+	points := t.Points(c)
+	out := make([]chart.Point, 0, len(points))
+	for i, p := range points {
+		if i > 0 && t.Slide > 0 && p.End-points[i-1].End > 3*t.Slide {
+			out = append(out, chart.Point{X: float64(points[i-1].End)/1e9 + 1, Y: math.NaN()})
+		}
+		y := math.NaN()
+		if !p.Value.IsZero() {
+			y = factor * float64(p.Value)
+		}
+		out = append(out, chart.Point{X: float64(p.End) / 1e9, Y: y})
+	}
+	return out
+}
+
+// some reports whether a line has a point.
+func some(points []chart.Point) bool {
+	for _, p := range points {
+		if !math.IsNaN(p.Y) {
+			return true
+		}
+	}
+	return false
+}
+
+// constant is a line at a value over the time of others.
+func constant(like []chart.Point, y float64) []chart.Point {
+	if len(like) == 0 || math.IsNaN(y) {
+		return nil
+	}
+	return []chart.Point{{X: like[0].X, Y: y}, {X: like[len(like)-1].X, Y: y}}
+}
+
+// mainFigure writes the first of the main figures after a text; nothing if there is none.
+func mainFigure(p *monitor.PerformanceResult, before string) string {
+	figures := eval.Main(p.Figures)
+	if len(figures) == 0 {
+		figures = eval.Main(p.Estimated)
+	}
+	if len(figures) == 0 {
+		return ""
+	}
+	return before + figureTitle(figures[0].Name, figures[0].At) + " " + number(figures[0].Value)
+}
