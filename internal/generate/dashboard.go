@@ -124,9 +124,6 @@ func (s *dashboardSet) metric(name string) exporter.Metric {
 	return m
 }
 
-// targetLabels are those that Prometheus adds.
-var targetLabels = []string{"job", "instance"}
-
 var matcherLabel = regexp.MustCompile(`^([a-z_]+)(?:=|!=|=~|!~)"`)
 
 // sel selects the series of a metric of the chosen jobs and instances. Matchers are in the notation of PromQL,
