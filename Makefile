@@ -29,7 +29,7 @@ soak:
 
 # The tables of docs/verdicts.md, as Markdown.
 verdicts:
-	STREAMMON_VERDICTS=long go test -timeout 60m -run TestVerdicts -v ./internal/drift ./internal/monitor | grep -E '^(\||###|$$)|FAIL|_test.go'
+	STREAMMON_VERDICTS=long go test -timeout 180m -run TestVerdicts -v ./internal/drift ./internal/monitor | grep -E '^(\||###|$$)|FAIL|_test.go'
 
 # What a release has, in dist/: a static file for each platform, what it is made of (CycloneDX), and the sums of all.
 RELEASE = $(shell sed -n 's/^const release = "\(.*\)"$$/\1/p' cmd/streammon/version.go)
