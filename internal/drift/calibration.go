@@ -9,6 +9,9 @@ const MinDisjoint = 20
 // LeastVariable is the part of the variation of independent values that windows have at least.
 const LeastVariable = 0.5
 
+// LeastExcess is how far windows of so many values may vary less than those of independent values, a dimension: below 0.
+func LeastExcess(size float64) float64 { return -(1 - LeastVariable) / size }
+
 // MinWindow is the size of the smallest window that tells something of how windows vary.
 const MinWindow = 30
 
@@ -238,7 +241,7 @@ func (k *Calibrator) Calibration(length int64, disjoint int) *Calibration {
 		}
 	}
 	// A quiet time may have been quieter than others: nothing is taken for less than half as variable as independent values.
-	least := -(1 - LeastVariable) * within
+	least := LeastExcess(out.Size)
 	for s, sum := range k.sums {
 		out.Excess[s] = max(least, (sum/n*unbiased-within)/(1-within))
 	}

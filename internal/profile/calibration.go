@@ -92,7 +92,7 @@ func (c *calibrationFile) check() error {
 	}
 	least := 0.0 // of what is above that of independent values, 1/Size a dimension
 	if c.Size >= 1 {
-		least = -(1 - drift.LeastVariable) / c.Size
+		least = drift.LeastExcess(c.Size)
 	}
 	if c.Trace < float64(c.Bins)*least {
 		return errors.New("too small a variation")
