@@ -38,6 +38,7 @@ type Recorder struct {
 	made     *History      // nil if it is not the newest
 
 	from       map[int64]int64 // by slide: ends before are not wanted
+	behind     int64           // the time, if what comes next is a backlog; else window.NoTime
 	incomplete bool
 	row        []float32
 	missing    []Column
@@ -63,10 +64,20 @@ func NewRecorder(labels bool) *Recorder {
 // Record makes the view tell the recorder of its windows at their slides.
 func (v *View) Record(r *Recorder) { v.recorder = r }
 
-// Expect says what comes next: with all every slide is recorded, else those whose points are still there at the given time, and what
-// is shown. With incomplete windows do not hold all that they should.
+// In a backlog each slide of the last recentSlides is recorded, and of those before one of sparseSlides: each costs as much as a publication,
+// and nobody waits for what was not published in time.
+const (
+	recentSlides = 60
+	sparseSlides = 6
+)
+
+// Expect says what comes next: with all every slide is recorded, else it is a backlog, of which those are whose points are still there at the given time, the
+// older ones sparsely, and what is shown. With incomplete windows do not hold all that they should.
 func (r *Recorder) Expect(now int64, all, incomplete bool, slides []int64) {
-	r.incomplete = incomplete
+	r.incomplete, r.behind = incomplete, window.NoTime
+	if !all {
+		r.behind = now
+	}
 	for _, slide := range slides {
 		r.from[slide] = window.NoTime
 		if !all {
@@ -81,7 +92,8 @@ func (r *Recorder) wants(slide, end int64) bool {
 		return false
 	}
 	from, ok := r.from[slide]
-	return ok && end >= from
+	sparse := r.behind != window.NoTime && end < r.behind-recentSlides*slide && end%(sparseSlides*slide) != 0
+	return ok && end >= from && !sparse
 }
 
 // Add records results of windows of one length. Those that end within a slide, or that are no newer than what there is, are left out.

@@ -18,7 +18,7 @@ func (c *clockGroup) points() (n, last int) {
 	return track.Len(), int(track.Last().Sub(noon).Seconds())
 }
 
-// TestHistoryOfWhatIsPassed: of a backlog the slides are recorded whose points are kept by now; once all was read each is,
+// TestHistoryOfWhatIsPassed: of a backlog the slides are recorded whose points are kept by now, the older ones one a minute; once all was read each is,
 // whether or not it was shown, and what holds less than it should says so.
 func TestHistoryOfWhatIsPassed(t *testing.T) {
 	c := newClockGroup(t, 2)
@@ -33,7 +33,13 @@ func TestHistoryOfWhatIsPassed(t *testing.T) {
 	c.take(1, false, day(0, 6*3600)...)
 	c.Show(c.now)
 	n, last := c.points()
-	if want := monitor.HistoryPoints - 2; last != 6*3600-30 || n != want {
+	want := 0
+	for end := 6*3600 - monitor.HistoryPoints*10; end <= 6*3600-30; end += 10 {
+		if end >= 6*3600-600 || end%60 == 0 {
+			want++
+		}
+	}
+	if last != 6*3600-30 || n != want {
 		t.Errorf("after the backlog %d points until %d s, want %d", n, last, want)
 	}
 	c.take(0, true)
@@ -43,7 +49,7 @@ func TestHistoryOfWhatIsPassed(t *testing.T) {
 	c.Show(c.now) // the clock stands still: what is beyond is not shown
 	c.now = noon.Add(7 * time.Hour)
 	c.Show(c.now)
-	if n, last = c.points(); last != 7*3600-30 || n < monitor.HistoryPoints {
+	if n, last = c.points(); last != 7*3600-30 || n != want+360 {
 		t.Errorf("caught up: %d points until %d s", n, last)
 	}
 	c.now = c.now.Add(5 * time.Minute) // lane 1 cannot be read
