@@ -79,6 +79,9 @@ func Replay(ctx context.Context, c *config.Config, o ReplayOptions) (event.Ledge
 	groups := make([]*pipeline.Group, len(models))
 	for i, m := range models {
 		groups[i] = pipeline.NewGroup(m.monitor, m.decode, sink, i, false)
+		if o.Report != nil {
+			groups[i].Picture()
+		}
 		groups[i].Grow(len(o.Inputs))
 	}
 	files, err := openLanes(groups, c, o)

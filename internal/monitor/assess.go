@@ -182,6 +182,9 @@ func (v *View) assessFeatures(r *Result, verdicts *Verdicts, s *series, against 
 			n := s.features.Numeric(spec)
 			if comparable = n.Comparable(); l != passing {
 				f = v.assessNumeric(spec, n, layout.Detailed)
+				if layout.Detailed && v.pictures(l) && spec.Reference != nil && f.Count > 0 {
+					f.ReferenceQuantiles = v.quantiles(&spec.Reference.Quantiles)
+				}
 			}
 		} else {
 			c := s.features.Categorical(spec)
@@ -195,7 +198,7 @@ func (v *View) assessFeatures(r *Result, verdicts *Verdicts, s *series, against 
 			now := currentSample(spec, &s.features)
 			a := drift.Assess(then, now, o)
 			f.Calibration = a.Caveat()
-			if l != passing {
+			if v.pictures(l) {
 				f.Distribution, f.Needs = verdicts.distribution(spec, then, now, layout.Detailed), verdicts.MinSamples
 			}
 			*all = append(*all, member{r, i, a, model, spec, then})
@@ -216,9 +219,6 @@ func (v *View) assessNumeric(spec *profile.FeatureSpec, n *profile.Numeric, deta
 		f.Min, f.Max = Figure(n.Moments.Min), Figure(n.Moments.Max)
 		if detailed {
 			f.Quantiles = v.quantiles(&n.Quantiles)
-			if spec.Reference != nil {
-				f.ReferenceQuantiles = v.quantiles(&spec.Reference.Quantiles)
-			}
 		}
 	}
 	if n.Comparable() {

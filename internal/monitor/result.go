@@ -123,7 +123,7 @@ type FeatureResult struct {
 	Min        Figure    `json:"min,omitzero"`
 	Max        Figure    `json:"max,omitzero"`
 	Quantiles  Quantiles `json:"quantiles,omitzero"`
-	// ReferenceQuantiles are those of the reference, where Quantiles are known.
+	// ReferenceQuantiles are those of the reference, where Quantiles are known; in final results for pictures only (View.Picture).
 	ReferenceQuantiles Quantiles `json:"-"`
 	// Distinct is the estimated number of distinct values; DistinctKnown tells
 	// 0 from undefined (segments keep no such sketch).
@@ -142,7 +142,7 @@ type FeatureResult struct {
 	Calibration string `json:"calibration,omitempty"`
 	// Moved is there if State is warning or drift.
 	Moved *Moved `json:"moved,omitempty"`
-	// Distribution is nil if there is nothing to compare with.
+	// Distribution is nil if there is nothing to compare with; in final results for pictures only.
 	Distribution *Distribution `json:"-"`
 	// Needs is the number of values that a state takes; 0 if there is nothing to compare with.
 	Needs uint64 `json:"-"`

@@ -74,7 +74,7 @@ func (v *View) assessLabels(dst []*Result, i int, start, end int64, p *Pane, l l
 				}
 				r.Performance = s.labelled.assess()
 				r.Performance.Confusion, r.Performance.Classes = s.labelled.tally.Confusion(), m.config.Performance.Spec.Classes
-				if l != passing {
+				if v.pictures(l) {
 					r.Performance.Curves = s.labelled.tally.Curves()
 				}
 				r.Performance.End, r.Performance.Complete = r.End, start >= max(v.first, v.from[i])

@@ -46,6 +46,7 @@ type View struct {
 	changes *changes
 
 	recorder *Recorder // nil: no history is kept
+	pictured bool      // final results have what is for pictures
 }
 
 // slid is a window as it was at its end.
@@ -246,6 +247,11 @@ func (v *View) push(start int64, c *Pane) {
 		}
 	})
 }
+
+// Picture makes final results have what is only for pictures, as shown ones do: distributions and curves. They cost about as much as all statistics.
+func (v *View) Picture() { v.pictured = true }
+
+func (v *View) pictures(l look) bool { return l == shown || v.pictured }
 
 // look returns the results of the windows that end at end. At the end of all lanes, those
 // whose previous end had seen the last event are left out.

@@ -50,6 +50,7 @@ func (c counts) add(end int64, version, segment string, length int64) {
 // applyAll applies each lane's events and returns the final results.
 func applyAll(g *Group, lanes [][]*event.Event, chunk int) (results []*Result, accepted [][]*event.Event) {
 	v := NewView(g, len(lanes))
+	v.Picture()
 	shards, frontiers := make([]*Shard, len(lanes)), make([]int64, len(lanes))
 	accepted = make([][]*event.Event, len(lanes))
 	for i := range lanes {

@@ -140,6 +140,15 @@ func NewGroup(g *monitor.Group, o decode.Options, sink *Sequencer, slot int, sho
 	return out
 }
 
+// Picture makes final results have what is only for pictures.
+func (g *Group) Picture() {
+	for _, v := range [...]*monitor.View{g.final, g.finalLabels} {
+		if v != nil {
+			v.Picture()
+		}
+	}
+}
+
 // Grow makes the group have at least n lanes. All lanes that are known must be
 // there before the first message, or windows could be final without them.
 func (g *Group) Grow(n int) {
