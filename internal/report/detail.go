@@ -62,7 +62,7 @@ func (f *Feature) addLine(track *monitor.Track, figure, at string) {
 func appendLine(lines []Line, track *monitor.Track, c monitor.Column) []Line {
 	l := Line{Figure: c.Figure}
 	if c.At != "" && c.Figure != "threshold" {
-		l.Figure = title(c.Figure, c.At)
+		l.Figure = FigureTitle(c.Figure, c.At)
 	}
 	for _, p := range track.Points(c) {
 		if !p.Value.IsZero() {
@@ -128,7 +128,7 @@ func sharesOf(d *monitor.Distribution) *Distribution {
 func binNames(d *monitor.Distribution) (names []string) {
 	if d.Categories != nil {
 		for _, c := range d.Categories {
-			names = append(names, visible(c))
+			names = append(names, Visible(c))
 		}
 		return append(names, "other categories", "unseen categories")
 	}
@@ -167,7 +167,7 @@ func performanceOf(p *monitor.PerformanceResult, track *monitor.Track) *Performa
 		out.Ratio = nil
 	}
 	if p.DecidedBy != "" {
-		out.Figure = title(p.DecidedBy, p.DecidedAt)
+		out.Figure = FigureTitle(p.DecidedBy, p.DecidedAt)
 	}
 	for _, f := range shownFigures(p.Figures) {
 		g := Figure{Name: f.Name, At: f.At, Value: &f.Value, Reference: valueOf(p.Reference, f.Name, f.Label, f.At), Estimate: valueOf(p.Estimated, "estimated_"+f.Name, f.Label, f.At)}
@@ -183,7 +183,7 @@ func performanceOf(p *monitor.PerformanceResult, track *monitor.Track) *Performa
 		}
 	}
 	if w := p.Worst; w != nil {
-		out.Worst = segmentName(w.Segment) + ": " + title(w.Figure, w.At) + " " + chart.Number(w.Value) + " of " + count(w.Matched) + " matched predictions"
+		out.Worst = segmentName(w.Segment) + ": " + FigureTitle(w.Figure, w.At) + " " + chart.Number(w.Value) + " of " + Count(w.Matched) + " matched predictions"
 	}
 	out.Fairness = fairnessOf(p.Fairness)
 	if c := p.Curves; c != nil {
@@ -236,15 +236,15 @@ func fairnessOf(f *monitor.FairnessResult) (out []string) {
 		}
 		text := strings.ReplaceAll(d.Name, "_", " ")
 		if d.Group != "" {
-			text += " of " + visible(d.Group)
+			text += " of " + Visible(d.Group)
 		}
 		if d.Against != "" {
-			text += " against " + visible(d.Against)
+			text += " against " + Visible(d.Against)
 		}
 		out = append(out, text+" is "+chart.Number(d.Value)+", below four fifths")
 	}
 	if len(out) == 0 {
-		out = append(out, "no ratio between the groups of "+visible(f.Segment)+" is below four fifths")
+		out = append(out, "no ratio between the groups of "+Visible(f.Segment)+" is below four fifths")
 	}
 	return out
 }

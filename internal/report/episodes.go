@@ -96,12 +96,12 @@ func (e *episodes) add(r *monitor.Result, slide time.Duration) {
 	}
 	k := episodeKey{r.Model, r.Version, r.Window, ""}
 	if r.Performance != nil && r.Performance.Labelled {
-		e.note(k, r.Performance.State, r.End, slide, 0, -float64(r.Performance.PValue), func() string { return performanceText(r.Performance) })
+		e.note(k, r.Performance.State, r.End, slide, 0, -float64(r.Performance.PValue), func() string { return PerformanceText(r.Performance) })
 	}
 	for i := range r.Features {
 		f := &r.Features[i]
 		k.feature = f.Name
-		e.note(k, f.State, r.End, slide, f.Since, over(decisive(f)), func() string { return movedText(f) })
+		e.note(k, f.State, r.End, slide, f.Since, Over(decisive(f)), func() string { return movedText(f) })
 	}
 }
 

@@ -20,17 +20,11 @@ var pageText string
 var style string
 
 var page = template.Must(template.New("report").Funcs(template.FuncMap{
-	"style": func() template.CSS { return template.CSS(chart.Style + style) }, "v": visible, "version": versionName, "segment": segmentName, "count": count,
-	"number": number, "percent": percent, "title": title, "statistic": statistic, "join": func(names []string) string { return visible(strings.Join(names, ", ")) },
+	"style": func() template.CSS { return template.CSS(chart.Style + style) }, "v": Visible, "version": versionName, "segment": segmentName, "count": Count,
+	"number": number, "percent": percent, "title": FigureTitle, "statistic": StatisticName, "join": func(names []string) string { return Visible(strings.Join(names, ", ")) },
 	"when": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }, "state": stateText, "raw": func(b json.RawMessage) string { return string(b) },
-	"text": func(s string) string {
-		return strings.ReplaceAll(visible(strings.ReplaceAll(s, "\n", lineMark)), lineMark, "\n")
-	},
-	"bars": bars, "lines": lines, "roc": roc, "calibration": calibration,
+	"text": VisibleLines, "bars": bars, "lines": lines, "roc": roc, "calibration": calibration,
 }).Parse(pageText))
-
-// lineMark stands for a line end while other control characters are replaced.
-const lineMark = "\ue000"
 
 // WriteHTML writes the report as one page that loads nothing else.
 func (r *Report) WriteHTML(w io.Writer) error {
@@ -73,7 +67,7 @@ func bars(name string, d *Distribution) template.HTML {
 	for i := range d.Bins {
 		bins = append(bins, chart.Bin{Name: d.Bins[i], Reference: d.Reference[i], Now: d.Current[i]})
 	}
-	return chart.Bars("Shares of the values of "+visible(name)+", in the reference and now", bins)
+	return chart.Bars("Shares of the values of "+Visible(name)+", in the reference and now", bins)
 }
 
 // theAnswers is what history lines of answers are of.
@@ -86,11 +80,11 @@ func lines(name string, history []Line) template.HTML {
 		if l.Figure == "threshold" {
 			continue
 		}
-		p := chart.Plot{Label: statistic(l.Figure) + " of " + visible(name) + " over time", Zero: name != theAnswers, Lines: []chart.Line{{Class: "now", Points: points(l.Points)}}}
+		p := chart.Plot{Label: StatisticName(l.Figure) + " of " + Visible(name) + " over time", Zero: name != theAnswers, Lines: []chart.Line{{Class: "now", Points: points(l.Points)}}}
 		if i+1 < len(history) && history[i+1].Figure == "threshold" {
 			p.Lines = append(p.Lines, chart.Line{Class: "limit", Points: points(history[i+1].Points)})
 		}
-		out += template.HTML("<figure><figcaption>"+template.HTMLEscapeString(title(statistic(l.Figure), ""))+" over time</figcaption>") + p.Draw() + "</figure>"
+		out += template.HTML("<figure><figcaption>"+template.HTMLEscapeString(FigureTitle(StatisticName(l.Figure), ""))+" over time</figcaption>") + p.Draw() + "</figure>"
 	}
 	return out
 }

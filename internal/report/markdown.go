@@ -47,13 +47,13 @@ func (m *Model) markdown(b *bytes.Buffer) {
 		if w.Value != nil {
 			answers += " " + number(w.Value)
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", md(w.Version), md(w.Window), w.End.UTC().Format("2006-01-02 15:04:05"), count(w.Events), percent(w.Errors), drifted, answers)
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", md(w.Version), md(w.Window), w.End.UTC().Format("2006-01-02 15:04:05"), Count(w.Events), percent(w.Errors), drifted, answers)
 	}
 	for i := range m.Versions {
 		m.Versions[i].markdown(b, m.Name)
 	}
 	for _, f := range m.References {
-		fmt.Fprintf(b, "\nReference `%s`, %s rows%s.\n", f.Fingerprint, count(f.Rows), map[bool]string{true: " of " + md(strings.Join(f.Inputs, ", "))}[len(f.Inputs) > 0])
+		fmt.Fprintf(b, "\nReference `%s`, %s rows%s.\n", f.Fingerprint, Count(f.Rows), map[bool]string{true: " of " + md(strings.Join(f.Inputs, ", "))}[len(f.Inputs) > 0])
 	}
 }
 
@@ -66,7 +66,7 @@ func (v *Version) markdown(b *bytes.Buffer, model string) {
 			if f.Low != nil && f.High != nil {
 				interval = number(f.Low) + " – " + number(f.High)
 			}
-			fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", md(title(f.Name, f.At)), number(f.Value), interval, number(f.Reference), number(f.Estimate))
+			fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", md(FigureTitle(f.Name, f.At)), number(f.Value), interval, number(f.Reference), number(f.Estimate))
 		}
 		b.WriteString("\n")
 	}
@@ -79,7 +79,7 @@ func (v *Version) markdown(b *bytes.Buffer, model string) {
 		by := ""
 		for _, s := range f.Statistics {
 			if s.Decides {
-				by = statistic(s.Name) + " " + number(s.Value)
+				by = StatisticName(s.Name) + " " + number(s.Value)
 				if s.Threshold != nil {
 					by += " (limit " + number(s.Threshold) + ")"
 				}
@@ -89,14 +89,14 @@ func (v *Version) markdown(b *bytes.Buffer, model string) {
 		if f.State == "drift" || f.State == "warning" {
 			state = "**" + state + "**"
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", md(f.Name), state, count(f.Count), percent(f.Missing), number(f.Median), md(by), md(f.Text))
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", md(f.Name), state, Count(f.Count), percent(f.Missing), number(f.Median), md(by), md(f.Text))
 	}
 }
 
 // md escapes a text for Markdown: whatever a name contains, it is text, on one line, and neither a link nor a mention.
 func md(s string) string {
 	var b strings.Builder
-	for _, r := range visible(s) {
+	for _, r := range Visible(s) {
 		switch {
 		case strings.ContainsRune("&<>@#|$", r):
 			fmt.Fprintf(&b, "&#%d;", r)

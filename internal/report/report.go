@@ -316,7 +316,7 @@ func windowOf(r *monitor.Result) Window {
 	if p := r.Performance; p != nil {
 		w.Answers = p.State
 		if f := deciding(p); f != nil {
-			w.Figure, w.Value = title(f.Name, f.At), &f.Value
+			w.Figure, w.Value = FigureTitle(f.Name, f.At), &f.Value
 		}
 	}
 	return w

@@ -11,6 +11,7 @@ import (
 	"github.com/streammon/streammon/internal/chart"
 	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/report"
 )
 
 // answersPage is the performance of a selection.
@@ -73,7 +74,7 @@ func (v *view) answersPage(s *selection, r *monitor.Result, m *monitor.ModelStat
 	p := &answersPage{PerformanceResult: r.Performance, Labels: m.Labels, Changes: v.changeRows(r, layerPerformance)}
 	track := v.History.Find(s.Model, s.Version, s.Segment, s.Window, false)
 	for _, k := range r.KPIs {
-		p.KPIs = append(p.KPIs, kpiRow{visible(k.Name), number(k.Value), chart.Spark(visible(k.Name)+" over time", series(track, monitor.Column{Figure: "kpi", At: k.Name}, 1), math.NaN())})
+		p.KPIs = append(p.KPIs, kpiRow{report.Visible(k.Name), number(k.Value), chart.Spark(report.Visible(k.Name)+" over time", series(track, monitor.Column{Figure: "kpi", At: k.Name}, 1), math.NaN())})
 	}
 	if r.Performance == nil {
 		return p
@@ -105,7 +106,7 @@ func figureRows(p *monitor.PerformanceResult) (out []figureRow) {
 		return math.NaN(), false
 	}
 	add := func(f *eval.Figure, estimated bool) {
-		x := figureRow{Title: figureTitle(f.Name, f.At), Value: "–", Main: isMain(f), Decides: f.Name == p.DecidedBy && f.At == p.DecidedAt && (f.Label == "" || f.Label == "k")}
+		x := figureRow{Title: report.FigureTitle(f.Name, f.At), Value: "–", Main: isMain(f), Decides: f.Name == p.DecidedBy && f.At == p.DecidedAt && (f.Label == "" || f.Label == "k")}
 		if d := eval.Describe(f.Name); d != nil {
 			x.Help = d.Help
 		}
@@ -167,7 +168,7 @@ func (v *view) answerCharts(s *selection, r *monitor.Result, track *monitor.Trac
 		name, at = strings.TrimPrefix(main[0].Name, "estimated_"), main[0].At
 	}
 	labels := v.History.Find(s.Model, s.Version, s.Segment, s.Window, true)
-	t := titled{Title: figureTitle(name, at) + " over time", Note: "What labels say is known later than what is estimated: it is of the time in which labels came."}
+	t := titled{Title: report.FigureTitle(name, at) + " over time", Note: "What labels say is known later than what is estimated: it is of the time in which labels came."}
 	plot := chart.Plot{Label: t.Title, Marks: v.marks(s, r, layerPerformance, "")}
 	add := func(class, title string, points []chart.Point) {
 		if some(points) {
@@ -277,8 +278,8 @@ func newMatrix(names []string, cells [][]uint64) *matrix {
 		for _, n := range row {
 			total += n
 		}
-		m.Answers = append(m.Answers, visible(names[i]))
-		out := matrixRow{Truth: visible(names[i])}
+		m.Answers = append(m.Answers, report.Visible(names[i]))
+		out := matrixRow{Truth: report.Visible(names[i])}
 		for j, n := range row {
 			share := ratio(n, total)
 			c := matrixCell{N: n, Share: share, Right: i == j}
@@ -305,7 +306,7 @@ func (v *view) segmentRows(s *selection, all *monitor.Result) (out []segmentRow)
 			row.Worst = w.Segment == r.Segment
 		}
 		for _, f := range eval.Main(r.Performance.Figures) {
-			text := figureTitle(f.Name, f.At) + " " + number(f.Value)
+			text := report.FigureTitle(f.Name, f.At) + " " + number(f.Value)
 			if !math.IsNaN(f.StdErr) {
 				text += " ± " + number(interval95*f.StdErr)
 			}
@@ -324,9 +325,9 @@ func (p *answersPage) DisparityText(d eval.Disparity) string {
 	name := strings.ReplaceAll(d.Name, "_", " ")
 	switch {
 	case d.Group != "" && d.Against != "":
-		return fmt.Sprintf("%s, %s against %s", name, visible(d.Group), visible(d.Against))
+		return fmt.Sprintf("%s, %s against %s", name, report.Visible(d.Group), report.Visible(d.Against))
 	case d.Group != "":
-		return name + ", " + visible(d.Group)
+		return name + ", " + report.Visible(d.Group)
 	}
 	return name
 }

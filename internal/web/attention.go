@@ -10,6 +10,7 @@ import (
 
 	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/report"
 )
 
 // finding is something that needs attention, in one sentence: Subject links to where it shows, and Rest goes on.
@@ -60,10 +61,10 @@ func (v *view) ofMonitor() (out []finding) {
 		}
 	}
 	if gap > 0 || skipped > 0 {
-		add("Messages were lost before they were read", fmt.Sprintf(": %s to retention, %s batches that cannot be read; windows that hold them are not complete", count(gap), count(skipped)))
+		add("Messages were lost before they were read", fmt.Sprintf(": %s to retention, %s batches that cannot be read; windows that hold them are not complete", report.Count(gap), report.Count(skipped)))
 	}
 	if lost > 0 {
-		add("Dead letters were dropped", fmt.Sprintf(": %s could not be written", count(lost)))
+		add("Dead letters were dropped", fmt.Sprintf(": %s could not be written", report.Count(lost)))
 	}
 	return out
 }
@@ -84,7 +85,7 @@ func (v *view) stale(m *monitor.ModelStatus) time.Duration {
 
 func (v *view) ofModel(m *monitor.ModelStatus) (out []finding) {
 	if d := v.stale(m); d > 0 {
-		out = append(out, finding{State: "failing", Layer: layerService, Model: m.Model, Subject: visible(m.Model), Href: link("/model", "name", m.Model),
+		out = append(out, finding{State: "failing", Layer: layerService, Model: m.Model, Subject: report.Visible(m.Model), Href: link("/model", "name", m.Model),
 			Rest: fmt.Sprintf(" has had no events since %s (%s)", clockOf(m.LastEvent, v.now), duration(d))})
 	}
 	var results []*monitor.Result // of all traffic
@@ -131,12 +132,12 @@ func (v *view) answers(results []*monitor.Result) (out []finding) {
 		if since := v.worseSince(r); since > 0 {
 			text += " since " + clockOf(since, v.now)
 		}
-		text += ": " + performanceText(p)
+		text += ": " + report.PerformanceText(p)
 		if p.Worst != nil {
 			text += ", worst in " + segmentName(p.Worst.Segment) + " (" + number(p.Worst.Value) + ")"
 		}
 		out = append(out, finding{
-			State: p.State, Layer: layerPerformance, Model: r.Model, Subject: "Answers of " + visible(r.Model) + " " + versionName(r.Version), Href: s.TabLink("performance"),
+			State: p.State, Layer: layerPerformance, Model: r.Model, Subject: "Answers of " + report.Visible(r.Model) + " " + versionName(r.Version), Href: s.TabLink("performance"),
 			Rest: text + " (window " + r.Window + alsoVersions(also) + ")", rank: 9,
 		})
 	}
@@ -153,33 +154,13 @@ func figureOf(figures []eval.Figure, name, at string) float64 {
 	return math.NaN()
 }
 
-func performanceText(p *monitor.PerformanceResult) string {
-	value, then := figureOf(p.Figures, p.DecidedBy, p.DecidedAt), figureOf(p.Reference, p.DecidedBy, p.DecidedAt)
-	text := figureTitle(p.DecidedBy, p.DecidedAt) + " " + number(value) + ", the reference has " + number(then)
-	if !p.Threshold.IsZero() {
-		text += " (limit " + number(p.Threshold) + ")"
-	}
-	return text
-}
-
-// titles of figures that are not their names with spaces.
-var titles = map[string]string{"roc_auc": "ROC AUC", "pr_auc": "PR AUC", "mcc": "MCC", "mae": "MAE", "rmse": "RMSE", "mse": "MSE", "ndcg": "NDCG", "r2": "R²", "f1": "F1", "rmsle": "RMSLE", "mape": "MAPE"}
-
-func figureTitle(name, at string) string {
-	name = strings.TrimPrefix(name, "estimated_")
-	if at != "" {
-		at = " at " + at
-	}
-	return cmp.Or(titles[name], strings.ReplaceAll(name, "_", " ")) + at
-}
-
 // worseSince returns when the answers became worse: by the detectors of wrong answers, else the first slide of the state that is
 // there now; 0 if that is not known.
 func (v *view) worseSince(r *monitor.Result) int64 {
 	for _, c := range r.Changes {
 		if layerOfFigure(c.Figure) == layerPerformance {
-			if _, since := newest(c.Detectors); since > 0 {
-				return since
+			if d := report.Newest(c.Detectors); d != nil && d.Since > 0 {
+				return d.Since
 			}
 		}
 	}
@@ -194,16 +175,6 @@ func (v *view) worseSince(r *monitor.Result) int64 {
 	return since
 }
 
-// newest returns the detector that found the newest change that is in force, and since when; nil if there is none.
-func newest(all monitor.DetectorResults) (by *monitor.DetectorResult, since int64) {
-	for i := range all {
-		if d := &all[i]; d.State == monitor.StateChange && (by == nil || d.Found > by.Found) {
-			by, since = d, d.Since
-		}
-	}
-	return by, since
-}
-
 // changed returns a sentence for each figure that detectors say has changed.
 func (v *view) changed(results []*monitor.Result) (out []finding) {
 	type key struct{ figure, feature string }
@@ -214,7 +185,7 @@ func (v *view) changed(results []*monitor.Result) (out []finding) {
 	})
 	for _, r := range results {
 		for _, c := range r.Changes {
-			if d, _ := newest(c.Detectors); d != nil {
+			if report.Newest(c.Detectors) != nil {
 				k := key{c.Figure, c.Feature}
 				of := versions[k]
 				addNew(&of, versionName(r.Version))
@@ -224,21 +195,21 @@ func (v *view) changed(results []*monitor.Result) (out []finding) {
 	}
 	for _, r := range results {
 		for _, c := range r.Changes {
-			d, since := newest(c.Detectors)
+			d := report.Newest(c.Detectors)
 			k := key{c.Figure, c.Feature}
 			if d == nil || versions[k] == nil {
 				continue
 			}
-			also := versions[k][1:]
+			began, also := cmp.Or(d.Since, d.Found), versions[k][1:]
 			delete(versions, k)
 			s := selection{Model: r.Model, Version: r.Version, Window: r.Window}
 			f := finding{State: monitor.StateChange, Layer: layerOfFigure(c.Figure), Model: r.Model, Href: s.TabLink(layerOfFigure(c.Figure))}
-			f.Subject = changeName(&c)
+			f.Subject = report.ChangeName(&c)
 			if c.Feature != "" {
 				f.Href = s.FeatureLink(c.Feature)
 			}
-			f.Rest = fmt.Sprintf(" of %s %s changed at %s", visible(r.Model), versionName(r.Version), clockOf(cmp.Or(since, d.Found), v.now))
-			if before, now, ok := v.beforeAndNow(r, &c, cmp.Or(since, d.Found)); ok {
+			f.Rest = fmt.Sprintf(" of %s %s changed at %s", report.Visible(r.Model), versionName(r.Version), clockOf(began, v.now))
+			if before, now, ok := v.beforeAndNow(r, &c, began); ok {
 				f.Rest += ": " + before + " → " + now
 			}
 			f.Rest += fmt.Sprintf(" (%s, found at %s%s)", detectorName(d.Detector), clockOf(d.Found, v.now), alsoVersions(also))
@@ -255,14 +226,6 @@ func detectorName(s string) string {
 		return "Page-Hinkley"
 	}
 	return strings.ToUpper(strings.ReplaceAll(s, "_", "-"))
-}
-
-func changeName(c *monitor.ChangeResult) string {
-	name := strings.ReplaceAll(c.Figure, "_", " ")
-	if c.Feature != "" {
-		return name + " of " + visible(c.Feature)
-	}
-	return name
 }
 
 // beforeAndNow returns what a figure was in the last window before a change, and is now, if both are known.

@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"github.com/streammon/streammon/internal/chart"
+	"github.com/streammon/streammon/internal/drift"
 	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/report"
 )
 
 // featurePage is one feature of a selection.
@@ -55,7 +57,7 @@ func (h *handler) feature(v *view) (title, key string, f func() any) {
 	}) {
 		return "The model has no such feature, or no events with it.", "", nil
 	}
-	return visible(s.Feature) + " of " + visible(s.Model), s.key(), func() any { return v.featurePage(s) }
+	return report.Visible(s.Feature) + " of " + report.Visible(s.Model), s.key(), func() any { return v.featurePage(s) }
 }
 
 // Selection is that of the page.
@@ -84,7 +86,8 @@ func (v *view) featurePage(s selection) *featurePage {
 	}
 	p.Need = need(f)
 	if ranks[f.State] > 0 {
-		p.Sentence = v.movedText(place{p.Result, f}, []place{{p.Result, f}})
+		here := report.Place{Result: p.Result, FeatureResult: f}
+		p.Sentence = v.movedText(here, []report.Place{here})
 	}
 	for _, x := range v.findings() {
 		if x.Model == s.Model && x.State == monitor.StateChange && x.Href == s.FeatureLink(s.Feature) {
@@ -103,7 +106,8 @@ func (v *view) featurePage(s selection) *featurePage {
 	}
 	by := deciding(f)
 	for _, d := range f.Drift {
-		p.Stats = append(p.Stats, statRow{statisticName(d.Statistic), statisticHelp(d.Statistic), d, by != nil && by.Statistic == d.Statistic, over(&d) > 1})
+		known, _ := drift.Lookup(d.Statistic)
+		p.Stats = append(p.Stats, statRow{report.StatisticName(d.Statistic), known.Help, d, by != nil && by.Statistic == d.Statistic, report.Over(&d) > 1})
 	}
 	p.history(v)
 	p.others(v)
@@ -118,7 +122,7 @@ func (p *featurePage) values() {
 		}
 	}
 	all := f.Count + f.Missing + f.Invalid
-	p.Values = append(p.Values, tile{"values", count(f.Count)}, tile{"missing", percent(ratio(f.Missing, all))}, tile{"invalid", percent(ratio(f.Invalid, all))})
+	p.Values = append(p.Values, tile{"values", report.Count(f.Count)}, tile{"missing", percent(ratio(f.Missing, all))}, tile{"invalid", percent(ratio(f.Invalid, all))})
 	if f.HasReference && f.Type == "numeric" {
 		p.Values = append(p.Values, tile{"out of the reference's range", percent(ratio(f.OutOfRange, f.Count))})
 	}
@@ -126,7 +130,7 @@ func (p *featurePage) values() {
 		p.Values = append(p.Values, tile{"unseen in the reference", percent(ratio(f.Unseen, f.Count))})
 	}
 	if f.DistinctKnown {
-		p.Values = append(p.Values, tile{"different values", count(f.Distinct)})
+		p.Values = append(p.Values, tile{"different values", report.Count(f.Distinct)})
 	}
 	add("mean", f.Mean)
 	add("standard deviation", f.StdDev)
@@ -219,7 +223,7 @@ func (p *featurePage) history(v *view) {
 		if !some(value) {
 			continue
 		}
-		t := titled{Title: statisticName(d.Statistic), Legend: []legend{{"now", "value"}}}
+		t := titled{Title: report.StatisticName(d.Statistic), Legend: []legend{{"now", "value"}}}
 		plot := chart.Plot{Label: t.Title + " over time", Zero: true, Marks: marks, Lines: []chart.Line{{Class: "now", Points: value}}}
 		if limit := column("threshold", d.Statistic); some(limit) {
 			plot.Lines = append(plot.Lines, chart.Line{Class: "limit", Points: limit})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/streammon/streammon/internal/chart"
 	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/report"
 )
 
 // modelPage is a tab of a model.
@@ -51,7 +52,7 @@ func (h *handler) model(v *view) (title, key string, f func() any) {
 	if s.Tab != layerDrift || !slices.Contains([]string{"name", "since", ""}, s.Sort) {
 		s.Sort = ""
 	}
-	return visible(s.Model) + " " + s.Tab, s.key(), func() any {
+	return report.Visible(s.Model) + " " + s.Tab, s.key(), func() any {
 		m := v.status(s.Model)
 		p := &modelPage{selection: s, Status: m, Result: v.result(&s), Learning: v.learning(m)}
 		if d := v.stale(m); d > 0 {
@@ -158,7 +159,7 @@ func (v *view) servicePage(s *selection, r *monitor.Result) *servicePage {
 func quantileName(q string) string {
 	x, err := strconv.ParseFloat(q, 64)
 	if err != nil {
-		return visible(q)
+		return report.Visible(q)
 	}
 	return "p" + strconv.FormatFloat(math.Round(1e4*x)/100, 'f', -1, 64)
 }
@@ -170,7 +171,7 @@ func (v *view) changeRows(r *monitor.Result, layer string) (out []changeRow) {
 			continue
 		}
 		for _, d := range c.Detectors {
-			x := changeRow{Figure: changeName(&c), Detector: detectorName(d.Detector), State: d.State}
+			x := changeRow{Figure: report.ChangeName(&c), Detector: detectorName(d.Detector), State: d.State}
 			if d.Found != 0 {
 				x.Found = clockOf(d.Found, v.now)
 			}
@@ -235,7 +236,7 @@ func (v *view) dataRows(s *selection, r *monitor.Result) (out []dataRow) {
 			HasOutside: f.HasReference && f.Type == "numeric", HasFresh: f.HasReference && f.Type == "categorical",
 			DataMove: ranks[f.State] > 0 && (absent(f) || unseen(f) > 0),
 		}
-		x.Spark = chart.Spark("share missing of "+visible(f.Name)+" over time", series(track, monitor.Column{Feature: f.Name, Figure: "missing_ratio"}, 1), math.NaN())
+		x.Spark = chart.Spark("share missing of "+report.Visible(f.Name)+" over time", series(track, monitor.Column{Feature: f.Name, Figure: "missing_ratio"}, 1), math.NaN())
 		out = append(out, x)
 	}
 	slices.SortStableFunc(out, func(a, b dataRow) int {
@@ -300,8 +301,8 @@ func (v *view) driftPage(s *selection, r *monitor.Result) *driftPage {
 func (v *view) driftRow(s *selection, r *monitor.Result, f *monitor.FeatureResult, track *monitor.Track) driftRow {
 	x := driftRow{FeatureResult: f, Href: s.FeatureLink(f.Name), Need: need(f), Value: monitor.Undefined, Threshold: monitor.Undefined}
 	if d := deciding(f); d != nil {
-		x.By, x.Value, x.Threshold = statisticName(d.Statistic), d.Value, d.Threshold
-		x.Spark = chart.Spark(x.By+" of "+visible(f.Name)+" over time", series(track, monitor.Column{Feature: f.Name, Figure: d.Statistic}, 1), float64(d.Threshold))
+		x.By, x.Value, x.Threshold = report.StatisticName(d.Statistic), d.Value, d.Threshold
+		x.Spark = chart.Spark(x.By+" of "+report.Visible(f.Name)+" over time", series(track, monitor.Column{Feature: f.Name, Figure: d.Statistic}, 1), float64(d.Threshold))
 	}
 	if f.Since > 0 {
 		x.When = clockOf(f.Since, v.now)
@@ -309,7 +310,7 @@ func (v *view) driftRow(s *selection, r *monitor.Result, f *monitor.FeatureResul
 	if ranks[f.State] > 0 {
 		x.Moved = shift(f)
 		if s.Segment == "" {
-			x.Where = v.where(place{r, f})
+			x.Where = v.where(report.Place{Result: r, FeatureResult: f})
 		}
 	}
 	return x
@@ -319,7 +320,7 @@ func (v *view) driftRow(s *selection, r *monitor.Result, f *monitor.FeatureResul
 func (v *view) timeline(s *selection, r *monitor.Result, track *monitor.Track, order []*monitor.FeatureResult) (picture template.HTML, cut int) {
 	var rows []chart.Row
 	add := func(name string, t *monitor.Track, c monitor.Column, bad string) {
-		row := chart.Row{Name: visible(name)}
+		row := chart.Row{Name: report.Visible(name)}
 		for _, q := range t.Points(c) {
 			state := monitor.StateOf(q.Value)
 			if state == monitor.StateDrift {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/streammon/streammon/internal/chart"
 	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/report"
 )
 
 // overviewPage is the first page.
@@ -58,7 +59,7 @@ func (v *view) learning(m *monitor.ModelStatus) string {
 	case l.Until == 0:
 		return "The reference will be learned from the first events."
 	}
-	return fmt.Sprintf("The reference is being learned until %s, from %s events so far.", clockOf(l.Until, v.now), count(l.Events))
+	return fmt.Sprintf("The reference is being learned until %s, from %s events so far.", clockOf(l.Until, v.now), report.Count(l.Events))
 }
 
 func (h *handler) overview(v *view) (title, key string, f func() any) {
@@ -103,7 +104,7 @@ func (v *view) card(m *monitor.ModelStatus, all []finding) modelCard {
 	c.Result = v.result(&s)
 	c.Layers = v.layers(&s, c.Result, all)
 	track := v.History.Find(s.Model, s.Version, "", s.Window, false)
-	c.Spark = chart.Spark("requests a second of "+visible(m.Model)+" over the time that is kept", series(track, monitor.Column{Figure: "requests_per_second"}, 1), math.NaN())
+	c.Spark = chart.Spark("requests a second of "+report.Visible(m.Model)+" over the time that is kept", series(track, monitor.Column{Figure: "requests_per_second"}, 1), math.NaN())
 	c.Lag = v.lag(m)
 	if c.Result != nil {
 		if d := v.now.Sub(c.Result.End); d > windowAge {
@@ -128,7 +129,7 @@ func (v *view) lag(m *monitor.ModelStatus) string {
 	case sum == 0:
 		return "all messages read"
 	}
-	return count(sum) + " messages behind"
+	return report.Count(sum) + " messages behind"
 }
 
 // layers returns the states of all four layers of a model; r is its main result, which may be nil.
@@ -228,7 +229,7 @@ func dataText(r *monitor.Result) string {
 	case worst == "":
 		return "nothing missing or invalid"
 	}
-	return "at most " + percent(share) + " missing or invalid (" + visible(worst) + ")"
+	return "at most " + percent(share) + " missing or invalid (" + report.Visible(worst) + ")"
 }
 
 func driftText(r *monitor.Result, found int) string {
@@ -249,9 +250,9 @@ func need(f *monitor.FeatureResult) string {
 	case f.Needs == 0:
 		return "no reference to compare with"
 	case f.Count+f.Missing+f.Invalid < f.Needs:
-		return fmt.Sprintf("needs %s events, has %s", count(f.Needs), count(f.Count+f.Missing+f.Invalid))
+		return fmt.Sprintf("needs %s events, has %s", report.Count(f.Needs), report.Count(f.Count+f.Missing+f.Invalid))
 	case f.Count < f.Needs:
-		return fmt.Sprintf("needs %s values, has %s", count(f.Needs), count(f.Count))
+		return fmt.Sprintf("needs %s values, has %s", report.Count(f.Needs), report.Count(f.Count))
 	}
 	return "not comparable with the reference"
 }
@@ -264,9 +265,9 @@ func answersText(r *monitor.Result) string {
 	case !p.Labelled:
 		return "no labels yet" + mainFigure(p, ", estimated ")
 	case p.State == "" && p.Needs > 0 && p.Matched < p.Needs:
-		return fmt.Sprintf("needs %s labels, has %s", count(p.Needs), count(p.Matched))
+		return fmt.Sprintf("needs %s labels, has %s", report.Count(p.Needs), report.Count(p.Matched))
 	case p.State == "":
 		return "no reference to compare with" + mainFigure(p, "; ")
 	}
-	return performanceText(p)
+	return report.PerformanceText(p)
 }

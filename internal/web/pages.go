@@ -15,6 +15,7 @@ import (
 
 	"github.com/streammon/streammon/internal/chart"
 	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/report"
 )
 
 //go:embed pages
@@ -39,7 +40,7 @@ func parsePages(names ...string) map[string]*template.Template {
 }
 
 var pageFuncs = template.FuncMap{
-	"v": visible, "version": versionName, "segment": segmentName, "number": number, "count": count, "percent": percent, "word": word, "class": class,
+	"v": report.Visible, "version": versionName, "segment": segmentName, "number": number, "count": report.Count, "percent": percent, "word": word, "class": class,
 	"escape": url.QueryEscape, "clock": clockOf, "stamp": stamp, "unit": func(s string) string { return strings.ReplaceAll(s, "_", " ") }, "dec": func(n int) int { return n - 1 },
 }
 
@@ -293,7 +294,7 @@ func versionName(s string) string {
 	case "__other__":
 		return "all other versions"
 	}
-	return visible(s)
+	return report.Visible(s)
 }
 
 func segmentName(s string) string {
@@ -301,9 +302,9 @@ func segmentName(s string) string {
 		return "all traffic"
 	}
 	if name, ok := strings.CutSuffix(s, "=__other__"); ok {
-		return visible(name) + " = anything else"
+		return report.Visible(name) + " = anything else"
 	}
-	return visible(strings.Replace(s, "=", " = ", 1))
+	return report.Visible(strings.Replace(s, "=", " = ", 1))
 }
 
 // number and percent take what templates have: a float or a figure.
@@ -318,15 +319,6 @@ func float(x any) float64 {
 		return float64(x)
 	}
 	return float64(monitor.Undefined)
-}
-
-// count writes a whole number with thin spaces between thousands.
-func count(x any) string {
-	s := fmt.Sprint(x)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "\u202f" + s[i:]
-	}
-	return s
 }
 
 // word says a state.

@@ -1,6 +1,10 @@
 package web
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/streammon/streammon/internal/report"
+)
 
 // reloadPath takes the one POST that there is.
 const reloadPath = "/-/reload"
@@ -11,7 +15,7 @@ func reloading(next http.Handler, reload func() error) http.Handler {
 	mux.Handle("/", next)
 	mux.HandleFunc("POST "+reloadPath, func(w http.ResponseWriter, _ *http.Request) {
 		if err := reload(); err != nil {
-			http.Error(w, visible("not reloaded, the config before stays in force: "+err.Error()), http.StatusInternalServerError)
+			http.Error(w, report.Visible("not reloaded, the config before stays in force: "+err.Error()), http.StatusInternalServerError)
 			return
 		}
 		w.Write([]byte("reloaded\n"))

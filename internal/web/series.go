@@ -6,6 +6,7 @@ import (
 	"github.com/streammon/streammon/internal/chart"
 	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/report"
 )
 
 // series returns the points of a column, each times factor; where more than a slide is missing the line is broken.
@@ -52,5 +53,5 @@ func mainFigure(p *monitor.PerformanceResult, before string) string {
 	if len(figures) == 0 {
 		return ""
 	}
-	return before + figureTitle(figures[0].Name, figures[0].At) + " " + number(figures[0].Value)
+	return before + report.FigureTitle(figures[0].Name, figures[0].At) + " " + number(figures[0].Value)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/streammon/streammon/internal/event"
 	"github.com/streammon/streammon/internal/monitor"
+	"github.com/streammon/streammon/internal/report"
 )
 
 // statusPage is what is known of the monitor itself.
@@ -37,7 +38,7 @@ type reasonRow struct {
 
 func (h *handler) statusPage(v *view) (title, key string, f func() any) {
 	return "Status", "", func() any {
-		p := &statusPage{Snapshot: v.Snapshot, ConfigText: visibleLines(v.ConfigText)}
+		p := &statusPage{Snapshot: v.Snapshot, ConfigText: report.VisibleLines(v.ConfigText)}
 		for i := range v.Partitions {
 			x := partitionRow{PartitionStatus: &v.Partitions[i], Lag: "not known yet", Watermark: "none yet"}
 			for _, n := range x.Rejected {
@@ -47,7 +48,7 @@ func (h *handler) statusPage(v *view) (title, key string, f func() any) {
 				x.Skipped += s.Batches
 			}
 			if x.PartitionStatus.Lag >= 0 {
-				x.Lag = count(x.PartitionStatus.Lag)
+				x.Lag = report.Count(x.PartitionStatus.Lag)
 			}
 			if w := x.PartitionStatus.Watermark; w != 0 {
 				x.Watermark, x.Stamp, x.Behind = time.Unix(0, w).UTC().Format("2006-01-02 15:04:05"), w, duration(v.now.Sub(time.Unix(0, w)))
@@ -74,17 +75,17 @@ func (p *statusPage) budgets(v *view) {
 		}
 	}
 	if s := v.Series; s != nil {
-		p.Series = []tile{{"exported", count(s.Series)}, {"budget", count(s.Limit)}, {"dropped", count(s.Dropped)}}
+		p.Series = []tile{{"exported", report.Count(s.Series)}, {"budget", report.Count(s.Limit)}, {"dropped", report.Count(s.Dropped)}}
 	}
 	if s := v.State; s != nil {
 		last := "not yet"
 		if !s.LastSave.IsZero() {
 			last = duration(v.now.Sub(s.LastSave)) + " ago"
 		}
-		p.State = []tile{{"last save", last}, {"every", duration(s.Interval)}, {"took", s.Took.Round(time.Millisecond).String()}, {"size", bytesText(int64(s.Bytes))}, {"saves", count(s.Saves)}, {"failed", count(s.Failures)}}
+		p.State = []tile{{"last save", last}, {"every", duration(s.Interval)}, {"took", s.Took.Round(time.Millisecond).String()}, {"size", bytesText(int64(s.Bytes))}, {"saves", report.Count(s.Saves)}, {"failed", report.Count(s.Failures)}}
 		for reason, n := range s.Resets {
 			if n > 0 {
-				p.State = append(p.State, tile{"begun anew: " + reason, count(n)})
+				p.State = append(p.State, tile{"begun anew: " + reason, report.Count(n)})
 			}
 		}
 	}
@@ -95,18 +96,7 @@ func (p *statusPage) budgets(v *view) {
 	for _, t := range v.History.Tracks() {
 		points += t.Len()
 	}
-	p.History = []tile{{"series and windows", count(len(v.History.Tracks()))}, {"points", count(points)}, {"without room", count(v.History.Left())}}
-}
-
-// visibleLines is visible for a text of several lines.
-func visibleLines(s string) string {
-	out := []rune(s)
-	for i, r := range out {
-		if r != '\n' {
-			out[i] = []rune(visible(string(r)))[0]
-		}
-	}
-	return string(out)
+	p.History = []tile{{"series and windows", report.Count(len(v.History.Tracks()))}, {"points", report.Count(points)}, {"without room", report.Count(v.History.Left())}}
 }
 
 // bytesText writes a size.
