@@ -100,7 +100,7 @@ type Calibrated struct {
 
 // Calibration draws how often what was given a probability came true; the reference may have no bins.
 func Calibration(label string, now, reference []Calibrated) template.HTML {
-	p := Plot{Label: label, Curve: true, XName: "probability that was given", YName: "share that came true", Diagonal: true}
+	p := Plot{Curve: true, XName: "probability that was given", YName: "share that came true"}
 	x := scale{low: 0, high: 1, from: 48, to: 290}
 	y := scale{low: 0, high: 1, from: 260, to: 10}
 	c := &canvas{}

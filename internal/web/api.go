@@ -32,7 +32,7 @@ func (h *handler) report(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "one model at most", http.StatusBadRequest)
 		return
 	}
-	if len(models) > 0 && !slices.ContainsFunc(s.Models, func(m monitor.ModelStatus) bool { return m.Model == models[0] }) {
+	if len(models) > 0 && !hasModel(s, models[0]) {
 		http.Error(w, "no such model", http.StatusNotFound)
 		return
 	}
@@ -127,6 +127,10 @@ func modelsOf(s *monitor.Snapshot) []modelJSON {
 	return out
 }
 
+func hasModel(s *monitor.Snapshot, name string) bool {
+	return slices.ContainsFunc(s.Models, func(m monitor.ModelStatus) bool { return m.Model == name })
+}
+
 func addNew[T comparable](list *[]T, s T) {
 	if !slices.Contains(*list, s) {
 		*list = append(*list, s)
@@ -140,7 +144,7 @@ func formatTime(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC
 func (h *handler) window(w http.ResponseWriter, r *http.Request) {
 	s := h.snapshot()
 	model, name := r.PathValue("model"), r.PathValue("window")
-	if !slices.ContainsFunc(s.Models, func(m monitor.ModelStatus) bool { return m.Model == model }) {
+	if !hasModel(s, model) {
 		http.Error(w, "no such model", http.StatusNotFound)
 		return
 	}

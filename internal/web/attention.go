@@ -31,11 +31,15 @@ func (v *view) findings() []finding {
 	for i := range v.Models {
 		out = append(out, v.ofModel(&v.Models[i])...)
 	}
-	for i := range out {
-		out[i].rank += 10 * ranks[out[i].State]
-	}
-	slices.SortStableFunc(out, func(a, b finding) int { return cmp.Compare(b.rank, a.rank) })
-	return out
+	return ranked(out)
+}
+
+// ranked sorts findings, the worst first.
+func ranked(all []finding) []finding {
+	slices.SortStableFunc(all, func(a, b finding) int {
+		return cmp.Compare(b.rank+10*ranks[b.State], a.rank+10*ranks[a.State])
+	})
+	return all
 }
 
 // ofMonitor is what is wrong with the monitor, or with its getting at messages.

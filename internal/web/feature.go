@@ -89,8 +89,8 @@ func (v *view) featurePage(s selection) *featurePage {
 		here := report.Place{Result: p.Result, FeatureResult: f}
 		p.Sentence = v.movedText(here, []report.Place{here})
 	}
-	for _, x := range v.findings() {
-		if x.Model == s.Model && x.State == monitor.StateChange && x.Href == s.FeatureLink(s.Feature) {
+	for _, x := range ranked(v.ofModel(v.status(s.Model))) {
+		if x.State == monitor.StateChange && x.Href == s.FeatureLink(s.Feature) {
 			p.Findings = append(p.Findings, x)
 		}
 	}

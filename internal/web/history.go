@@ -48,7 +48,7 @@ type pointJSON struct {
 func (h *handler) history(w http.ResponseWriter, r *http.Request) {
 	s := h.snapshot()
 	model, window, q := r.PathValue("model"), r.PathValue("window"), r.URL.Query()
-	if !slices.ContainsFunc(s.Models, func(m monitor.ModelStatus) bool { return m.Model == model }) {
+	if !hasModel(s, model) {
 		http.Error(w, "no such model", http.StatusNotFound)
 		return
 	}

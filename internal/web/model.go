@@ -18,7 +18,6 @@ import (
 // modelPage is a tab of a model.
 type modelPage struct {
 	selection
-	Status   *monitor.ModelStatus
 	Result   *monitor.Result // nil: no events in the window
 	Findings []finding
 	Layers   []layerCell
@@ -54,16 +53,16 @@ func (h *handler) model(v *view) (title, key string, f func() any) {
 	}
 	return report.Visible(s.Model) + " " + s.Tab, s.key(), func() any {
 		m := v.status(s.Model)
-		p := &modelPage{selection: s, Status: m, Result: v.result(&s), Learning: v.learning(m)}
+		p := &modelPage{selection: s, Result: v.result(&s), Learning: v.learning(m)}
 		if d := v.stale(m); d > 0 {
 			p.Stale = duration(d)
 		}
-		all := v.findings()
+		all := ranked(v.ofModel(m))
 		whole := s
 		whole.Segment = ""
 		p.Layers = v.layers(&whole, v.result(&whole), all)
 		for _, x := range all {
-			if x.Model == s.Model && (x.Layer == s.Tab || s.Tab == layerDrift && x.Layer == layerData) {
+			if x.Layer == s.Tab || s.Tab == layerDrift && x.Layer == layerData {
 				p.Findings = append(p.Findings, x)
 			}
 		}
@@ -211,11 +210,11 @@ func (v *view) marks(s *selection, r *monitor.Result, layer, feature string) (ou
 // dataRow is a feature's quality.
 type dataRow struct {
 	*monitor.FeatureResult
-	Href                                  string
-	Missing, Invalid, Outside, Fresh      float64 // shares of all, and of valid values
-	HasOutside, HasFresh, Worse, DataMove bool
-	Spark                                 template.HTML
-	Need                                  string
+	Href                             string
+	Missing, Invalid, Outside, Fresh float64 // shares of all, and of valid values
+	HasOutside, HasFresh, DataMove   bool
+	Spark                            template.HTML
+	Need                             string
 }
 
 func ratio(part, whole uint64) float64 {

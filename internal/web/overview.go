@@ -34,18 +34,17 @@ const windowAge = time.Minute
 
 // modelCard is a model on the first page.
 type modelCard struct {
-	Name, Href, Task string
-	Stale            string
-	Last             string // when the last event was, in words
-	LastEvent        int64
-	Learning         string
-	Version, Window  string
-	Versions         int
-	Result           *monitor.Result // of all traffic of the version with the most events, in the shortest window
-	Layers           []layerCell
-	Spark            template.HTML
-	Lag              string
-	Behind           string // how far before now the newest window ends, if that is far
+	Name, Href      string
+	Stale           string
+	Last            string // when the last event was, in words
+	Learning        string
+	Version, Window string
+	Versions        int
+	Result          *monitor.Result // of all traffic of the version with the most events, in the shortest window
+	Layers          []layerCell
+	Spark           template.HTML
+	Lag             string
+	Behind          string // how far before now the newest window ends, if that is far
 }
 
 // layerCell is the state of a layer in words.
@@ -88,7 +87,7 @@ func (h *handler) overview(v *view) (title, key string, f func() any) {
 }
 
 func (v *view) card(m *monitor.ModelStatus, all []finding) modelCard {
-	c := modelCard{Name: m.Model, Href: link("/model", "name", m.Model), LastEvent: m.LastEvent, Learning: v.learning(m)}
+	c := modelCard{Name: m.Model, Href: link("/model", "name", m.Model), Learning: v.learning(m)}
 	if m.LastEvent != 0 {
 		c.Last = duration(v.now.Sub(time.Unix(0, m.LastEvent))) + " ago"
 	}

@@ -41,7 +41,7 @@ func parsePages(names ...string) map[string]*template.Template {
 
 var pageFuncs = template.FuncMap{
 	"v": report.Visible, "version": versionName, "segment": segmentName, "number": number, "count": report.Count, "percent": percent, "word": word, "class": class,
-	"escape": url.QueryEscape, "clock": clockOf, "stamp": stamp, "unit": func(s string) string { return strings.ReplaceAll(s, "_", " ") }, "dec": func(n int) int { return n - 1 },
+	"escape": url.QueryEscape, "stamp": stamp, "unit": func(s string) string { return strings.ReplaceAll(s, "_", " ") }, "dec": func(n int) int { return n - 1 },
 }
 
 // routePages adds the pages and what they load.
@@ -167,7 +167,7 @@ type selection struct {
 // selectionOf reads the address; false if the model, or what it names of it, is not there.
 func (v *view) selectionOf() (s selection, ok bool) {
 	s = selection{Model: v.query.Get("name"), Tab: v.query.Get("tab"), Feature: v.query.Get("feature"), Sort: v.query.Get("sort")}
-	if !slices.ContainsFunc(v.Models, func(m monitor.ModelStatus) bool { return m.Model == s.Model }) {
+	if !hasModel(v.Snapshot, s.Model) {
 		return s, false
 	}
 	lengths := map[string]int64{}
