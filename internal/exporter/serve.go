@@ -2,7 +2,6 @@ package exporter
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"net/http"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/prometheus/common/expfmt"
 
+	"github.com/streammon/streammon/internal/gzipped"
 	"github.com/streammon/streammon/internal/monitor"
 )
 
@@ -68,23 +68,10 @@ func negotiate(h http.Header) (format int, zip bool) {
 	chosen := string(expfmt.NegotiateAccept(h, formats...))
 	for i, f := range formats {
 		if strings.HasPrefix(chosen, string(f)) {
-			return i, acceptsGzip(h.Get("Accept-Encoding"))
+			return i, gzipped.Accepted(h.Get("Accept-Encoding"))
 		}
 	}
-	return len(formats) - 1, acceptsGzip(h.Get("Accept-Encoding"))
-}
-
-func acceptsGzip(accept string) bool {
-	for part := range strings.SplitSeq(accept, ",") {
-		coding, parameter, _ := strings.Cut(part, ";")
-		if strings.TrimSpace(coding) != "gzip" {
-			continue
-		}
-		q, has := strings.CutPrefix(strings.TrimSpace(parameter), "q=")
-		weight, err := strconv.ParseFloat(q, 64)
-		return !has || err == nil && weight > 0
-	}
-	return false
+	return len(formats) - 1, gzipped.Accepted(h.Get("Accept-Encoding"))
 }
 
 var errBusy = errors.New("busy")
@@ -108,7 +95,7 @@ func (e *Exporter) exposition(format int, zip bool) ([]byte, error) {
 		return r.plain, nil
 	}
 	if r.zipped == nil {
-		r.zipped = compress(r.plain)
+		r.zipped = gzipped.Compress(r.plain)
 	}
 	return r.zipped, nil
 }
@@ -132,12 +119,4 @@ func (e *Exporter) render(f expfmt.Format) ([]byte, error) {
 		}
 	}
 	return b.Bytes(), nil
-}
-
-func compress(plain []byte) []byte {
-	var b bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // the level is valid
-	z.Write(plain)                                  // a buffer takes all
-	z.Close()
-	return b.Bytes()
 }

@@ -1,8 +1,6 @@
 package web
 
 import (
-	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
@@ -11,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/streammon/streammon/internal/gzipped"
 	"github.com/streammon/streammon/internal/monitor"
 )
 
@@ -60,20 +59,12 @@ func (x *shared) get(s *monitor.Snapshot, key string, zip, tag bool, f func() ([
 // complete makes the forms that are asked for.
 func (b *body) complete(zip, tag bool) {
 	if zip && b.zipped == nil {
-		b.zipped = compress(b.plain)
+		b.zipped = gzipped.Compress(b.plain)
 	}
 	if tag && b.tag == "" {
 		sum := sha256.Sum256(b.plain)
 		b.tag = `W/"` + hex.EncodeToString(sum[:12]) + `"` // weak: of both forms
 	}
-}
-
-func compress(plain []byte) []byte {
-	var b bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // the level is valid
-	z.Write(plain)                                  // a buffer takes all
-	z.Close()
-	return b.Bytes()
 }
 
 // answer writes the shared body of the key.
@@ -90,7 +81,7 @@ func (h *handler) answer(w http.ResponseWriter, s *monitor.Snapshot, key, kind s
 
 // reply is answer for the API: JSON, with a tag by which the same answer need not be sent again, and compressed for those who take that.
 func (h *handler) reply(w http.ResponseWriter, r *http.Request, s *monitor.Snapshot, key string, f func() ([]byte, error)) {
-	zip := acceptsGzip(r.Header.Get("Accept-Encoding"))
+	zip := gzipped.Accepted(r.Header.Get("Accept-Encoding"))
 	b, err := h.shared.get(s, key, zip, true, f)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -102,7 +93,7 @@ func (h *handler) reply(w http.ResponseWriter, r *http.Request, s *monitor.Snaps
 // replyAlone is reply without keeping the body: there is one for each of many addresses.
 func replyAlone(w http.ResponseWriter, r *http.Request, plain []byte) {
 	b := body{plain: plain}
-	b.complete(acceptsGzip(r.Header.Get("Accept-Encoding")), true)
+	b.complete(gzipped.Accepted(r.Header.Get("Accept-Encoding")), true)
 	write(w, r, b)
 }
 
@@ -118,7 +109,7 @@ func write(w http.ResponseWriter, r *http.Request, b body) {
 	}
 	h.Set("Content-Type", typeJSON)
 	out := b.plain
-	if b.zipped != nil && acceptsGzip(r.Header.Get("Accept-Encoding")) {
+	if b.zipped != nil && gzipped.Accepted(r.Header.Get("Accept-Encoding")) {
 		h.Set("Content-Encoding", "gzip")
 		out = b.zipped
 	}
@@ -132,19 +123,6 @@ func matches(list, tag string) bool {
 		if part = strings.TrimSpace(part); part == "*" || strings.TrimPrefix(part, "W/") == strings.TrimPrefix(tag, "W/") {
 			return true
 		}
-	}
-	return false
-}
-
-func acceptsGzip(accept string) bool {
-	for part := range strings.SplitSeq(accept, ",") {
-		coding, parameter, _ := strings.Cut(part, ";")
-		if strings.TrimSpace(coding) != "gzip" {
-			continue
-		}
-		q, has := strings.CutPrefix(strings.TrimSpace(parameter), "q=")
-		weight, err := strconv.ParseFloat(q, 64)
-		return !has || err == nil && weight > 0
 	}
 	return false
 }
