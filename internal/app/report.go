@@ -54,8 +54,8 @@ func describe(models []monitor.ModelStatus, groups []*modelGroup) {
 // replayReport makes the report of what a replay has collected.
 func replayReport(c *config.Config, models []*modelGroup, groups []*pipeline.Group, collected *report.Collector, ledger event.Ledger) *report.Report {
 	s := &monitor.Snapshot{Ledger: ledger, ConfigText: c.Text()}
-	for i, g := range groups {
-		s.Models = append(s.Models, statusOf(models[i], g)...)
+	for _, g := range groups {
+		s.Models = append(s.Models, statusOf(g)...)
 	}
 	describe(s.Models, models)
 	slices.SortFunc(s.Models, func(a, b monitor.ModelStatus) int { return cmp.Compare(a.Model, b.Model) })
@@ -63,7 +63,7 @@ func replayReport(c *config.Config, models []*modelGroup, groups []*pipeline.Gro
 }
 
 // statusOf returns the accounts of a group's models, of what is known of labels since the first event.
-func statusOf(m *modelGroup, g *pipeline.Group) []monitor.ModelStatus {
+func statusOf(g *pipeline.Group) []monitor.ModelStatus {
 	models := g.Accounts()
 	for _, l := range g.Labels() {
 		for i := range models {
@@ -112,7 +112,7 @@ func StateReport(ctx context.Context, c *config.Config, model string) (*report.R
 		}
 		results, _ := g.Show(time.Unix(0, g.Newest()))
 		s.Results = append(s.Results, results...)
-		s.Models = append(s.Models, statusOf(m, g)...)
+		s.Models = append(s.Models, statusOf(g)...)
 		histories = append(histories, g.Histories()...)
 	}
 	if err := ctx.Err(); err != nil {
