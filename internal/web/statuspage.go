@@ -14,7 +14,6 @@ type statusPage struct {
 	Snapshot   *monitor.Snapshot
 	Partitions []partitionRow
 	Rejected   []reasonRow
-	Letters    bool
 	Memory     []tile
 	Series     []tile
 	State      []tile
@@ -53,7 +52,6 @@ func (h *handler) statusPage(v *view) (title, key string, f func() any) {
 			if w := x.PartitionStatus.Watermark; w != 0 {
 				x.Watermark, x.Stamp, x.Behind = time.Unix(0, w).UTC().Format("2006-01-02 15:04:05"), w, duration(v.now.Sub(time.Unix(0, w)))
 			}
-			p.Letters = p.Letters || x.DeadLetters+x.LostLetters > 0
 			p.Partitions = append(p.Partitions, x)
 		}
 		for r, n := range v.Ledger.Rejected {
