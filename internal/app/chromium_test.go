@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,16 +37,16 @@ func TestDemoInChromium(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		skip  time.Duration
-		until string // what the first page says when it has come so far
+		until []string // what the first page says when it has come so far
 		job   map[string]any
 		pages []looked
 	}{
-		{"quiet", 0, "features drifted", few, []looked{
+		{"quiet", 0, []string{"features drifted"}, few, []looked{
 			{"overview", "/", []string{`Models fraud .* 0 of 14 features drifted performance ok ROC AUC`}},
 			{"drift", "/model?name=fraud", []string{`amount ok PSI`}},
 			{"amount", "/feature?name=fraud&feature=amount", []string{`Nothing moved beyond its threshold`, `the median: 3\d\.?\d* in the reference, 3`}},
 		}},
-		{"wrong", 5*time.Minute + 15*time.Second, "in country = US only", map[string]any{"keyboard": true, "live": true, "plain": true}, []looked{
+		{"wrong", 5*time.Minute + 15*time.Second, []string{"in country = US only", ">error ratio</a> of fraud 7 changed at"}, map[string]any{"keyboard": true, "live": true, "plain": true}, []looked{
 			{"overview", "/", []string{
 				`worse Answers of fraud 7 are worse since \d\d:\d\d: ROC AUC 0\.\d+, the reference has 0\.7\d+ \(limit 0\.\d+\), worst in country = `,
 				`drift amount of fraud 7 drifted since \d\d:\d\d: median \+1\.\d σ, PSI \d\.\d+ over 0\.1\d*, in all 5 segments`,
@@ -63,7 +64,7 @@ func TestDemoInChromium(t *testing.T) {
 			{"shop", "/model?name=recommendations&tab=performance", []string{`NDCG at 10`}},
 			{"status", "/status", []string{`balanced`, `fraud\.labels`, `The config in force`}},
 		}},
-		{"recovered", 13 * time.Minute, "0 of 14 features drifted", few, []looked{
+		{"recovered", 13 * time.Minute, []string{"0 of 14 features drifted"}, few, []looked{
 			{"overview", "/", []string{`Models fraud .* 0 of 14 features drifted`}},
 			{"drift", "/model?name=fraud", []string{`amount ok PSI`}},
 		}},
@@ -85,7 +86,11 @@ func TestDemoInChromium(t *testing.T) {
 			case err := <-done:
 				t.Fatalf("ended: %v", err)
 			}
-			for !strings.Contains(get(t, "http://"+l.Addr().String()+"/"), c.until) && ctx.Err() == nil {
+			missing := func() bool {
+				page := get(t, "http://"+l.Addr().String()+"/")
+				return slices.ContainsFunc(c.until, func(text string) bool { return !strings.Contains(page, text) })
+			}
+			for missing() && ctx.Err() == nil {
 				time.Sleep(200 * time.Millisecond)
 			}
 			job := map[string]any{"base": "http://" + l.Addr().String(), "out": folder + "/shots/" + c.name, "chromium": chromium, "pages": c.pages}

@@ -86,7 +86,7 @@ func TestReloadLive(t *testing.T) {
 		eventuallySnapshot(t, latest, "all messages", func(s *monitor.Snapshot) bool { return s.Ledger.Consumed >= events && s.NotReady == "" })
 		eventuallySnapshot(t, latest, "the history", func(s *monitor.Snapshot) bool {
 			track := s.History.Find("fraud", "7", "", "1m", false)
-			return track != nil && track.Len() > 200 // of 300 slides
+			return track != nil && track.Len() > 90 // of 300 slides: the last 60, and one of six before
 		})
 		counted := uint64(0)
 		for _, p := range latest.Load().Partitions {
