@@ -157,3 +157,42 @@ func (g *Group) believed(sealed []monitor.SealedPane, now time.Time) []monitor.S
 	latest := g.latest(now)
 	return slices.DeleteFunc(slices.Clone(sealed), func(p monitor.SealedPane) bool { return p.Start >= latest })
 }
+
+// Show returns the results of all windows as they are to be shown at the given
+// wall-clock time, and the accounts of the models since the process began.
+func (g *Group) Show(now time.Time) ([]*monitor.Result, []monitor.ModelStatus) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.learn(now)
+	g.advanceShown(now)
+	var models []monitor.ModelStatus
+	var open, labels []monitor.SealedPane
+	for _, l := range g.lanes {
+		l.mu.Lock()
+		if g.frontier != window.NoTime {
+			open = append(open, l.shard.CopyOpen(g.frontier)...)
+		}
+		if g.shownLabels != nil && g.labelFrontier != window.NoTime && l.labels().idle(now) {
+			labels = append(labels, l.shard.PreviewLabels(g.labelFrontier)...)
+		}
+		models = addModels(models, l.models())
+		l.mu.Unlock()
+	}
+	if len(g.lanes) == 0 {
+		models = addModels(models, monitor.NewShard(g.monitor).Models())
+	}
+	g.learning(models, now)
+	if g.frontier == window.NoTime {
+		return nil, models
+	}
+	results := g.shown.Show(g.frontier, open)
+	if g.shownLabels != nil && g.labelFrontier != window.NoTime {
+		results = monitor.WithPerformance(results, g.shown.Date(g.shownLabels.Show(g.labelFrontier, labels), g.frontier))
+	}
+	if g.held {
+		for _, r := range results {
+			r.Complete = false
+		}
+	}
+	return results, models
+}
