@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"html/template"
 	"math"
 	"slices"
@@ -23,6 +22,7 @@ type answersPage struct {
 	Charts   []titled // over time
 	Curves   []titled
 	Matrix   *matrix
+	Fairness *fairnessPart
 	Segments []segmentRow
 	Labels   *monitor.LabelStatus
 	KPIs     []kpiRow
@@ -87,6 +87,7 @@ func (v *view) answersPage(s *selection, r *monitor.Result, m *monitor.ModelStat
 	p.Charts = v.answerCharts(s, r, track)
 	p.Curves = curves(r.Performance)
 	p.Matrix = matrixOf(r.Performance)
+	p.Fairness = fairnessOf(r.Performance.Fairness)
 	p.Segments = v.segmentRows(s, r)
 	return p
 }
@@ -318,16 +319,4 @@ func (v *view) segmentRows(s *selection, all *monitor.Result) (out []segmentRow)
 		out = append(out, row)
 	}
 	return out
-}
-
-// DisparityText describes a figure of fairness.
-func (p *answersPage) DisparityText(d eval.Disparity) string {
-	name := strings.ReplaceAll(d.Name, "_", " ")
-	switch {
-	case d.Group != "" && d.Against != "":
-		return fmt.Sprintf("%s, %s against %s", name, report.Visible(d.Group), report.Visible(d.Against))
-	case d.Group != "":
-		return name + ", " + report.Visible(d.Group)
-	}
-	return name
 }

@@ -74,7 +74,7 @@ func full(n names) *monitor.Snapshot {
 		Worst:     &monitor.WorstSegment{Segment: n.segment, Figure: "roc_auc", Value: 0.41, Matched: 200},
 		Curves: &eval.Curves{ROC: []eval.Point{{X: 0, Y: 0}, {X: 0.5, Y: 0.4}, {X: 1, Y: 1}}, PR: []eval.Point{{X: 0.5, Y: 0.1}, {X: 1, Y: 0.1}},
 			Calibration: []eval.Reliability{{N: 700, Mean: 0.05, Share: 0.1}, {N: 100, Mean: 0.5, Share: 0.1}}},
-		Fairness: &monitor.FairnessResult{Segment: n.segment, Groups: []eval.Group{{Name: n.category, TP: 1}}, Figures: []eval.Disparity{{Name: "demographic_parity_ratio", Value: 0.7, Low: 0.6, High: 0.8, Count: 90, Adverse: true}, {Name: "group_accuracy", Group: n.category, Value: 0.9, Low: 0.8, High: 0.95}}},
+		Fairness: &monitor.FairnessResult{Segment: n.segment, Groups: []eval.Group{{Name: n.category, TP: 1}}, Figures: []eval.Disparity{{Name: "demographic_parity_ratio", Value: 0.7, Low: 0.6, High: 0.8, Count: 90, Adverse: true}, {Name: "group_accuracy", Group: n.category, Value: 0.9, Low: 0.8, High: 0.95, Count: 90}, {Name: "group_precision", Group: "other", Value: 0.5, Low: 0.25, High: 0.75, Count: 8}}},
 	}
 	one.Segment, one.Features, one.Length = n.segment, moved(n), 300e9
 	two.Segment, two.Features, two.Length = "country=FR", moved(n), 300e9
@@ -238,7 +238,7 @@ func TestPagesShow(t *testing.T) {
 		"/model?name=fraud&tab=service":        {"errors 5.8 %", "latency p95 31 ms", "country = DE"},
 		"/model?name=fraud&tab=data":           {"amount numeric 990 1 %", "merchant warning categorical 1"},
 		"/model?name=fraud&tab=drift":          {"amount drift 10:40 median +1.2 σ PSI 0.34 0.1 in country = DE only", "waits no verdict needs 200 events, has 37"},
-		"/model?name=fraud&tab=performance":    {"ROC AUC (decides) 0.44 0.401 to 0.479 0.77 −0.33", "accuracy 0.9 0.88 to 0.92 0.92 −0.02 0.875", "negative 700 97 % 20 2.8 %", "label delay p50 1 min", "predictions that wait 9", "demographic parity ratio 0.7 0.6 to 0.8 90 below 0.8", "Calibration", "ROC curve", "Business figures Figure Value Over time amount 12"},
+		"/model?name=fraud&tab=performance":    {"ROC AUC (decides) 0.44 0.401 to 0.479 0.77 −0.33", "accuracy 0.9 0.88 to 0.92 0.92 −0.02 0.875", "negative 700 97 % 20 2.8 %", "label delay p50 1 min", "predictions that wait 9", "Group accuracy precision m-new 0.9 0.8 to 0.95, of 90 other 0.5 0.25 to 0.75, of 8", "demographic parity ratio 0.7 0.6 to 0.8 90 below 0.8", "Calibration", "ROC curve", "Business figures Figure Value Over time amount 12"},
 		"/feature?name=fraud&feature=amount":   {"drift amount of fraud 7 drifted since 10:40", "above 105 10 % 58 % 80 %", "PSI (decides) 0.34 0.1 1e-09 over", "10 % → 58 %", "The stroke is the median: 33 in the reference, 129 now.", "7, country = DE drift"},
 		"/feature?name=fraud&feature=merchant": {"unseen categories 0 % 30 % 90 %", "New: m-new (300).", "Vanished: m-new (2 % of the reference).", "not in the reference"},
 		"/status":                              {"rejected 3", "balanced Every message", "syntax 3", "fraud.predictions 0 25 3 2026-03-01 12:00:00 1 s ago", "1\u202f234", "exported 812 budget 10\u202f000 dropped 5", "in use 512 MiB budget 3.0 GiB", "version 7: 00ff", "being learned", "name: fraud"},
