@@ -15,12 +15,16 @@ type FalseAlarms struct {
 // maxLevel is the highest level of a look, however many false alarms are accepted.
 const maxLevel = 0.1
 
+// margin is which part of the false alarms that are accepted there is on average: their number varies, and is to be within what is accepted in
+// most years, not in every other. So far out in the tail it costs little power.
+const margin = 0.75
+
 // Level returns the level of significance of each look at a window of the given length that slides by slide, if the
 // false alarms are shared by windows of so many lengths. Looks that overlap are not independent, and
 // neither are they one: there are clump times as many episodes as windows side by side would have.
 func (f FalseAlarms) Level(length, slide int64, lengths int) float64 {
 	windows := float64(f.Per) / float64(length)
-	each := f.Count / float64(max(lengths, 1)) / windows
+	each := margin * f.Count / float64(max(lengths, 1)) / windows
 	slides := float64(length) / float64(slide)
 	level := min(each, maxLevel)
 	for range 20 {

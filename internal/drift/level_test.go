@@ -63,7 +63,7 @@ func TestLevel(t *testing.T) {
 	}{{5 * time.Minute, 10 * time.Second}, {time.Hour, time.Minute}, {24 * time.Hour, 10 * time.Minute}, {7 * 24 * time.Hour, time.Hour}, {time.Minute, time.Minute}} {
 		level := month.Level(int64(c.length), int64(c.slide), 3)
 		windows := float64(month.Per) / float64(c.length)
-		if got := level * clump(float64(c.length/c.slide), level) * windows; math.Abs(got-1./3) > 1e-6 {
+		if got := level * clump(float64(c.length/c.slide), level) * windows; math.Abs(got-margin/3) > 1e-6 {
 			t.Errorf("%v: level %g makes %v alarms in a month", c.length, level, got)
 		}
 	}
