@@ -35,8 +35,14 @@ type figureRow struct {
 	Decides, Main                                                 bool
 }
 
-// interval95 is the half width of an interval of 95 % in standard errors.
-const interval95 = 1.959964
+// intervalText writes the interval of 95 % of a figure; nothing if it has none.
+func intervalText(f *eval.Figure) string {
+	low, high := f.Interval()
+	if !(low < high) {
+		return ""
+	}
+	return number(low) + " to " + number(high)
+}
 
 // matrix is a confusion matrix.
 type matrix struct {
@@ -115,10 +121,7 @@ func figureRows(p *monitor.PerformanceResult) (out []figureRow) {
 		if estimated {
 			x.Estimate, name = number(f.Value), strings.TrimPrefix(f.Name, "estimated_")
 		} else {
-			x.Value = number(f.Value)
-			if !math.IsNaN(f.StdErr) && f.StdErr > 0 {
-				x.Interval = number(f.Value-interval95*f.StdErr) + " to " + number(f.Value+interval95*f.StdErr)
-			}
+			x.Value, x.Interval = number(f.Value), intervalText(f)
 			if e, ok := find(p.Estimated, "estimated_"+f.Name, f); ok {
 				x.Estimate = number(e)
 			}
@@ -308,8 +311,8 @@ func (v *view) segmentRows(s *selection, all *monitor.Result) (out []segmentRow)
 		}
 		for _, f := range eval.Main(r.Performance.Figures) {
 			text := report.FigureTitle(f.Name, f.At) + " " + number(f.Value)
-			if !math.IsNaN(f.StdErr) {
-				text += " ± " + number(interval95*f.StdErr)
+			if within := intervalText(&f); within != "" {
+				text += " (" + within + ")"
 			}
 			row.Figures = append(row.Figures, text)
 		}
