@@ -256,6 +256,18 @@ func TestPagesShow(t *testing.T) {
 	}
 }
 
+// TestResetsInOrder: the status page has reasons in the order of their names each time.
+func TestResetsInOrder(t *testing.T) {
+	s := full(usual)
+	s.State = &monitor.StateStatus{Resets: map[string]uint64{"e": 5, "d": 4, "c": 3, "none": 0, "b": 2, "a": 1}}
+	for range 5 {
+		fresh := *s
+		if got := text(t, at(&fresh, time.Second), "/status"); !strings.Contains(got, "begun anew: a 1 begun anew: b 2 begun anew: c 3 begun anew: d 4 begun anew: e 5 Config") {
+			t.Fatal(got)
+		}
+	}
+}
+
 // naughty are names that break what does not escape them.
 var naughty = []string{
 	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `'><svg/onload=alert(1)>`, `javascript:alert(1)`, `</title><script>alert(1)</script>`,

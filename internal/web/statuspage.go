@@ -2,6 +2,8 @@ package web
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/streammon/streammon/internal/event"
@@ -81,8 +83,8 @@ func (p *statusPage) budgets(v *view) {
 			last = duration(v.now.Sub(s.LastSave)) + " ago"
 		}
 		p.State = []tile{{"last save", last}, {"every", duration(s.Interval)}, {"took", s.Took.Round(time.Millisecond).String()}, {"size", bytesText(int64(s.Bytes))}, {"saves", report.Count(s.Saves)}, {"failed", report.Count(s.Failures)}}
-		for reason, n := range s.Resets {
-			if n > 0 {
+		for _, reason := range slices.Sorted(maps.Keys(s.Resets)) {
+			if n := s.Resets[reason]; n > 0 {
 				p.State = append(p.State, tile{"begun anew: " + reason, report.Count(n)})
 			}
 		}
