@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -378,4 +379,33 @@ func many(models, features int) *monitor.Snapshot {
 		}
 	}
 	return s
+}
+
+// TestGaps: a line is broken where slides are missing, not where all points are further apart, as those of a backlog are.
+func TestGaps(t *testing.T) {
+	for ends, want := range map[string]string{
+		"":                         "",
+		"0 10 20 30 50 60":         "",  // one slide is missing
+		"0 10 20 30 40 90 100 110": "5", // four are
+		"0 60 120 180 240":         "",  // one of six is there
+		"0 60 120 180 190 200":     "",  // up to where the backlog ends
+		"0 60 120 180 400 460 520": "4", // an outage within it
+		"0 300 310 320":            "1",
+		"0 10 20 30 40 50 200":     "6",
+	} {
+		var points []monitor.Point
+		for _, s := range strings.Fields(ends) {
+			x, _ := strconv.Atoi(s)
+			points = append(points, monitor.Point{End: int64(x) * 1e9})
+		}
+		var got []string
+		for i := range points {
+			if gap(10e9, points, i) {
+				got = append(got, strconv.Itoa(i))
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: broken before %v, want %q", ends, got, want)
+		}
+	}
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/streammon/streammon/internal/report"
 )
 
-// series returns the points of a column, each times factor; where more than a slide is missing the line is broken.
+// series returns the points of a column, each times factor; where slides are missing the line is broken.
 func series(t *monitor.Track, c monitor.Column, factor float64) []chart.Point {
 	points := t.Points(c)
 	out := make([]chart.Point, 0, len(points))
 	for i, p := range points {
-		if i > 0 && t.Slide > 0 && p.End-points[i-1].End > 3*t.Slide {
+		if gap(t.Slide, points, i) {
 			out = append(out, chart.Point{X: float64(points[i-1].End)/1e9 + 1, Y: math.NaN()})
 		}
 		y := math.NaN()
@@ -24,6 +24,18 @@ func series(t *monitor.Track, c monitor.Column, factor float64) []chart.Point {
 		out = append(out, chart.Point{X: float64(p.End) / 1e9, Y: y})
 	}
 	return out
+}
+
+// gap reports whether slides are missing before point i: more than two, and more than before or after the points beside it, since of a backlog
+// and of what was filled in after a restart there are points further apart.
+func gap(slide int64, points []monitor.Point, i int) bool {
+	between := func(i int) int64 {
+		if i < 1 || i >= len(points) {
+			return 0
+		}
+		return points[i].End - points[i-1].End
+	}
+	return slide > 0 && between(i) > max(3*slide, 3*max(between(i-1), between(i+1))/2)
 }
 
 // some reports whether a line has a point.
