@@ -32,8 +32,21 @@ type canvas struct{ strings.Builder }
 
 // begin opens the picture. The label says what it shows to those who do not see it.
 func (c *canvas) begin(class string, width, height int, label string) {
-	c.text(`<svg class="chart `, class, `" viewBox="0 0 `, strconv.Itoa(width), " ", strconv.Itoa(height), `" role="img" aria-label="`, html.EscapeString(label), `">`)
+	c.text("<svg")
+	c.open(class, width, height, label)
 }
+
+func (c *canvas) open(class string, width, height int, label string) {
+	c.text(` class="chart `, class, `" viewBox="0 0 `, strconv.Itoa(width), " ", strconv.Itoa(height), `" role="img" aria-label="`, html.EscapeString(label), `">`)
+}
+
+// beginOver opens a picture over time, and tells a script which time is where.
+func (c *canvas) beginOver(x scale, class string, width, height int, label string) {
+	c.text(`<svg data-from="`, whole(x.low), `" data-to="`, whole(x.high), `" data-left="`, whole(x.from), `" data-right="`, whole(x.to), `"`)
+	c.open(class, width, height, label)
+}
+
+func whole(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
 
 func (c *canvas) end() template.HTML {
 	c.text("</svg>")

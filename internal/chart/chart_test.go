@@ -24,7 +24,7 @@ func pictures(name string) map[string]template.HTML {
 		"bars":        Bars(name, []Bin{{name, 0.1, 0.5}, {name, 0, nan}}),
 		"bands":       Bands(name, []Band{{name, "now", [5]float64{1, 2, 3, 4, 5000}}, {name, "reference", [5]float64{2, 2, 2, 2, 2}}}),
 		"calibration": Calibration(name, []Calibrated{{0.1, 0.2, 0.5}, {0.9, 0.8, 0.5}}, nil),
-		"timeline":    Timeline(name, []Row{{name, []float64{0, 60, 120}, []string{"ok", "", "drift"}}, {Name: name}}, 180, []float64{90}),
+		"timeline":    Timeline(name, []Row{{name, []float64{0, 60, 120}, []string{"ok", "", "drift"}}, {Name: name}}, 0, 180, []float64{90}),
 	}
 }
 
@@ -71,7 +71,7 @@ func TestNothingToDraw(t *testing.T) {
 	none := []Point{{0, nan}, {1, nan}}
 	for kind, p := range map[string]template.HTML{
 		"spark": Spark("", []Point{{0, 1}}, nan), "plot": Plot{Lines: []Line{{Points: none}}}.Draw(), "bars": Bars("", nil), "bands": Bands("", nil),
-		"undefined band": Bands("", []Band{{Quantiles: [5]float64{1, 2, nan, 4, 5}}}), "timeline": Timeline("", nil, 5, nil),
+		"undefined band": Bands("", []Band{{Quantiles: [5]float64{1, 2, nan, 4, 5}}}), "timeline": Timeline("", nil, 0, 5, nil),
 	} {
 		if p != "" {
 			t.Errorf("%s: %s", kind, p)

@@ -3,6 +3,7 @@ package chart
 import (
 	"html/template"
 	"math"
+	"slices"
 )
 
 // Spark draws one line without axes, with a limit unless that is NaN. It is empty if there are fewer than two values.
@@ -85,6 +86,8 @@ type Plot struct {
 	XName, YName string
 	// Diagonal draws what a guess, or a perfect calibration, would be.
 	Diagonal bool
+	// From and To are the ends of the axis of time, Unix seconds, and the picture tells them to scripts; both 0: those of the points.
+	From, To float64
 	// Zero: the axis of values begins at 0.
 	Zero bool
 	// Marks are times that are marked by a line from top to bottom.
@@ -111,6 +114,9 @@ func (p Plot) Draw() template.HTML {
 				x.low, x.high = math.Min(x.low, q.X), math.Max(x.high, q.X)
 			}
 		}
+		if p.From < p.To {
+			x.low, x.high = p.From, p.To
+		}
 		y.low, y.high = p.margin(low, high)
 	}
 	c := &canvas{}
@@ -118,7 +124,11 @@ func (p Plot) Draw() template.HTML {
 	if p.Curve {
 		class = "curve"
 	}
-	c.begin(class, int(width), int(height), p.Label)
+	if p.From < p.To {
+		c.beginOver(x, class, int(width), int(height), p.Label)
+	} else {
+		c.begin(class, int(width), int(height), p.Label)
+	}
 	p.axes(c, x, y)
 	for _, m := range p.Marks {
 		if m >= x.low && m <= x.high {
@@ -188,22 +198,16 @@ type Row struct {
 	States []string
 }
 
-// Timeline draws rows of states over time, with marks as of a plot.
-func Timeline(label string, rows []Row, end float64, marks []float64) template.HTML {
+// Timeline draws rows of states from a time to another, with marks as of a plot; nothing if no row has a state.
+func Timeline(label string, rows []Row, from, to float64, marks []float64) template.HTML {
 	const width, left, height = 640, 150, 18
-	begin := end
-	for _, r := range rows {
-		if len(r.Starts) > 0 {
-			begin = math.Min(begin, r.Starts[0])
-		}
-	}
-	if begin >= end {
+	if !(from < to) || !slices.ContainsFunc(rows, func(r Row) bool { return len(r.Starts) > 0 }) {
 		return ""
 	}
-	x := scale{low: begin, high: end, from: left, to: width - 10}
+	x := scale{low: from, high: to, from: left, to: width - 10}
 	bottom := float64(len(rows)*height + 4)
 	c := &canvas{}
-	c.begin("timeline", width, int(bottom)+20, label)
+	c.beginOver(x, "timeline", width, int(bottom)+20, label)
 	for i, r := range rows {
 		y := float64(i*height + 3)
 		c.say("tick", "end", left-6, y+11, clip(r.Name, 24))
@@ -212,15 +216,15 @@ func Timeline(label string, rows []Row, end float64, marks []float64) template.H
 			for k < len(r.Starts) && r.States[k] == r.States[j] {
 				k++
 			}
-			to := end
+			end := to
 			if k < len(r.Starts) {
-				to = r.Starts[k]
+				end = r.Starts[k]
 			}
 			state := r.States[j]
 			if state == "" {
 				state = "unknown"
 			}
-			c.state(state, x, y, height-5, r.Starts[j], to)
+			c.state(state, x, y, height-5, r.Starts[j], end)
 			j = k
 		}
 	}

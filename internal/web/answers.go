@@ -27,6 +27,7 @@ type answersPage struct {
 	Labels   *monitor.LabelStatus
 	KPIs     []kpiRow
 	Changes  []changeRow
+	Zoom     *zoomNav
 }
 
 // figureRow is a figure beside the reference's and the estimate.
@@ -76,8 +77,8 @@ type kpiRow struct {
 	Spark       template.HTML
 }
 
-func (v *view) answersPage(s *selection, r *monitor.Result, m *monitor.ModelStatus) *answersPage {
-	p := &answersPage{PerformanceResult: r.Performance, Labels: m.Labels, Changes: v.changeRows(r, layerPerformance)}
+func (v *view) answersPage(s *selection, r *monitor.Result, m *monitor.ModelStatus, z *zoomNav) *answersPage {
+	p := &answersPage{PerformanceResult: r.Performance, Labels: m.Labels, Zoom: z, Changes: v.changeRows(r, layerPerformance)}
 	track := v.History.Find(s.Model, s.Version, s.Segment, s.Window, false)
 	for _, k := range r.KPIs {
 		p.KPIs = append(p.KPIs, kpiRow{report.Visible(k.Name), number(k.Value), chart.Spark(report.Visible(k.Name)+" over time", series(track, monitor.Column{Figure: "kpi", At: k.Name}, 1), math.NaN())})
@@ -90,7 +91,7 @@ func (v *view) answersPage(s *selection, r *monitor.Result, m *monitor.ModelStat
 	for _, q := range r.Performance.Delay {
 		p.Delay = append(p.Delay, tile{"label delay " + quantileName(q.Q), duration(time.Duration(float64(q.Value) * 1e9))})
 	}
-	p.Charts = v.answerCharts(s, r, track)
+	p.Charts = v.answerCharts(s, r, track, z)
 	p.Curves = curves(r.Performance)
 	p.Matrix = matrixOf(r.Performance)
 	p.Fairness = fairnessOf(r.Performance.Fairness)
@@ -158,7 +159,7 @@ func signed(x float64) string {
 }
 
 // answerCharts are the deciding figure (or the main one), with its limit and estimate, the labels' delay and how many came.
-func (v *view) answerCharts(s *selection, r *monitor.Result, track *monitor.Track) (out []titled) {
+func (v *view) answerCharts(s *selection, r *monitor.Result, track *monitor.Track, z *zoomNav) (out []titled) {
 	p := r.Performance
 	name, at := p.DecidedBy, p.DecidedAt
 	if name == "" {
@@ -173,15 +174,15 @@ func (v *view) answerCharts(s *selection, r *monitor.Result, track *monitor.Trac
 	}
 	labels := v.History.Find(s.Model, s.Version, s.Segment, s.Window, true)
 	t := titled{Title: report.FigureTitle(name, at) + " over time", Note: "What labels say is known later than what is estimated: it is of the time in which labels came."}
-	plot := chart.Plot{Label: t.Title, Marks: v.marks(s, r, layerPerformance, "")}
+	plot := chart.Plot{Label: t.Title, From: z.from, To: z.to, Marks: v.marks(s, r, layerPerformance, "")}
 	add := func(class, title string, points []chart.Point) {
 		if some(points) {
 			plot.Lines = append(plot.Lines, chart.Line{Class: class, Points: points})
 			t.Legend = append(t.Legend, legend{class, title})
 		}
 	}
-	now := series(labels, monitor.Column{Figure: name, At: at}, 1)
-	estimate := series(track, monitor.Column{Figure: "estimated_" + name, At: at}, 1)
+	now := z.line(series(labels, monitor.Column{Figure: name, At: at}, 1))
+	estimate := z.line(series(track, monitor.Column{Figure: "estimated_" + name, At: at}, 1))
 	like := now
 	if len(like) == 0 {
 		like = estimate
@@ -195,9 +196,9 @@ func (v *view) answerCharts(s *selection, r *monitor.Result, track *monitor.Trac
 	if t.Picture = plot.Draw(); t.Picture != "" {
 		out = append(out, t)
 	}
-	delay := series(labels, monitor.Column{Figure: "label_delay_seconds", At: "0.5"}, 1./60)
+	delay := z.line(series(labels, monitor.Column{Figure: "label_delay_seconds", At: "0.5"}, 1./60))
 	if some(delay) {
-		d := chart.Plot{Label: "median delay of labels in minutes over time", Zero: true, Lines: []chart.Line{{Class: "now", Points: delay}}}
+		d := chart.Plot{Label: "median delay of labels in minutes over time", From: z.from, To: z.to, Zero: true, Lines: []chart.Line{{Class: "now", Points: delay}}}
 		out = append(out, titled{Title: "Median delay of labels, minutes", Picture: d.Draw()})
 	}
 	return out

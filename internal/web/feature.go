@@ -30,6 +30,7 @@ type featurePage struct {
 	Fresh    []monitor.NewCategory
 	Gone     []monitor.VanishedCategory
 	Findings []finding
+	Zoom     *zoomNav
 }
 
 // partRow is a bin or category that moved.
@@ -50,7 +51,7 @@ func (h *handler) feature(v *view) (title, key string, f func() any) {
 	s, ok := v.selectionOf()
 	s.Tab, s.Sort = "", ""
 	if !ok {
-		return "There is no such model, or it has no such version, segment or window now.", "", nil
+		return noSelection, "", nil
 	}
 	if !slices.ContainsFunc(v.Results, func(r *monitor.Result) bool {
 		return r.Model == s.Model && slices.ContainsFunc(r.Features, func(f monitor.FeatureResult) bool { return f.Name == s.Feature })
@@ -89,8 +90,10 @@ func (v *view) featurePage(s selection) *featurePage {
 		here := report.Place{Result: p.Result, FeatureResult: f}
 		p.Sentence = v.movedText(here, []report.Place{here})
 	}
+	whole := s
+	whole.Last, whole.From, whole.To = "", "", ""
 	for _, x := range ranked(v.ofModel(v.status(s.Model))) {
-		if x.State == monitor.StateChange && x.Href == s.FeatureLink(s.Feature) {
+		if x.State == monitor.StateChange && x.Href == whole.FeatureLink(s.Feature) {
 			p.Findings = append(p.Findings, x)
 		}
 	}
@@ -109,6 +112,7 @@ func (v *view) featurePage(s selection) *featurePage {
 		known, _ := drift.Lookup(d.Statistic)
 		p.Stats = append(p.Stats, statRow{report.StatisticName(d.Statistic), known.Help, d, by != nil && by.Statistic == d.Statistic, report.Over(&d) > 1})
 	}
+	p.Zoom = v.zoom("/feature", &s)
 	p.history(v)
 	p.others(v)
 	return p
@@ -216,7 +220,7 @@ func (p *featurePage) history(v *view) {
 	track := v.History.Find(p.Model, p.Version, p.Segment, p.Window, false)
 	marks := v.marks(&p.selection, p.Result, "", p.Feature.Name)
 	column := func(figure, at string) []chart.Point {
-		return series(track, monitor.Column{Feature: p.Feature.Name, Figure: figure, At: at}, 1)
+		return p.Zoom.line(series(track, monitor.Column{Feature: p.Feature.Name, Figure: figure, At: at}, 1))
 	}
 	for _, d := range p.Feature.Drift {
 		value := column(d.Statistic, "")
@@ -224,7 +228,7 @@ func (p *featurePage) history(v *view) {
 			continue
 		}
 		t := titled{Title: report.StatisticName(d.Statistic), Legend: []legend{{"now", "value"}}}
-		plot := chart.Plot{Label: t.Title + " over time", Zero: true, Marks: marks, Lines: []chart.Line{{Class: "now", Points: value}}}
+		plot := chart.Plot{Label: t.Title + " over time", From: p.Zoom.from, To: p.Zoom.to, Zero: true, Marks: marks, Lines: []chart.Line{{Class: "now", Points: value}}}
 		if limit := column("threshold", d.Statistic); some(limit) {
 			plot.Lines = append(plot.Lines, chart.Line{Class: "limit", Points: limit})
 			t.Legend = append(t.Legend, legend{"limit", "threshold"})
@@ -234,7 +238,7 @@ func (p *featurePage) history(v *view) {
 	}
 	draw := func(title string, lines []chart.Line, zero bool) {
 		t := titled{Title: title}
-		plot := chart.Plot{Label: title + " over time", Zero: zero, Marks: marks}
+		plot := chart.Plot{Label: title + " over time", From: p.Zoom.from, To: p.Zoom.to, Zero: zero, Marks: marks}
 		for _, l := range lines {
 			if some(l.Points) {
 				plot.Lines = append(plot.Lines, l)
@@ -246,7 +250,7 @@ func (p *featurePage) history(v *view) {
 		}
 	}
 	share := func(figure string) []chart.Point {
-		return series(track, monitor.Column{Feature: p.Feature.Name, Figure: figure}, 100)
+		return p.Zoom.line(series(track, monitor.Column{Feature: p.Feature.Name, Figure: figure}, 100))
 	}
 	third := chart.Line{Name: "out of range", Class: "estimate", Points: share("out_of_range_ratio")}
 	if p.Feature.Type == "categorical" {

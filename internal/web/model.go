@@ -27,6 +27,7 @@ type modelPage struct {
 	Data     []dataRow
 	Drift    *driftPage
 	Answers  *answersPage
+	Zoom     *zoomNav // of pictures over time
 }
 
 // titled is a picture with its title.
@@ -46,7 +47,7 @@ func (h *handler) model(v *view) (title, key string, f func() any) {
 		s.Tab = layerDrift
 	}
 	if !ok || !slices.Contains(layers, s.Tab) {
-		return "There is no such model, or it has no such version, segment or window now.", "", nil
+		return noSelection, "", nil
 	}
 	if s.Tab != layerDrift || !slices.Contains([]string{"name", "since", ""}, s.Sort) {
 		s.Sort = ""
@@ -69,15 +70,16 @@ func (h *handler) model(v *view) (title, key string, f func() any) {
 		if p.Result == nil {
 			return p
 		}
+		p.Zoom = v.zoom("/model", &s)
 		switch s.Tab {
 		case layerService:
-			p.Service = v.servicePage(&s, p.Result)
+			p.Service = v.servicePage(&s, p.Result, p.Zoom)
 		case layerData:
 			p.Data = v.dataRows(&s, p.Result)
 		case layerDrift:
-			p.Drift = v.driftPage(&s, p.Result)
+			p.Drift = v.driftPage(&s, p.Result, p.Zoom)
 		case layerPerformance:
-			p.Answers = v.answersPage(&s, p.Result, m)
+			p.Answers = v.answersPage(&s, p.Result, m, p.Zoom)
 		}
 		return p
 	}
@@ -103,7 +105,7 @@ type tile struct{ Name, Value string }
 
 type changeRow struct{ Figure, Detector, State, Found, Since string }
 
-func (v *view) servicePage(s *selection, r *monitor.Result) *servicePage {
+func (v *view) servicePage(s *selection, r *monitor.Result, z *zoomNav) *servicePage {
 	p := &servicePage{Changes: v.changeRows(r, layerService)}
 	for _, q := range r.Service.Latency {
 		p.Latency = append(p.Latency, tile{"latency " + quantileName(q.Q), latency(q.Value)})
@@ -112,9 +114,9 @@ func (v *view) servicePage(s *selection, r *monitor.Result) *servicePage {
 	marks := v.marks(s, r, layerService, "")
 	line := func(title, label string, factor float64, c ...monitor.Column) {
 		t := titled{Title: title}
-		plot := chart.Plot{Label: label, Zero: true, Marks: marks}
+		plot := chart.Plot{Label: label, From: z.from, To: z.to, Zero: true, Marks: marks}
 		for i, x := range c {
-			l := chart.Line{Class: []string{"now", "estimate", "reference"}[min(i, 2)], Points: series(track, x, factor)}
+			l := chart.Line{Class: []string{"now", "estimate", "reference"}[min(i, 2)], Points: z.line(series(track, x, factor))}
 			if !some(l.Points) {
 				continue
 			}
@@ -124,8 +126,9 @@ func (v *view) servicePage(s *selection, r *monitor.Result) *servicePage {
 			}
 			plot.Lines = append(plot.Lines, l)
 		}
-		t.Picture = plot.Draw()
-		p.Charts = append(p.Charts, t)
+		if t.Picture = plot.Draw(); t.Picture != "" {
+			p.Charts = append(p.Charts, t)
+		}
 	}
 	line("Requests a second", "requests a second over time", 1, monitor.Column{Figure: "requests_per_second"})
 	line("Errors, % of the requests", "share of failed requests over time", 100, monitor.Column{Figure: "error_ratio"})
@@ -267,7 +270,7 @@ type driftRow struct {
 // timelineRows is how many features the time line has.
 const timelineRows = 12
 
-func (v *view) driftPage(s *selection, r *monitor.Result) *driftPage {
+func (v *view) driftPage(s *selection, r *monitor.Result, z *zoomNav) *driftPage {
 	p := &driftPage{
 		ByState: s.link("/model", "sort", ""), ByName: s.link("/model", "sort", "name"), BySince: s.link("/model", "sort", "since"),
 		Changes: v.changeRows(r, layerDrift),
@@ -284,7 +287,7 @@ func (v *view) driftPage(s *selection, r *monitor.Result) *driftPage {
 		return cmp.Or(cmp.Compare(ranks[b.State], ranks[a.State]), cmp.Compare(excess(b), excess(a)), strings.Compare(a.Name, b.Name))
 	}
 	slices.SortStableFunc(order, byDrift)
-	p.Timeline, p.Cut = v.timeline(s, r, track, order)
+	p.Timeline, p.Cut = v.timeline(s, r, z, track, order)
 	switch s.Sort {
 	case "name":
 		slices.SortStableFunc(order, func(a, b *monitor.FeatureResult) int { return strings.Compare(a.Name, b.Name) })
@@ -316,11 +319,11 @@ func (v *view) driftRow(s *selection, r *monitor.Result, f *monitor.FeatureResul
 }
 
 // timeline draws the states of those features that come first, and of the answers, over time.
-func (v *view) timeline(s *selection, r *monitor.Result, track *monitor.Track, order []*monitor.FeatureResult) (picture template.HTML, cut int) {
+func (v *view) timeline(s *selection, r *monitor.Result, z *zoomNav, track *monitor.Track, order []*monitor.FeatureResult) (picture template.HTML, cut int) {
 	var rows []chart.Row
 	add := func(name string, t *monitor.Track, c monitor.Column, bad string) {
 		row := chart.Row{Name: report.Visible(name)}
-		for _, q := range t.Points(c) {
+		for _, q := range z.states(t.Points(c)) {
 			state := monitor.StateOf(q.Value)
 			if state == monitor.StateDrift {
 				state = bad
@@ -335,6 +338,5 @@ func (v *view) timeline(s *selection, r *monitor.Result, track *monitor.Track, o
 	if t := v.History.Find(s.Model, s.Version, s.Segment, s.Window, true); t != nil {
 		add("(answers)", t, monitor.Column{Figure: "state"}, "worse")
 	}
-	end := float64(r.End.Unix())
-	return chart.Timeline(fmt.Sprintf("states of %d features over time; the table below has those of now in words", len(rows)), rows, end, v.marks(s, r, "", "")), len(order) - min(len(order), timelineRows)
+	return chart.Timeline(fmt.Sprintf("states of %d features over time; the table below has those of now in words", len(rows)), rows, z.from, z.to, v.marks(s, r, "", "")), len(order) - min(len(order), timelineRows)
 }

@@ -62,7 +62,7 @@ func (v *view) learning(m *monitor.ModelStatus) string {
 }
 
 func (h *handler) overview(v *view) (title, key string, f func() any) {
-	return "Overview", "", func() any {
+	return "Overview", "all", func() any {
 		p := &overviewPage{}
 		all, of := v.findings(), map[string]int{}
 		for _, x := range all {

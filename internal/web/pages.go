@@ -94,7 +94,8 @@ type view struct {
 	query url.Values
 }
 
-// maker makes a page; key tells pages of one snapshot apart, and is bounded by what there is in it. A page that is nil is not there.
+// maker makes a page; key tells pages of one snapshot apart, and is bounded by what there is in it; a page without one is made anew each
+// time. A page that is nil is not there.
 type maker func(v *view) (title, key string, make func() any)
 
 // page serves a page.
@@ -111,7 +112,10 @@ func (h *handler) page(name string, of maker) http.HandlerFunc {
 			h.missing(w, v, title)
 			return
 		}
-		h.answer(w, v.Snapshot, name+"\x00"+key, typeHTML, func() ([]byte, error) { return v.render(name, title, f()) })
+		if key != "" {
+			key = name + "\x00" + key
+		}
+		h.answer(w, v.Snapshot, key, typeHTML, func() ([]byte, error) { return v.render(name, title, f()) })
 	}
 }
 
@@ -162,7 +166,12 @@ type selection struct {
 	Model, Version, Segment, Window string
 	Versions, Segments, Windows     []string
 	Tab, Feature, Sort              string
+	// Last, or From and To, are the time that pictures show; all three empty: all that is kept.
+	Last, From, To string
 }
+
+// noSelection is said instead of a page that is not there.
+const noSelection = "There is no such model, or it has no such version, segment or window now, or the times in the address are none."
 
 // selectionOf reads the address; false if the model, or what it names of it, is not there.
 func (v *view) selectionOf() (s selection, ok bool) {
@@ -202,23 +211,26 @@ func (v *view) selectionOf() (s selection, ok bool) {
 			*c.into = want[0]
 		}
 	}
-	return s, true
+	return s, s.zoomOf(v)
 }
 
-// key tells selections apart.
+// key tells selections apart; empty with times of which there is no end.
 func (s *selection) key() string {
-	return strings.Join([]string{s.Model, s.Version, s.Segment, s.Window, s.Tab, s.Feature, s.Sort}, "\x00")
+	if s.From != "" {
+		return ""
+	}
+	return strings.Join([]string{s.Model, s.Version, s.Segment, s.Window, s.Tab, s.Feature, s.Sort, s.Last}, "\x00")
 }
 
 // link returns the address of a page with this selection, but for what pairs say.
 func (s *selection) link(path string, pairs ...string) string {
-	all := []string{"name", s.Model, "tab", s.Tab, "feature", s.Feature, "version", s.Version, "segment", s.Segment, "window", s.Window, "sort", s.Sort}
+	all := []string{"name", s.Model, "tab", s.Tab, "feature", s.Feature, "version", s.Version, "segment", s.Segment, "window", s.Window, "sort", s.Sort, "last", s.Last, "from", s.From, "to", s.To}
 	return link(path, append(all, pairs...)...)
 }
 
 // Of is what the form of a page keeps of its address. What forms send is encoded twice, since not every name survives a form.
 func (s selection) Of() string {
-	return strings.TrimPrefix(link("", "name", s.Model, "tab", s.Tab, "feature", s.Feature, "sort", s.Sort), "?")
+	return strings.TrimPrefix(link("", "name", s.Model, "tab", s.Tab, "feature", s.Feature, "sort", s.Sort, "last", s.Last, "from", s.From, "to", s.To), "?")
 }
 
 // chosen returns the query that a form asks for.

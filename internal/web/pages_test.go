@@ -165,7 +165,9 @@ func TestStates(t *testing.T) {
 		{"few events", "/feature?name=fraud&feature=amount&window=1h", "No verdict: needs 200 events, has 37."},
 		{"no events", "/model?name=idle", "No events yet: the first windows appear when messages come."},
 		{"no labels", "/model?name=fraud&tab=performance&segment=country%3DDE", "No labels come for this model"},
-		{"no history", "/model?name=fraud&tab=service", "Requests/s"},
+		{"no history", "/model?name=fraud&tab=service", "No history yet"},
+		{"no history", "/model?name=fraud", "No history yet"},
+		{"no history", "/model?name=fraud&tab=performance", "No history yet"},
 		{"no history", "/feature?name=fraud&feature=amount", "No history yet"},
 		{"no state", "/status", "No state is kept"},
 	} {

@@ -34,7 +34,7 @@ const maxBodies = 100
 // maxAge is how old a body may be; it is never that of another snapshot.
 const maxAge = time.Second
 
-// get returns the body of the key, made by f if there is none, zipped and with its tag if asked for. One is made at a time.
+// get returns the body of the key, made by f if there is none or the key is empty, zipped and with its tag if asked for. One is made at a time.
 func (x *shared) get(s *monitor.Snapshot, key string, zip, tag bool, f func() ([]byte, error)) (body, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -48,7 +48,7 @@ func (x *shared) get(s *monitor.Snapshot, key string, zip, tag bool, f func() ([
 			return body{}, err
 		}
 		b = &body{plain: plain}
-		if len(x.bodies) < maxBodies {
+		if key != "" && len(x.bodies) < maxBodies {
 			x.bodies[key] = b
 		}
 	}

@@ -38,7 +38,7 @@ type reasonRow struct {
 }
 
 func (h *handler) statusPage(v *view) (title, key string, f func() any) {
-	return "Status", "", func() any {
+	return "Status", "all", func() any {
 		p := &statusPage{Snapshot: v.Snapshot, ConfigText: report.VisibleLines(v.ConfigText)}
 		for i := range v.Partitions {
 			x := partitionRow{PartitionStatus: &v.Partitions[i], Lag: "not known yet", Watermark: "none yet"}

@@ -1,5 +1,5 @@
 // Looks at pages in Chromium and fails if something is wrong with them. It reads from standard input what to look at:
-// {base, out, chromium, pages: [{name, path, has: [pattern]}], widths, schemes, keyboard, live, plain}
+// {base, out, chromium, pages: [{name, path, has: [pattern]}], widths, schemes, keyboard, live, plain, zoom: path of a page with pictures over time}
 import { createRequire } from "node:module";
 import { mkdirSync, readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
@@ -108,11 +108,54 @@ if (job.live) { // the page goes on by itself, in its place and with its focus, 
   await page.context().close();
 }
 
+// span returns how many seconds the first picture over time of a page shows.
+const span = (page) => page.evaluate(() => { const d = document.querySelector("svg[data-from]").dataset; return d.to - d.from; });
+
+if (job.zoom) { // drawing across a picture, or a link by keys, shows a time without loading the page anew, and back is back
+  const page = await open({ viewport: { width: 1440, height: 900 } }, () => "zoom");
+  await page.goto(job.base + job.zoom);
+  await page.evaluate(() => { window.same = true; });
+  const whole = await span(page);
+  const draw = async (from, to, end) => {
+    const svg = page.locator("svg.plot").first();
+    await svg.scrollIntoViewIfNeeded();
+    const box = await svg.boundingBox(), x = (part) => box.x + box.width * (48 + part * 582) / 640, y = box.y + box.height / 2;
+    await page.mouse.move(x(from), y);
+    await page.mouse.down();
+    await page.mouse.move(x(to), y, { steps: 4 });
+    await end();
+  };
+  const shows = (least, most) => page.waitForFunction(([least, most]) => { const d = document.querySelector("svg[data-from]")?.dataset; return d && d.to - d.from >= least && d.to - d.from <= most; }, [least, most], { timeout: 8000 })
+    .catch(async () => say("zoom", `shows ${await span(page)} s of ${whole}, not ${least} to ${most}`));
+  await draw(0.25, 0.75, async () => { await page.keyboard.press("Escape"); await page.mouse.up(); });
+  if (/from=/.test(page.url()) || (await page.locator("svg .chosen").count()) > 0) say("zoom", `Escape leads to ${page.url()}`);
+  await draw(0.75, 0.25, () => page.mouse.up());
+  await shows(0.48 * whole, 0.52 * whole);
+  if (!/[?&]from=[^&]+Z&to=[^&]+Z$/.test(page.url())) say("zoom", `drawing leads to ${page.url()}`);
+  await page.screenshot({ path: `${job.out}/zoom-1440-light.png`, fullPage: true });
+  await draw(0, 0.5, () => page.mouse.up()); // of what is shown
+  await shows(0.23 * whole, 0.27 * whole);
+  await page.goBack();
+  await shows(0.48 * whole, 0.52 * whole);
+  await page.evaluate(() => [...document.querySelectorAll(".zoom a")].find((a) => a.textContent === "last 15m").focus());
+  await page.keyboard.press("Enter");
+  await shows(900, 900);
+  if (!(await page.evaluate(() => window.same && document.activeElement.textContent === "last 15m" && document.activeElement.matches("[aria-current]")))) say("zoom", "the page was loaded anew, or lost its focus");
+  await page.context().close();
+}
+
 if (job.plain) { // without JavaScript
   const page = await open({ javaScriptEnabled: false }, () => "without JavaScript");
   await page.goto(job.base + job.pages[0].path);
   const text = (await page.textContent("main")).replace(/\s+/g, " ");
   for (const has of job.pages[0].has ?? []) if (!new RegExp(has).test(text)) say("without JavaScript", `no ${has}`);
+  if (job.zoom) {
+    await page.goto(job.base + job.zoom);
+    await page.locator(".zoom a", { hasText: "last 15m" }).click();
+    await page.waitForURL("**last=15m**");
+    const of = await page.locator("svg[data-from]").first().evaluate((e) => [e.getAttribute("data-from"), e.getAttribute("data-to")]);
+    if (of[1] - of[0] !== 900) say("without JavaScript", `shows ${of}`);
+  }
   await page.context().close();
 }
 

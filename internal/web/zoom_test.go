@@ -1,0 +1,115 @@
+package web
+
+import (
+	"html"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/streammon/streammon/internal/monitor"
+)
+
+// long is full with a history of two hours, a point a minute.
+func long() *monitor.Snapshot {
+	s := full(usual)
+	r := monitor.NewRecorder(false)
+	g := &monitor.Group{Pane: int64(time.Minute), Windows: []monitor.Window{{Name: "5m", Length: int64(5 * time.Minute)}}}
+	r.Expect(0, true, false, g.Slides())
+	for i := range 121 {
+		one := *s.Results[0]
+		one.End = noon.Add(time.Duration(i-120) * time.Minute)
+		r.Add([]*monitor.Result{&one}, int64(time.Minute))
+	}
+	s.History = r.History()
+	return s
+}
+
+var (
+	times  = regexp.MustCompile(`data-from="(\d+)" data-to="(\d+)"`)
+	zooms  = regexp.MustCompile(`(?s)<nav class="zoom".*?</nav>`)
+	anchor = regexp.MustCompile(`href="([^"]*)"`)
+)
+
+// TestZoom: the address says which time pictures show, each page that has some leads to others, and what is not there is said.
+func TestZoom(t *testing.T) {
+	h := at(long(), time.Second)
+	for _, page := range []string{"/model?name=fraud&tab=service", "/model?name=fraud&tab=drift", "/model?name=fraud&tab=performance", "/feature?name=fraud&feature=amount"} {
+		for query, want := range map[string]struct {
+			minutes int // from noon back, or 0 for none
+			says    string
+		}{
+			"":          {120, "Show all last 15m last 1h closer or draw"},
+			"&last=1h":  {60, "11:00 to 12:00"},
+			"&last=6h":  {120, "last 6h"}, // a longer history is not kept
+			"&last=15m": {15, "closer earlier 11:45 to 12:00"},
+			"&from=2026-03-01T10:30:00Z&to=2026-03-01T12:00:00%2B01:00":    {30, "closer earlier later 10:30 to 11:00"}, // another zone
+			"&from=2026-03-01T11:50:00Z&to=2026-03-01T13:00:00Z":           {10, "earlier 11:50 to 12:00"},
+			"&from=2026-03-01T11:50:00Z&to=2026-03-01T13:00:00Z&last=1h":   {10, "earlier 11:50 to 12:00"},
+			"&from=2026-03-01T10:30:10Z&to=2026-03-01T10:30:20Z":           {0, "No points in this time."},
+			"&from=2026-03-02T10:30:00Z&to=2026-03-02T10:40:00Z":           {0, "Nothing is kept of this time."},
+			"&from=0001-01-01T00:00:00Z&to=9999-12-31T23:59:59.999999999Z": {120, "all"},
+		} {
+			if page != "/model?name=fraud&tab=service" && want.minutes == 0 && !strings.Contains(want.says, "kept") {
+				continue // a verdict lasts, and limits are lines
+			}
+			w := ask(h, "GET", page+query)
+			got := text(t, h, page+query)
+			if !strings.Contains(got, want.says) {
+				t.Errorf("%s%s has no %q: %s", page, query, want.says, got)
+			}
+			shown := times.FindAllStringSubmatch(w.Body.String(), -1)
+			if want.minutes == 0 && len(shown) > 0 || want.minutes > 0 && len(shown) == 0 {
+				t.Errorf("%s%s has %d pictures over time", page, query, len(shown))
+			}
+			for _, m := range shown {
+				from, _ := strconv.Atoi(m[1])
+				to, _ := strconv.Atoi(m[2])
+				if to-from != 60*want.minutes {
+					t.Errorf("%s%s shows %d s", page, query, to-from)
+				}
+			}
+			links := anchor.FindAllStringSubmatch(zooms.FindString(w.Body.String()), -1)
+			if len(links) < 3 {
+				t.Errorf("%s%s leads to %v", page, query, links)
+			}
+			for _, m := range links {
+				if w := ask(h, "GET", strings.TrimSuffix(html.UnescapeString(m[1]), "#time")); w.Code != 200 || want.minutes > 0 && !strings.Contains(w.Body.String(), "svg data-from=") {
+					t.Errorf("%s%s leads to %s: %d", page, query, m[1], w.Code)
+				}
+			}
+		}
+		for _, query := range []string{"&last=2h", "&last=x", "&from=x&to=y", "&from=2026-03-01T11:50:00Z", "&to=2026-03-01T11:50:00Z", "&from=2026-03-01T11:50:00Z&to=2026-03-01T11:50:00Z", "&from=2026-03-01T12:00:00Z&to=2026-03-01T11:00:00Z", "&from=NaN&to=Inf"} {
+			if w := ask(h, "GET", page+query); w.Code != 404 || !strings.Contains(w.Body.String(), "the times in the address are none") {
+				t.Errorf("%s%s: %d", page, query, w.Code)
+			}
+		}
+	}
+}
+
+// TestZoomStays: what a page says besides is the same, its links keep the time, and pages of any time are not kept.
+func TestZoomStays(t *testing.T) {
+	board := &monitor.Board{}
+	board.Publish(long())
+	own := &handler{board: board, now: func() time.Time { return noon.Add(time.Second) }}
+	h := own.routes(http.NotFoundHandler())
+	const zoom = "&from=2026-03-01T10:30:00Z&to=2026-03-01T11:00:00Z"
+	if got, want := text(t, h, "/feature?name=fraud&feature=amount"+zoom), "changed mean of amount of fraud 7 changed at 12:00"; !strings.Contains(got, want) {
+		t.Errorf("no %q: %s", want, got)
+	}
+	if len(own.shared.bodies) != 0 {
+		t.Errorf("%d pages are kept", len(own.shared.bodies))
+	}
+	page := ask(h, "GET", "/model?name=fraud&tab=drift"+zoom).Body.String()
+	for _, want := range []string{"from=2026-03-01T10%3A30%3A00Z&amp;name=fraud&amp;tab=performance&amp;to=2026-03-01T11%3A00%3A00Z", "/feature?feature=amount&amp;from=2026-03-01T10%3A30%3A00Z", `name="of" value="from=2026-03-01T10%3A30%3A00Z`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q: %s", want, page)
+		}
+	}
+	ask(h, "GET", "/model?name=fraud&last=1h")
+	if len(own.shared.bodies) != 1 {
+		t.Errorf("%d pages are kept", len(own.shared.bodies))
+	}
+}
