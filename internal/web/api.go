@@ -4,7 +4,10 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -24,14 +27,32 @@ func (h *handler) routeAPI(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v1/openapi.json", func(w http.ResponseWriter, r *http.Request) { replyAlone(w, r, OpenAPI) })
 }
 
+// query reads the query of an address, which may have certain parameters, once each but for versions; wrong says what is wrong with it.
+func query(r *http.Request, known ...string) (q url.Values, wrong string) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, "the query cannot be read: " + err.Error()
+	}
+	for _, name := range slices.Sorted(maps.Keys(q)) {
+		switch {
+		case !slices.Contains(known, name):
+			return nil, fmt.Sprintf("no parameter %q: there are %s", name, strings.Join(known, ", "))
+		case len(q[name]) > 1 && name != "version":
+			return nil, "one " + name + " at most"
+		}
+	}
+	return q, ""
+}
+
 // report answers the JSON of the report, of all models or of the one in the address.
 func (h *handler) report(w http.ResponseWriter, r *http.Request) {
 	s := h.snapshot()
-	models := r.URL.Query()["model"]
-	if len(models) > 1 {
-		http.Error(w, "one model at most", http.StatusBadRequest)
+	q, wrong := query(r, "model")
+	if wrong != "" {
+		http.Error(w, wrong, http.StatusBadRequest)
 		return
 	}
+	models := q["model"]
 	if len(models) > 0 && !hasModel(s, models[0]) {
 		http.Error(w, "no such model", http.StatusNotFound)
 		return

@@ -180,6 +180,31 @@ func TestHistoryAnswers(t *testing.T) {
 	}
 }
 
+// TestWrongQueries are refused and told what is wrong, not answered as if it were not there.
+func TestWrongQueries(t *testing.T) {
+	h := handlerOf(historyPicture(t))
+	for query, want := range map[string]string{
+		"models/fraud/windows/5m/history?figur=psi":                   `no parameter "figur": there are figure, feature, at, version, segment`,
+		"models/fraud/windows/5m/history?feature=amount":              "feature and at are of a figure: figure is missing",
+		"models/fraud/windows/5m/history?at=0.5":                      "feature and at are of a figure: figure is missing",
+		"models/fraud/windows/5m/history?figure=psi&figure=mean":      "one figure at most",
+		"models/fraud/windows/5m/history?segment=a&segment=b":         "one segment at most",
+		"models/fraud/windows/5m/history?figure=psi&feature=%zz":      "the query cannot be read",
+		"models/fraud/windows/5m/history?figure=psi;feature=amount":   "the query cannot be read",
+		"models/fraud/windows/5m/history?figure=psi&%3Cb%3E%0A%1b[0m": `no parameter "<b>\n\x1b[0m"`,
+		"report?model=fraud&model=idle":                               "one model at most",
+		"report?models=fraud":                                         `no parameter "models": there are model`,
+	} {
+		w := askWith(h, "/api/v1/"+query)
+		if w.Code != 400 || !strings.HasPrefix(w.Body.String(), want) || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") {
+			t.Errorf("%s: %d %s, want %s", query, w.Code, w.Body, want)
+		}
+	}
+	if w := askWith(h, "/api/v1/models/fraud/windows/5m/history?figure=&version=7&version=8"); w.Code != 200 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 // TestAllowedOriginReads the API, and no other origin, nor anything else.
 func TestAllowedOriginReads(t *testing.T) {
 	h := allowing(handlerOf(picture()), []string{"https://grafana.example"})

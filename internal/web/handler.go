@@ -26,7 +26,10 @@ func (h *handler) routes(metrics http.Handler) http.Handler {
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("healthy\n")) })
 	mux.HandleFunc("GET /-/ready", h.ready)
 	h.routeAPI(mux)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		guardAnswer(w)
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // snapshot returns the newest one, or an empty one that is not ready.

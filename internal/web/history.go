@@ -47,9 +47,17 @@ type pointJSON struct {
 // traffic if there is none in the address), and of all versions unless it names one.
 func (h *handler) history(w http.ResponseWriter, r *http.Request) {
 	s := h.snapshot()
-	model, window, q := r.PathValue("model"), r.PathValue("window"), r.URL.Query()
+	model, window := r.PathValue("model"), r.PathValue("window")
 	if !hasModel(s, model) {
 		http.Error(w, "no such model", http.StatusNotFound)
+		return
+	}
+	q, wrong := query(r, "figure", "feature", "at", "version", "segment")
+	if wrong == "" && q.Get("figure") == "" && (q.Get("feature") != "" || q.Get("at") != "") {
+		wrong = "feature and at are of a figure: figure is missing"
+	}
+	if wrong != "" {
+		http.Error(w, wrong, http.StatusBadRequest)
 		return
 	}
 	var column *columnJSON

@@ -61,7 +61,6 @@ func (h *handler) routePages(mux *http.ServeMux) {
 		"/assets/refresh.js": {"text/javascript; charset=utf-8", script},
 	} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
-			guardPage(w)
 			w.Header().Set("Content-Type", x.kind)
 			w.Header().Set("Cache-Control", "max-age=300")
 			w.Header().Set("Content-Length", strconv.Itoa(len(x.body)))
@@ -70,7 +69,8 @@ func (h *handler) routePages(mux *http.ServeMux) {
 	}
 }
 
-func guardPage(w http.ResponseWriter) {
+// guardAnswer says what a browser may do with an answer: load nothing from elsewhere, show it in no frame, and guess no type.
+func guardAnswer(w http.ResponseWriter) {
 	w.Header().Set("Content-Security-Policy", policy)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("X-Frame-Options", "DENY")
@@ -101,7 +101,6 @@ type maker func(v *view) (title, key string, make func() any)
 // page serves a page.
 func (h *handler) page(name string, of maker) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		guardPage(w)
 		v := &view{h.snapshot(), h.now(), r.URL.Query()}
 		if v.query.Has("of") {
 			http.Redirect(w, r, r.URL.Path+"?"+v.chosen(), http.StatusSeeOther)

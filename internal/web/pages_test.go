@@ -332,9 +332,9 @@ func TestNaughtyNames(t *testing.T) {
 	}
 }
 
-// TestPolicy: pages, what they load and errors forbid everything from elsewhere, frames and guesses of types.
+// TestPolicy: pages, what they load, the API and errors forbid everything from elsewhere, frames and guesses of types.
 func TestPolicy(t *testing.T) {
-	for _, path := range []string{"/", "/status", "/model?name=fraud", "/model?name=nobody", "/feature?name=fraud&feature=amount", "/assets/style.css", "/assets/refresh.js", "/favicon.ico"} {
+	for _, path := range []string{"/", "/status", "/model?name=fraud", "/model?name=nobody", "/feature?name=fraud&feature=amount", "/assets/style.css", "/assets/refresh.js", "/favicon.ico", "/nothing", "/api/v1/models", "/api/v1/models/nobody/windows/5m", "/api/v1/report", "/-/ready", "/metrics"} {
 		h := ask(at(full(usual), 0), "GET", path).Header()
 		if h.Get("Content-Security-Policy") != policy || strings.Contains(policy, "unsafe") || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("X-Frame-Options") != "DENY" {
 			t.Errorf("%s: %v", path, h)

@@ -102,7 +102,6 @@ func write(w http.ResponseWriter, r *http.Request, b body) {
 	h.Set("ETag", b.tag)
 	h.Set("Cache-Control", "no-cache")
 	h.Add("Vary", "Accept-Encoding")
-	h.Set("X-Content-Type-Options", "nosniff")
 	if matches(r.Header.Get("If-None-Match"), b.tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
