@@ -178,6 +178,9 @@ func FetchReport(ctx context.Context, server, model string) (*report.Report, err
 		return nil, fmt.Errorf("report: %w", err)
 	}
 	if response.StatusCode != http.StatusOK {
+		if why, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n"); why != "" && strings.HasPrefix(response.Header.Get("Content-Type"), "text/plain") {
+			return nil, fmt.Errorf("report: %s answers %s: %s", u.Redacted(), response.Status, report.Visible(why[:min(len(why), 200)]))
+		}
 		return nil, fmt.Errorf("report: %s answers %s", u.Redacted(), response.Status)
 	}
 	return report.Read(body)

@@ -119,7 +119,7 @@ func TestReportOfAnInstance(t *testing.T) {
 	if err != nil || len(one.Models) != 1 || one.Models[0].Name != "a" {
 		t.Errorf("of one model: %v", err)
 	}
-	if _, err := FetchReport(t.Context(), server.URL, "nobody"); err == nil || !strings.Contains(err.Error(), "404") {
+	if _, err := FetchReport(t.Context(), server.URL, "nobody"); err == nil || !strings.Contains(err.Error(), "404 Not Found: no such model") {
 		t.Errorf("of no model: %v", err)
 	}
 	with := strings.Replace(server.URL, "http://", "http://ann:secret@", 1)

@@ -71,16 +71,20 @@ func Moves(results []*monitor.Result) (out []Move) {
 // MissingStatistic is that of missing values.
 const MissingStatistic = "missing_psi"
 
-// Deciding returns the statistic that decides, or that of missing values if that is further beyond its threshold; of a feature that has not
-// moved the first that may. It returns nil if there is none.
+// Deciding returns the statistic that decides, or that of missing values if that is further beyond its threshold, or of a feature that is in warning
+// or held nearer to it; of a feature that has not moved the first that may. It returns nil if there is none.
 func Deciding(f *monitor.FeatureResult, may func(*monitor.Drift) bool) (by *monitor.Drift) {
 	for i := range f.Drift {
 		if d := &f.Drift[i]; f.Moved != nil && d.Statistic == f.Moved.Statistic || f.Moved == nil && by == nil && may(d) {
 			by = d
 		}
 	}
+	least := 1.
+	if f.State == monitor.StateWarning || f.State == monitor.StateDrift {
+		least = 0
+	}
 	for i := range f.Drift {
-		if d := &f.Drift[i]; d.Statistic == MissingStatistic && Over(d) > max(1, Over(by)) {
+		if d := &f.Drift[i]; d.Statistic == MissingStatistic && Over(d) > max(least, Over(by)) {
 			by = d
 		}
 	}

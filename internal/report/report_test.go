@@ -301,3 +301,29 @@ func TestEpisodes(t *testing.T) {
 		t.Errorf("of the history: %+v", live.Models[0].Episodes)
 	}
 }
+
+// TestDeciding: missing values decide where they are further on their way to the threshold, also of a warning and of a state that is held.
+func TestDeciding(t *testing.T) {
+	for _, c := range []struct {
+		state        string
+		psi, missing monitor.Figure // thresholds are 0.1
+		want         string
+	}{
+		{monitor.StateDrift, 0.3, 0.2, "psi"},
+		{monitor.StateDrift, 0.01, 0.2, MissingStatistic},
+		{monitor.StateDrift, 0.01, 0.06, MissingStatistic}, // held
+		{monitor.StateWarning, 0.001, 0.06, MissingStatistic},
+		{monitor.StateWarning, 0.06, 0.001, "psi"},
+		{monitor.StateOK, 0.001, 0.002, "psi"},
+		{"", 0.001, 0.002, "psi"},
+	} {
+		f := moved("x")
+		f.State, f.Drift = c.state, monitor.Drifts{{Statistic: "psi", Value: c.psi, Threshold: 0.1}, {Statistic: MissingStatistic, Value: c.missing, Threshold: 0.1}}
+		if f.Moved.Statistic != "psi" {
+			t.Fatal(f.Moved.Statistic)
+		}
+		if by := Deciding(&f, func(*monitor.Drift) bool { return true }); by.Statistic != c.want {
+			t.Errorf("%+v: %s", c, by.Statistic)
+		}
+	}
+}

@@ -23,7 +23,7 @@ type answersPage struct {
 	Curves   []titled
 	Matrix   *matrix
 	Fairness *fairnessPart
-	Segments []segmentRow
+	Segments segmentTable
 	Labels   *monitor.LabelStatus
 	KPIs     []kpiRow
 	Changes  []changeRow
@@ -64,13 +64,21 @@ type matrixCell struct {
 	Right bool
 }
 
+// segmentTable compares segments by the main figures.
+type segmentTable struct {
+	Columns []string
+	Rows    []segmentRow
+}
+
 type segmentRow struct {
 	Name, Href string
 	Matched    uint64
-	Figures    []string
+	Figures    []segmentFigure // one a column
 	Worst      bool
 	Need       string
 }
+
+type segmentFigure struct{ Value, Within string }
 
 type kpiRow struct {
 	Name, Value string
@@ -95,7 +103,7 @@ func (v *view) answersPage(s *selection, r *monitor.Result, m *monitor.ModelStat
 	p.Curves = curves(r.Performance)
 	p.Matrix = matrixOf(r.Performance)
 	p.Fairness = fairnessOf(r.Performance.Fairness)
-	p.Segments = v.segmentRows(s, r)
+	p.Segments = v.segments(s, r)
 	return p
 }
 
@@ -298,8 +306,11 @@ func newMatrix(names []string, cells [][]uint64) *matrix {
 	return m
 }
 
-// segmentRows compares segments by the main figures.
-func (v *view) segmentRows(s *selection, all *monitor.Result) (out []segmentRow) {
+func (v *view) segments(s *selection, all *monitor.Result) (out segmentTable) {
+	main := eval.Main(all.Performance.Figures)
+	for _, f := range main {
+		out.Columns = append(out.Columns, report.FigureTitle(f.Name, f.At))
+	}
 	for _, r := range v.Results {
 		if r.Model != s.Model || r.Version != s.Version || r.Window != s.Window || r.Performance == nil {
 			continue
@@ -310,17 +321,19 @@ func (v *view) segmentRows(s *selection, all *monitor.Result) (out []segmentRow)
 		if w := all.Performance.Worst; w != nil {
 			row.Worst = w.Segment == r.Segment
 		}
-		for _, f := range eval.Main(r.Performance.Figures) {
-			text := report.FigureTitle(f.Name, f.At) + " " + number(f.Value)
-			if within := intervalText(&f); within != "" {
-				text += " (" + within + ")"
+		for _, c := range main {
+			cell := segmentFigure{Value: "–"}
+			for _, f := range r.Performance.Figures {
+				if f.Name == c.Name && f.Label == c.Label && f.At == c.At {
+					cell = segmentFigure{number(f.Value), intervalText(&f)}
+				}
 			}
-			row.Figures = append(row.Figures, text)
+			row.Figures = append(row.Figures, cell)
 		}
 		if r.Performance.Matched == 0 {
 			row.Need = "no labels yet"
 		}
-		out = append(out, row)
+		out.Rows = append(out.Rows, row)
 	}
 	return out
 }

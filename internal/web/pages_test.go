@@ -79,6 +79,7 @@ func full(n names) *monitor.Snapshot {
 	}
 	one.Segment, one.Features, one.Length = n.segment, moved(n), 300e9
 	two.Segment, two.Features, two.Length = "country=FR", moved(n), 300e9
+	two.Performance = &monitor.PerformanceResult{Labelled: true, End: noon, Matched: 90, Figures: []eval.Figure{{Name: "roc_auc", Value: 0.46, StdErr: nan}}}
 	for i := range two.Features {
 		two.Features[i].State, two.Features[i].Moved = monitor.StateOK, nil
 	}
@@ -203,6 +204,11 @@ func TestSelection(t *testing.T) {
 	if got := ask(at(s, time.Second), "GET", "/model?name=fraud").Body.String(); !strings.Contains(got, `<option value="7" selected>7</option>`) {
 		t.Error(got)
 	}
+	for sort, want := range map[string]string{"": `<th scope="col" aria-sort="descending"><a href="/model?name=fraud&amp;tab=drift&amp;version=7&amp;window=5m">State`, "name": `aria-sort="ascending"><a href="/model?name=fraud&amp;sort=name`, "since": `aria-sort="descending"><a href="/model?name=fraud&amp;sort=since`} {
+		if page := ask(at(s, time.Second), "GET", "/model?name=fraud&sort="+sort).Body.String(); !strings.Contains(page, want) || strings.Count(page, "aria-sort") != 1 {
+			t.Errorf("sorted by %q there is no %s", sort, want)
+		}
+	}
 	if got := text(t, at(s, time.Second), "/model?name=fraud&sort=name"); strings.Index(got, "amount drift") > strings.Index(got, "merchant warning") {
 		t.Error("not in order of the names: " + got)
 	}
@@ -241,7 +247,7 @@ func TestPagesShow(t *testing.T) {
 		"/model?name=fraud&tab=service":        {"errors 5.8 %", "latency p95 31 ms", "country = DE"},
 		"/model?name=fraud&tab=data":           {"amount numeric 990 1 %", "merchant warning categorical 1"},
 		"/model?name=fraud&tab=drift":          {"amount drift 10:40 median +1.2 σ PSI 0.34 0.1 in country = DE only", "waits no verdict needs 200 events, has 37"},
-		"/model?name=fraud&tab=performance":    {"ROC AUC (decides) 0.44 0.391 to 0.499 0.77 −0.33", "ROC AUC 0.44 (0.391 to 0.499)", "accuracy 0.9 0.88 to 0.92 0.92 −0.02 0.875", "negative 700 97 % 20 2.8 %", "label delay p50 1 min", "predictions that wait 9", "Group accuracy precision m-new 0.9 0.8 to 0.95, of 90 other 0.5 0.25 to 0.75, of 8", "demographic parity ratio 0.7 0.6 to 0.8 90 below 0.8", "Calibration", "ROC curve", "Business figures Figure Value Over time amount 12"},
+		"/model?name=fraud&tab=performance":    {"ROC AUC (decides) 0.44 0.391 to 0.499 0.77 −0.33", "Segment Labels accuracy ROC AUC all traffic 800 0.9 0.88 to 0.92 0.44 0.391 to 0.499 country = FR 90 – 0.46", "accuracy 0.9 0.88 to 0.92 0.92 −0.02 0.875", "negative 700 97 % 20 2.8 %", "label delay p50 1 min", "predictions that wait 9", "Group accuracy precision m-new 0.9 0.8 to 0.95, of 90 other 0.5 0.25 to 0.75, of 8", "demographic parity ratio 0.7 0.6 to 0.8 90 below 0.8", "Calibration", "ROC curve", "Business figures Figure Value Over time amount 12"},
 		"/feature?name=fraud&feature=amount":   {"drift amount of fraud 7 drifted since 10:40", "above 105 10 % 58 % 80 %", "PSI (decides) 0.34 0.1 1e-09 over", "10 % → 58 %", "The stroke is the median: 33 in the reference, 129 now.", "7, country = DE drift"},
 		"/feature?name=fraud&feature=merchant": {"unseen categories 0 % 30 % 90 %", "New: m-new (300).", "Vanished: m-new (2 % of the reference).", "not in the reference"},
 		"/status":                              {"rejected 3", "balanced Every message", "syntax 3", "fraud.predictions 0 25 3 2026-03-01 12:00:00 1 s ago", "1\u202f234", "exported 812 budget 10\u202f000 dropped 5", "in use 512 MiB budget 3.0 GiB", "version 7: 00ff", "being learned", "name: fraud"},
