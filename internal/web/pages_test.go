@@ -348,9 +348,22 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// TestFirstPageIsFast: 20 models of 50 features, all of which have drifted in all segments.
+// TestFirstPageIsFast: 20 models of 50 features, all of which have drifted in all segments, with 500 points of history.
 func TestFirstPageIsFast(t *testing.T) {
 	s := many(20, 50)
+	r := monitor.NewRecorder(false)
+	g := &monitor.Group{Pane: int64(10 * time.Second), Windows: []monitor.Window{{Name: "5m", Length: int64(5 * time.Minute)}}}
+	r.Expect(0, true, false, g.Slides())
+	for i := range 500 {
+		for m := range s.Models {
+			one := result(s.Models[m].Model, "1", "5m")
+			one.Length, one.End, one.Service.RequestsPerSecond = g.Windows[0].Length, noon.Add(time.Duration(i-500)*10*time.Second), monitor.Figure(100+i%7)
+			r.Add([]*monitor.Result{one}, g.Pane)
+		}
+	}
+	if s.History = r.History(); len(s.History.Tracks()) != 20 || s.History.Tracks()[0].Len() != 500 {
+		t.Fatal("no history")
+	}
 	h := at(s, time.Second)
 	best := time.Hour
 	var size int
