@@ -197,11 +197,14 @@ func extent(lines []Line, low, high float64) (float64, float64) {
 	return low, high
 }
 
-// clock writes the time of day of a Unix time in seconds, UTC; with the date if the span is longer than a day.
+// clock writes the time of day of a Unix time in seconds, UTC; with the date if the span is longer than a day, with seconds if it is a few minutes.
 func clock(seconds, span float64) string {
 	form := "15:04"
-	if span > 26*3600 {
+	switch {
+	case span > 26*3600:
 		form = "2 Jan 15:04"
+	case span < 600:
+		form = "15:04:05"
 	}
 	return time.Unix(int64(seconds), 0).UTC().Format(form)
 }

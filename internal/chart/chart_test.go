@@ -19,6 +19,7 @@ func pictures(name string) map[string]template.HTML {
 	return map[string]template.HTML{
 		"spark":       Spark(name, line, 2),
 		"plot":        Plot{Label: name, Lines: []Line{{Name: name, Class: "now", Points: line}, {Class: "limit", Points: []Point{{0, 0}, {240, 0}}}}, Marks: []float64{-5, 100}}.Draw(),
+		"part":        Plot{Label: name, From: 30.5, To: 1e9, Lines: []Line{{Class: "now", Points: line}}, Marks: []float64{0, 100}}.Draw(),
 		"curve":       Plot{Label: name, Curve: true, XName: name, YName: name, Diagonal: true, Lines: []Line{{Class: "now", Points: []Point{{0, 0}, {1, 1}}}}}.Draw(),
 		"flat":        Plot{Label: name, Lines: []Line{{Class: "now", Points: []Point{{0, 5}, {1, 5}}}}}.Draw(),
 		"bars":        Bars(name, []Bin{{name, 0.1, 0.5}, {name, 0, nan}}),
@@ -129,5 +130,28 @@ func TestTicks(t *testing.T) {
 				t.Errorf("%+v: %v", s, ticks)
 			}
 		}
+	}
+}
+
+// TestTimes: a picture tells a script which time is where, and says seconds where minutes are too coarse.
+func TestTimes(t *testing.T) {
+	line := []Line{{Class: "now", Points: []Point{{60, 1}, {3660, 2}}}}
+	for _, c := range []struct {
+		picture template.HTML
+		has     string
+	}{
+		{Plot{From: 0, To: 7200, Lines: line}.Draw(), `data-from="0" data-to="7200" data-left="48" data-right="630" class="chart plot"`},
+		{Plot{From: 0, To: 7200, Lines: line}.Draw(), `>02:00<`},
+		{Plot{From: 60, To: 120, Lines: line}.Draw(), `>00:01:00<`},
+		{Plot{From: 0, To: 864000, Lines: line}.Draw(), `>11 Jan 00:00<`},
+		{Plot{Lines: line}.Draw(), `<svg class="chart plot"`},
+		{Timeline("", []Row{{"a", []float64{10}, []string{"ok"}}}, 0, 3600, nil), `data-from="0" data-to="3600" data-left="150" data-right="630" class="chart timeline"`},
+	} {
+		if !strings.Contains(string(c.picture), c.has) {
+			t.Errorf("no %s in %s", c.has, c.picture)
+		}
+	}
+	if p := Timeline("", []Row{{Name: "a"}}, 0, 3600, nil); p != "" {
+		t.Errorf("a time line without states: %s", p)
 	}
 }

@@ -302,6 +302,31 @@ func TestEpisodes(t *testing.T) {
 	}
 }
 
+// TestValueText: below its threshold a warning is not drift yet, and drift is held.
+func TestValueText(t *testing.T) {
+	for _, c := range []struct {
+		state            string
+		value, threshold monitor.Figure
+		want             string
+	}{
+		{monitor.StateDrift, 0.3, 0.1, "PSI 0.3 over 0.1"},
+		{monitor.StateDrift, 0.06, 0.1, "PSI 0.06 below 0.1 again, the state is held"},
+		{monitor.StateWarning, 0.06, 0.1, "PSI 0.06, drift from 0.1 on"},
+		{monitor.StateWarning, 0.3, 0.1, "PSI 0.3 over 0.1"}, // not calibrated
+		{monitor.StateDrift, 0.3, monitor.Undefined, "PSI 0.3"},
+		{monitor.StateDrift, monitor.Undefined, 0.1, ""},
+	} {
+		f := moved("x")
+		f.State, f.Drift = c.state, monitor.Drifts{{Statistic: "psi", Value: c.value, Threshold: c.threshold}}
+		if got := ValueText(c.state, &f.Drift[0]); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+		if got := movedText(&f); !strings.HasSuffix(got, c.want) {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
 // TestDeciding: missing values decide where they are further on their way to the threshold, also of a warning and of a state that is held.
 func TestDeciding(t *testing.T) {
 	for _, c := range []struct {

@@ -87,6 +87,24 @@ func decisive(f *monitor.FeatureResult) *monitor.Drift {
 	return Deciding(f, func(d *monitor.Drift) bool { return !d.Value.IsZero() })
 }
 
+// ValueText says how far the statistic that decides is, of a feature in a state; nothing if it has no value.
+func ValueText(state string, d *monitor.Drift) string {
+	if d == nil || d.Value.IsZero() {
+		return ""
+	}
+	text := StatisticName(d.Statistic) + " " + chart.Number(float64(d.Value))
+	limit := chart.Number(float64(d.Threshold))
+	switch {
+	case d.Threshold.IsZero():
+		return text
+	case d.Value > d.Threshold:
+		return text + " over " + limit
+	case state == monitor.StateWarning:
+		return text + ", drift from " + limit + " on"
+	}
+	return text + " below " + limit + " again, the state is held"
+}
+
 // movedText says what moved in a feature, and by how much; empty if nothing did.
 func movedText(f *monitor.FeatureResult) string {
 	if f.Moved == nil {
@@ -97,14 +115,7 @@ func movedText(f *monitor.FeatureResult) string {
 	if text := shift(f, d); text != "" {
 		facts = append(facts, text)
 	}
-	if d != nil && !d.Value.IsZero() {
-		text := StatisticName(d.Statistic) + " " + chart.Number(float64(d.Value))
-		if !d.Threshold.IsZero() {
-			text += map[bool]string{true: " over ", false: " below "}[d.Value > d.Threshold] + chart.Number(float64(d.Threshold))
-			if d.Value <= d.Threshold {
-				text += " again, the state is held"
-			}
-		}
+	if text := ValueText(f.State, d); text != "" {
 		facts = append(facts, text)
 	}
 	return strings.Join(facts, ", ")

@@ -56,7 +56,7 @@ func (v *view) movedText(p report.Place, all []report.Place) string {
 		b.WriteString(" since " + clockOf(f.Since, v.now))
 	}
 	var facts []string
-	for _, t := range []string{shift(f), verdictText(f), v.where(p)} {
+	for _, t := range []string{shift(f), report.ValueText(f.State, deciding(f)), v.where(p)} {
 		if t != "" {
 			facts = append(facts, t)
 		}
@@ -119,20 +119,6 @@ func unseen(f *monitor.FeatureResult) float64 {
 		}
 	}
 	return 0
-}
-
-// verdictText says how far the deciding statistic is.
-func verdictText(f *monitor.FeatureResult) string {
-	d := deciding(f)
-	switch {
-	case d == nil || d.Value.IsZero():
-		return ""
-	case d.Threshold.IsZero():
-		return report.StatisticName(d.Statistic) + " " + number(d.Value)
-	case d.Value > d.Threshold:
-		return report.StatisticName(d.Statistic) + " " + number(d.Value) + " over " + number(d.Threshold)
-	}
-	return report.StatisticName(d.Statistic) + " " + number(d.Value) + " is below " + number(d.Threshold) + " again, the state is held"
 }
 
 // shift says what moved, in a few words.

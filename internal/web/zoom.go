@@ -2,7 +2,6 @@ package web
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"github.com/streammon/streammon/internal/chart"
@@ -103,7 +102,14 @@ func (v *view) zoom(path string, s *selection) *zoomNav {
 		return z
 	}
 	z.Empty = "No points in this time."
-	z.Chosen = clockOf(int64(z.from)*1e9, v.now) + " to " + clockOf(int64(z.to)*1e9, v.now)
+	say := func(x float64) string {
+		text := clockOf(int64(x)*1e9, v.now)
+		if z.to-z.from < 600 {
+			text += time.Unix(int64(x), 0).UTC().Format(":05")
+		}
+		return text
+	}
+	z.Chosen = say(z.from) + " to " + say(z.to)
 	if z.from > all.from {
 		to("earlier", span{max(all.from, z.from-half), max(all.from, z.from-half) + 2*half})
 	}
@@ -113,9 +119,22 @@ func (v *view) zoom(path string, s *selection) *zoomNav {
 	return z
 }
 
-// lines leaves of a line the points of the time.
+// line leaves of a line the part of the time: its points, and where it begins and ends between two.
 func (z *zoomNav) line(points []chart.Point) []chart.Point {
-	return slices.DeleteFunc(points, func(p chart.Point) bool { return p.X < z.from || p.X > z.to })
+	out := make([]chart.Point, 0, len(points)+2)
+	for i, p := range points {
+		if i > 0 {
+			for _, x := range []float64{z.from, z.to} {
+				if q := points[i-1]; q.X < x && x < p.X {
+					out = append(out, chart.Point{X: x, Y: q.Y + (p.Y-q.Y)*(x-q.X)/(p.X-q.X)})
+				}
+			}
+		}
+		if p.X >= z.from && p.X <= z.to {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // states leaves the points of the time, and the one before it, whose state lasts into it.
