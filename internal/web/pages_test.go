@@ -179,6 +179,9 @@ func TestStates(t *testing.T) {
 			t.Errorf("%s: %s has no %q:\n%s", c.name, c.path, c.want, got)
 		}
 	}
+	if page := ask(at(s, time.Second), "GET", "/model?name=idle").Body.String(); strings.Contains(page, "<select") {
+		t.Error("there is nothing to choose, but a form: " + page)
+	}
 	if got := text(t, at(s, 12*time.Minute), "/"); !strings.Contains(got, "fraud has had no events since 12:00 (12 min)") || !strings.Contains(got, "The monitor has published nothing for 12 min") || !strings.Contains(got, "the newest window ended 12 min ago") {
 		t.Error(got)
 	}
