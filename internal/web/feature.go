@@ -24,8 +24,7 @@ type featurePage struct {
 	Values   []tile
 	Parts    []partRow
 	Stats    []statRow
-	Charts   []titled
-	Quality  []titled
+	Charts   []titled   // over time, that of the deciding statistic first
 	Others   []driftRow // the same feature in other segments, and of other versions
 	Fresh    []monitor.NewCategory
 	Gone     []monitor.VanishedCategory
@@ -100,8 +99,12 @@ func (v *view) featurePage(s selection) *featurePage {
 	p.values()
 	p.Bars, p.Bands = bars(f), bands(f)
 	if m := f.Moved; m != nil {
-		for _, x := range m.Parts {
-			p.Parts = append(p.Parts, partRow{partName(f, &x), x})
+		if absent(f) { // bins are of the values that are there
+			p.Parts = []partRow{{"missing or invalid", monitor.MovedPart{MovedShares: m.Absent, Contribution: 1}}}
+		} else {
+			for _, x := range m.Parts {
+				p.Parts = append(p.Parts, partRow{partName(f, &x), x})
+			}
 		}
 		if m.Categories != nil {
 			p.Fresh, p.Gone = m.Categories.Top, m.Categories.Gone
@@ -222,6 +225,8 @@ func (p *featurePage) history(v *view) {
 	column := func(figure, at string) []chart.Point {
 		return p.Zoom.line(series(track, monitor.Column{Feature: p.Feature.Name, Figure: figure, At: at}, 1))
 	}
+	by := deciding(p.Feature)
+	var rest []titled
 	for _, d := range p.Feature.Drift {
 		value := column(d.Statistic, "")
 		if !some(value) {
@@ -234,7 +239,12 @@ func (p *featurePage) history(v *view) {
 			t.Legend = append(t.Legend, legend{"limit", "threshold"})
 		}
 		t.Picture = plot.Draw()
-		p.Charts = append(p.Charts, t)
+		if by != nil && by.Statistic == d.Statistic {
+			t.Title += " (decides)"
+			p.Charts = append(p.Charts, t)
+		} else {
+			rest = append(rest, t)
+		}
 	}
 	draw := func(title string, lines []chart.Line, zero bool) {
 		t := titled{Title: title}
@@ -246,7 +256,7 @@ func (p *featurePage) history(v *view) {
 			}
 		}
 		if t.Picture = plot.Draw(); t.Picture != "" {
-			p.Quality = append(p.Quality, t)
+			p.Charts = append(p.Charts, t)
 		}
 	}
 	share := func(figure string) []chart.Point {
@@ -258,6 +268,7 @@ func (p *featurePage) history(v *view) {
 	}
 	draw("Missing, invalid and "+third.Name+", %", []chart.Line{{Name: "missing", Class: "now", Points: share("missing_ratio")}, {Name: "invalid", Class: "reference", Points: share("invalid_ratio")}, third}, true)
 	draw("Median and mean", []chart.Line{{Name: "median", Class: "now", Points: column("quantile", "0.5")}, {Name: "mean", Class: "reference", Points: column("mean", "")}}, false)
+	p.Charts = append(p.Charts, rest...)
 }
 
 // others fills in the same feature elsewhere.

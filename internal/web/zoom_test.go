@@ -86,6 +86,25 @@ func TestZoom(t *testing.T) {
 	}
 }
 
+// TestDecidingFirst: of pictures over time that of the deciding statistic comes first, and of missing values it is them that moved, no bins.
+func TestDecidingFirst(t *testing.T) {
+	s := long()
+	got := text(t, at(s, time.Second), "/feature?name=fraud&feature=amount")
+	if !strings.Contains(got, "or draw across a picture PSI (decides) value") || !strings.Contains(got, "Part of the move above 105 10 % 58 % 80 %") {
+		t.Error(got)
+	}
+	all := *s.Results[0]
+	all.Features = moved(usual)
+	f := &all.Features[0]
+	f.Drift = append(f.Drift, monitor.Drift{Statistic: "missing_psi", Value: 0.9, Threshold: 0.1, PValue: 0})
+	f.Moved.Absent = monitor.MovedShares{Reference: 0.01, Current: 0.28}
+	s.Results[0] = &all
+	got = text(t, at(s, time.Second), "/feature?name=fraud&feature=amount")
+	if !strings.Contains(got, "Part of the move missing or invalid 1 % 28 % 100 % Statistics") {
+		t.Error(got)
+	}
+}
+
 // TestZoomStays: what a page says besides is the same, its links keep the time, and pages of any time are not kept.
 func TestZoomStays(t *testing.T) {
 	board := &monitor.Board{}
