@@ -158,7 +158,7 @@ func (r *reader) hide(p position, path, message string) (string, string) {
 }
 
 // userInfo is a name and a password in an address.
-var userInfo = regexp.MustCompile(`://[^/\s"'@]*@`)
+var userInfo = regexp.MustCompile(`://[^/\s"']*@`)
 
 // redact returns a config file's text without what may be secret: of the lines in which a secret is the part from its key's end on, and
 // names and passwords in addresses. Variables of the environment stay as they are written.

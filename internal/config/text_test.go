@@ -33,7 +33,13 @@ func TestTextHasNoSecrets(t *testing.T) {
 			}
 		}
 	}
-	if got := redact("registry: https://me:hunter2@example.org/x"); got != "registry: https://"+hidden+"@example.org/x" {
-		t.Error(got)
+	for text, want := range map[string]string{
+		"registry: https://me:hunter2@example.org/x":              "registry: https://" + hidden + "@example.org/x",
+		"registry: https://me:hun@ter2@example.org/x?to=a@b":      "registry: https://" + hidden + "@example.org/x?to=a@b", // the last one of the host ends it
+		"[http://me:hunter2@a.example, http://you:hunter3@b.org]": "[http://" + hidden + "@a.example, http://" + hidden + "@b.org]",
+	} {
+		if got := redact(text); got != want {
+			t.Errorf("%q is shown as %q", text, got)
+		}
 	}
 }
