@@ -18,14 +18,14 @@ func pictures(name string) map[string]template.HTML {
 	line := []Point{{0, 1}, {60, nan}, {120, 3}, {180, nan}, {240, 2e300}}
 	return map[string]template.HTML{
 		"spark":       Spark(name, line, 2),
-		"plot":        Plot{Label: name, Lines: []Line{{Name: name, Class: "now", Points: line}, {Class: "limit", Points: []Point{{0, 0}, {240, 0}}}}, Marks: []float64{-5, 100}}.Draw(),
-		"part":        Plot{Label: name, From: 30.5, To: 1e9, Lines: []Line{{Class: "now", Points: line}}, Marks: []float64{0, 100}}.Draw(),
+		"plot":        Plot{Label: name, Lines: []Line{{Name: name, Class: "now", Points: line}, {Class: "limit", Points: []Point{{0, 0}, {240, 0}}}}, Marks: []Mark{{-5, name}, {100, name}}}.Draw(),
+		"part":        Plot{Label: name, From: 30.5, To: 1e9, Lines: []Line{{Class: "now", Points: line}}, Marks: []Mark{{0, name}, {100, name}}}.Draw(),
 		"curve":       Plot{Label: name, Curve: true, XName: name, YName: name, Diagonal: true, Lines: []Line{{Class: "now", Points: []Point{{0, 0}, {1, 1}}}}}.Draw(),
 		"flat":        Plot{Label: name, Lines: []Line{{Class: "now", Points: []Point{{0, 5}, {1, 5}}}}}.Draw(),
 		"bars":        Bars(name, []Bin{{name, 0.1, 0.5}, {name, 0, nan}}),
 		"bands":       Bands(name, []Band{{name, "now", [5]float64{1, 2, 3, 4, 5000}}, {name, "reference", [5]float64{2, 2, 2, 2, 2}}}),
 		"calibration": Calibration(name, []Calibrated{{0.1, 0.2, 0.5}, {0.9, 0.8, 0.5}}, nil),
-		"timeline":    Timeline(name, []Row{{name, []float64{0, 60, 120}, []string{"ok", "", "drift"}}, {Name: name}}, 0, 180, []float64{90}),
+		"timeline":    Timeline(name, []Row{{name, []float64{0, 60, 120}, []string{"ok", "", "drift"}}, {Name: name}}, 0, 180, []Mark{{90, name}}),
 	}
 }
 

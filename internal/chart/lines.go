@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"html"
 	"html/template"
 	"math"
 	"slices"
@@ -89,9 +90,24 @@ type Plot struct {
 	// From and To are the ends of the axis of time, Unix seconds, and the picture tells them to scripts; both 0: those of the points.
 	From, To float64
 	// Zero: the axis of values begins at 0.
-	Zero bool
-	// Marks are times that are marked by a line from top to bottom.
-	Marks []float64
+	Zero  bool
+	Marks []Mark
+}
+
+// Mark is a time, Unix seconds, that is marked by a line from top to bottom; Name says what was then to those who point at it.
+type Mark struct {
+	X    float64
+	Name string
+}
+
+// marks draws those that are within the picture.
+func (c *canvas) marks(all []Mark, x, y scale) {
+	for _, m := range all {
+		if m.X >= x.low && m.X <= x.high {
+			at := coordinate(x.at(m.X))
+			c.text(`<line class="mark" x1="`, at, `" y1="`, coordinate(y.from), `" x2="`, at, `" y2="`, coordinate(y.to), `"><title>`, html.EscapeString(m.Name), `</title></line>`)
+		}
+	}
 }
 
 // Draw returns the picture; nothing if no line has a point.
@@ -130,11 +146,7 @@ func (p Plot) Draw() template.HTML {
 		c.begin(class, int(width), int(height), p.Label)
 	}
 	p.axes(c, x, y)
-	for _, m := range p.Marks {
-		if m >= x.low && m <= x.high {
-			c.tag("line", "mark", segment, x.at(m), y.from, x.at(m), y.to)
-		}
-	}
+	c.marks(p.Marks, x, y)
 	if p.Diagonal {
 		c.tag("line", "line guess", segment, x.from, y.from, x.to, y.to)
 	}
@@ -199,7 +211,7 @@ type Row struct {
 }
 
 // Timeline draws rows of states from a time to another, with marks as of a plot; nothing if no row has a state.
-func Timeline(label string, rows []Row, from, to float64, marks []float64) template.HTML {
+func Timeline(label string, rows []Row, from, to float64, marks []Mark) template.HTML {
 	const width, left, height = 640, 150, 18
 	if !(from < to) || !slices.ContainsFunc(rows, func(r Row) bool { return len(r.Starts) > 0 }) {
 		return ""
@@ -228,11 +240,7 @@ func Timeline(label string, rows []Row, from, to float64, marks []float64) templ
 			j = k
 		}
 	}
-	for _, m := range marks {
-		if m >= x.low && m <= x.high {
-			c.tag("line", "mark", segment, x.at(m), 0, x.at(m), bottom)
-		}
-	}
+	c.marks(marks, x, scale{to: bottom})
 	times(c, x, bottom+14)
 	return c.end()
 }

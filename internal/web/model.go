@@ -188,14 +188,14 @@ func (v *view) changeRows(r *monitor.Result, layer string) (out []changeRow) {
 
 // marks are when detectors say that figures of a layer, or all of them, or those of a feature changed, and when another version came, for
 // pictures over time.
-func (v *view) marks(s *selection, r *monitor.Result, layer, feature string) (out []float64) {
+func (v *view) marks(s *selection, r *monitor.Result, layer, feature string) (out []chart.Mark) {
 	for _, c := range r.Changes {
 		if layer != "" && layerOfFigure(c.Figure) != layer || feature != "" && c.Feature != feature {
 			continue
 		}
 		for _, d := range c.Detectors {
 			if d.Found != 0 {
-				out = append(out, float64(cmp.Or(d.Since, d.Found))/1e9)
+				out = append(out, chart.Mark{X: float64(cmp.Or(d.Since, d.Found)) / 1e9, Name: report.ChangeName(&c) + " changed"})
 			}
 		}
 	}
@@ -203,11 +203,29 @@ func (v *view) marks(s *selection, r *monitor.Result, layer, feature string) (ou
 	for _, version := range s.Versions {
 		t := v.History.Find(s.Model, version, "", s.Window, false)
 		if t.Len() > 0 && version != s.Version && t.First().After(began.Add(time.Duration(t.Slide))) {
-			out = append(out, float64(t.First().Unix()))
+			out = append(out, chart.Mark{X: seconds(t.First()), Name: "version " + versionName(version) + " came"})
 		}
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	slices.SortStableFunc(out, func(a, b chart.Mark) int { return cmp.Or(cmp.Compare(a.X, b.X), strings.Compare(a.Name, b.Name)) })
+	out = slices.Compact(out)
+	for i := range out {
+		out[i].Name = clockOf(int64(out[i].X)*1e9, v.now) + " " + out[i].Name
+	}
+	return out
+}
+
+// strokes says in words what marks within the time say; nothing if there are none.
+func (z *zoomNav) strokes(marks []chart.Mark) string {
+	var names []string
+	for _, m := range marks {
+		if m.X >= z.from && m.X <= z.to {
+			addNew(&names, m.Name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "Strokes: " + strings.Join(names, ", ") + "."
 }
 
 // dataRow is a feature's quality.
@@ -250,7 +268,8 @@ func (v *view) dataRows(s *selection, r *monitor.Result) (out []dataRow) {
 // driftPage is the table of features and the time line of their verdicts.
 type driftPage struct {
 	Timeline   template.HTML
-	Cut        int // features that the time line leaves out
+	Strokes    string // what marks in it say
+	Cut        int    // features that the time line leaves out
 	Rows       []driftRow
 	ByState    string
 	ByName     string
@@ -287,7 +306,9 @@ func (v *view) driftPage(s *selection, r *monitor.Result, z *zoomNav) *driftPage
 		return cmp.Or(cmp.Compare(ranks[b.State], ranks[a.State]), cmp.Compare(excess(b), excess(a)), strings.Compare(a.Name, b.Name))
 	}
 	slices.SortStableFunc(order, byDrift)
-	p.Timeline, p.Cut = v.timeline(s, r, z, track, order)
+	marks := v.marks(s, r, "", "")
+	p.Strokes = z.strokes(marks)
+	p.Timeline, p.Cut = v.timeline(s, marks, z, track, order)
 	switch s.Sort {
 	case "name":
 		slices.SortStableFunc(order, func(a, b *monitor.FeatureResult) int { return strings.Compare(a.Name, b.Name) })
@@ -319,7 +340,7 @@ func (v *view) driftRow(s *selection, r *monitor.Result, f *monitor.FeatureResul
 }
 
 // timeline draws the states of those features that come first, and of the answers, over time.
-func (v *view) timeline(s *selection, r *monitor.Result, z *zoomNav, track *monitor.Track, order []*monitor.FeatureResult) (picture template.HTML, cut int) {
+func (v *view) timeline(s *selection, marks []chart.Mark, z *zoomNav, track *monitor.Track, order []*monitor.FeatureResult) (picture template.HTML, cut int) {
 	var rows []chart.Row
 	add := func(name string, t *monitor.Track, c monitor.Column, bad string) {
 		row := chart.Row{Name: report.Visible(name)}
@@ -338,5 +359,5 @@ func (v *view) timeline(s *selection, r *monitor.Result, z *zoomNav, track *moni
 	if t := v.History.Find(s.Model, s.Version, s.Segment, s.Window, true); t != nil {
 		add("(answers)", t, monitor.Column{Figure: "state"}, "worse")
 	}
-	return chart.Timeline(fmt.Sprintf("states of %d features over time; the table below has those of now in words", len(rows)), rows, z.from, z.to, v.marks(s, r, "", "")), len(order) - min(len(order), timelineRows)
+	return chart.Timeline(fmt.Sprintf("states of %d features over time; the table below has those of now in words", len(rows)), rows, z.from, z.to, marks), len(order) - min(len(order), timelineRows)
 }

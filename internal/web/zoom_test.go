@@ -105,6 +105,36 @@ func TestDecidingFirst(t *testing.T) {
 	}
 }
 
+// TestStrokes: what is marked in the time line is said below it, of the time that is shown, and in each picture to those who point.
+func TestStrokes(t *testing.T) {
+	s := long()
+	r := monitor.NewRecorder(false)
+	g := &monitor.Group{Pane: int64(time.Minute), Windows: []monitor.Window{{Name: "5m", Length: int64(5 * time.Minute)}}}
+	r.Expect(0, true, false, g.Slides())
+	for i := range 121 {
+		for _, version := range []string{"7", "8"} {
+			one := *s.Results[0]
+			if one.Version, one.End = version, noon.Add(time.Duration(i-120)*time.Minute); version == "7" || i > 89 {
+				r.Add([]*monitor.Result{&one}, g.Pane)
+			}
+		}
+	}
+	s.History = r.History()
+	other := result("fraud", "8", "5m")
+	other.Length = 300e9
+	s.Results = append(s.Results, other)
+	h := at(s, time.Second)
+	if got := text(t, h, "/model?name=fraud"); !strings.Contains(got, "Strokes: 11:30 version 8 came, 11:59 error ratio changed, 12:00 mean of amount changed.") {
+		t.Error(got)
+	}
+	if got := text(t, h, "/model?name=fraud&last=15m"); !strings.Contains(got, "Strokes: 11:59 error ratio changed, 12:00 mean of amount changed.") {
+		t.Error(got)
+	}
+	if page := ask(h, "GET", "/model?name=fraud&tab=service").Body.String(); !strings.Contains(page, "<title>11:59 error ratio changed</title></line>") {
+		t.Error(page)
+	}
+}
+
 // TestZoomStays: what a page says besides is the same, its links keep the time, and pages of any time are not kept.
 func TestZoomStays(t *testing.T) {
 	board := &monitor.Board{}
