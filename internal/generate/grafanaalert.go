@@ -32,9 +32,13 @@ func (r *Rules) GrafanaRules() []byte {
 	return []byte(generatedNotice + yamlOf(mapping{{"apiVersion", 1}, {"groups", groups}}))
 }
 
+// longestUID is how many characters Grafana takes; cut there, uids still differ.
+const longestUID = 40
+
 func (a *Alert) grafana(title, datasource string) mapping {
+	uid := "streammon-" + strings.ReplaceAll(a.Key, "_", "-") + "-" + a.Severity
 	return mapping{
-		{"uid", "streammon-" + strings.ReplaceAll(a.Key, "_", "-") + "-" + a.Severity},
+		{"uid", uid[:min(len(uid), longestUID)]},
 		{"title", title},
 		{"condition", "B"},
 		{"data", []any{

@@ -32,13 +32,14 @@ func (b burn) threshold(budget float64) float64 {
 	return min(b.factor*budget, (1+budget)/2)
 }
 
-// ruleNumber writes a number with at most six digits.
+// ruleNumber writes a number above 0 with at most six digits, or as many as its whole part has, and without needless zeros.
 func ruleNumber(x float64) string {
-	return strconv.FormatFloat(x, 'f', int(max(0, 5-math.Floor(math.Log10(max(math.Abs(x), 1e-9))))), 64)
+	text := strconv.FormatFloat(x, 'f', int(max(0, 5-math.Floor(math.Log10(max(x, 1e-9))))), 64)
+	if strings.Contains(text, ".") {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	}
+	return text
 }
-
-// share writes a number between 0 and 1 without needless zeros.
-func share(x float64) string { return strings.TrimRight(strings.TrimRight(ruleNumber(x), "0"), ".") }
 
 // records are the recording rules: what burn rates are made of, without the labels of the scraper but its job.
 func (g *ruleGenerator) records() []Record {
@@ -128,7 +129,7 @@ func (s *scope) mispredictionBurn(b burn) string {
 }
 
 func (s *scope) burn(b burn, ratio string, budget float64, count string) string {
-	most := share(b.threshold(budget))
+	most := ruleNumber(b.threshold(budget))
 	return fmt.Sprintf("(\n  %s > %s\n  and\n  %s > %s\n)\nand on (job, model) %s >= %d",
 		s.own(ratio+":"+promDuration(b.long)), most, s.own(ratio+":"+promDuration(b.short)), most, count, s.MinEvents)
 }
@@ -153,7 +154,7 @@ func (s *scope) performanceWorse() string {
 
 // manyDrifted is the share of features that have drifted in the window where it is largest.
 func (s *scope) manyDrifted() string {
-	return "max by (job, model, version) (\n  " + s.selector("drifted_importance_ratio", "") + " > " + share(s.MaxDrifted) +
+	return "max by (job, model, version) (\n  " + s.selector("drifted_importance_ratio", "") + " > " + ruleNumber(s.MaxDrifted) +
 		"\n  and " + s.selector("drifted_features", "") + " >= 2\n  " + s.enough("", "window_events") + "\n)"
 }
 
@@ -165,10 +166,10 @@ func (s *scope) quality(figure string, most float64, own func(config.FeatureAler
 		if x := own(f.Alerts); x > 0 {
 			name := exporter.Label(f.Name)
 			names = append(names, name)
-			parts = append(parts, s.shortest("job, model, version, feature", figure, "window_events", anyOf("feature", []string{name}))+" > "+share(x))
+			parts = append(parts, s.shortest("job, model, version, feature", figure, "window_events", anyOf("feature", []string{name}))+" > "+ruleNumber(x))
 		}
 	}
-	all := s.shortest("job, model, version, feature", figure, "window_events", noneOf("feature", names)) + " > " + share(most)
+	all := s.shortest("job, model, version, feature", figure, "window_events", noneOf("feature", names)) + " > " + ruleNumber(most)
 	return strings.Join(append([]string{all}, parts...), "\nor\n")
 }
 
@@ -180,12 +181,12 @@ func (s *scope) labelsMissing() string {
 		return fmt.Sprintf("sum by (job, model) (increase(%s[%s]))", s.own("streammon_labels_total", `,outcome`+outcome), r)
 	}
 	matched, all := count(`="matched"`), count(`=~"matched|expired|evicted"`)
-	return "(\n  " + matched + "\n  /\n  (" + all + " >= " + strconv.Itoa(s.MinEvents) + ") < " + share(s.MinMatched) + "\n)\nor\n(\n  " + matched + " == 0\n  and on (job, model) sum by (job, model) (" +
+	return "(\n  " + matched + "\n  /\n  (" + all + " >= " + strconv.Itoa(s.MinEvents) + ") < " + ruleNumber(s.MinMatched) + "\n)\nor\n(\n  " + matched + " == 0\n  and on (job, model) sum by (job, model) (" +
 		s.own("streammon_labels_total", `,outcome="matched"`) + " offset " + r + ") >= 0\n  and on (job, model) avg_over_time(" + s.own("streammon:requests_per_second") +
 		"[" + r + "]) * " + strconv.Itoa(int(s.NoLabels.Seconds())) + " >= " + strconv.Itoa(s.MinEvents) + "\n)"
 }
 
 // labelsSlow is the 95th percentile of what labels take, where it is too long.
 func (s *scope) labelsSlow() string {
-	return s.shortest("job, model", "label_delay_seconds", "labelled_events", `,q="0.95"`) + " > " + share(s.MaxLabelDelay.Seconds())
+	return s.shortest("job, model", "label_delay_seconds", "labelled_events", `,q="0.95"`) + " > " + ruleNumber(s.MaxLabelDelay.Seconds())
 }

@@ -2,6 +2,7 @@ package generate
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -170,6 +171,49 @@ func orNone(s string) string {
 		return "-"
 	}
 	return s
+}
+
+// TestLongDelays: seconds are whole however many they are, as those of labels that take weeks.
+func TestLongDelays(t *testing.T) {
+	model := strings.Replace(plainModel, "features:", "alerts: {max_label_delay: %s}, features:", 1)
+	for delay, want := range map[string]string{"90s": "90", "1d": "86400", "15d": "1296000", "100d": "8640000", "86401s": "86401", "1000001s": "1000001"} {
+		rules := string(NewRules(configOf(t, fmt.Sprintf(model, delay))).Prometheus())
+		if !strings.Contains(rules, ") > "+want+"\n") {
+			t.Errorf("%s is not %s seconds in the rules", delay, want)
+		}
+	}
+}
+
+// TestOddJob: the name of a job is no pattern, and its alert has it as it is.
+func TestOddJob(t *testing.T) {
+	c := configOf(t, plainModel)
+	c.Alerts.Job = `team$1 "x" \d`
+	rules := string(NewRules(c).Prometheus())
+	if want := `"job", "team$$1 \"x\" \\d", "", ""`; !strings.Contains(rules, want) {
+		t.Errorf("no %s", want)
+	}
+}
+
+// TestGrafanaUIDs: Grafana takes at most 40 characters, whatever the severities.
+func TestGrafanaUIDs(t *testing.T) {
+	_, keys := config.AlertKeys()
+	for _, severity := range []string{config.Page, config.Ticket, config.Info} {
+		c := configOf(t, strings.Replace(plainModel, "features:", "alerts: {misprediction_budget: 0.1}, task: binary, positive: \"1\", features:", 1))
+		c.Alerts.Severity = map[string]string{}
+		for _, k := range keys {
+			c.Alerts.Severity[k] = severity
+		}
+		seen := map[string]bool{}
+		for _, m := range regexp.MustCompile(`uid: "?(streammon-[^"\n]*)`).FindAllStringSubmatch(string(NewRules(c).GrafanaRules()), -1) {
+			if len(m[1]) > 40 || seen[m[1]] {
+				t.Errorf("the uid %s is too long, or there twice", m[1])
+			}
+			seen[m[1]] = true
+		}
+		if len(seen) < 20 {
+			t.Errorf("only %d uids", len(seen))
+		}
+	}
 }
 
 // TestThresholdsCanBeReached: a share can be more than each threshold, however large the budget, and the faster pair never has the lower one.

@@ -1,12 +1,16 @@
 package generate
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // down holds where no streammon answers the scraper, or none is known to it; its value is how many should.
 func (s *scope) down() string {
 	job := s.config.Alerts.Job
 	up := fmt.Sprintf("up{job=%q}", job)
-	return fmt.Sprintf("label_replace(\n  (count(%s) or vector(0)) unless on () %s == 1,\n  \"job\", %q, \"\", \"\"\n)", up, up, job)
+	replacement := strings.ReplaceAll(job, "$", "$$") // or it were a part of a pattern
+	return fmt.Sprintf("label_replace(\n  (count(%s) or vector(0)) unless on () %s == 1,\n  \"job\", %q, \"\", \"\"\n)", up, up, replacement)
 }
 
 // stalled holds where nobody exports, with the value 0, and where messages wait that nobody reads; its value is the number of their topics.
@@ -26,7 +30,7 @@ func (s *scope) lag() string {
   sum by (job, instance, topic) (streammon_consumer_lag_messages)
   /
   sum by (job, instance, topic) (rate(streammon_consumed_messages_total[3m]))
-) > %s`, share(s.config.Alerts.MaxLag.Seconds()))
+) > %s`, ruleNumber(s.config.Alerts.MaxLag.Seconds()))
 }
 
 // deadLetters is the share of a topic's messages that are rejected.
@@ -35,7 +39,7 @@ func (s *scope) deadLetters() string {
 /
 sum by (job, topic) (rate(streammon_consumed_messages_total[15m])) > %s
 and
-sum by (job, topic) (increase(streammon_consumed_messages_total[15m])) >= 100`, share(s.config.Alerts.MaxRejected))
+sum by (job, topic) (increase(streammon_consumed_messages_total[15m])) >= 100`, ruleNumber(s.config.Alerts.MaxRejected))
 }
 
 // deadLettersLost is how many rejected messages are nowhere.
