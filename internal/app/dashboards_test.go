@@ -409,10 +409,11 @@ func (s *askedServer) values(t *testing.T, v *shownVariable, variables []shownVa
 	}
 	inner := strings.TrimSuffix(strings.TrimPrefix(text, "query_result("), ")")
 	for _, x := range s.ask(t, interpolate(inner, variables, chosen), true) {
-		line := ""
+		var labels []string
 		for name, value := range x.Metric {
-			line += fmt.Sprintf("%s=%q", name, value)
+			labels = append(labels, name+`="`+value+`"`) // Grafana escapes nothing
 		}
+		line := "{" + strings.Join(labels, ",") + "} 1 1"
 		m := regexp.MustCompile(strings.Trim(v.Regex, "/")).FindStringSubmatch(line)
 		if m == nil {
 			t.Fatalf("the variable %s does not know %s", v.Name, line)

@@ -30,7 +30,7 @@ func (s *dashboardSet) features() *board {
 	b.shared(use{multi: []string{"feature"}})
 	of := b.pick("model", "version", "segment", "window")
 	each := append(of, b.pick("feature")...)
-	b.variables = append(b.variables, variable{name: "moved", label: "Furthest", kind: "query", multi: true, hidden: true, all: someValue, regex: `/feature="([^"]+)"/`,
+	b.variables = append(b.variables, variable{name: "moved", label: "Furthest", kind: "query", multi: true, hidden: true, all: someValue, regex: `/\{feature="(.+)"\} /`,
 		query: fmt.Sprintf("query_result(topk(%d, %s))", drawnFeatures, b.distance("feature", each...))})
 	b.configReloads()
 	b.versions()
@@ -47,7 +47,7 @@ func (s *dashboardSet) features() *board {
 		now("{{version}}", "min by (version) ("+s.sel("window_complete", of...)+")")).states(goodStates).linked(link("streammon itself", MonitorUID, nil))
 	b.featureTable(each)
 	b.row("Over time", "")
-	detail := link("This feature", FeatureUID, map[string]string{"feature": "${__field.labels.feature}"})
+	detail := link("This feature", FeatureUID, map[string]string{"feature": encoded("__field.labels.feature")})
 	furthest := overTime(s.sel("drift_state", each...))
 	b.timeline(gridWidth, 12, note{"Verdicts", fmt.Sprintf("The verdicts on the %d features that were worst in the time that is shown.", shownFeatures), "Features that turn at the same moment have one cause; open the first that turned."}, driftStates,
 		query("{{feature}}", top(shownFeatures, "feature", maxBy("feature", s.sel("drift_state", each...)), furthest))).leads(detail).without("no verdicts")
@@ -64,7 +64,7 @@ func (s *dashboardSet) features() *board {
 	b.graph(6, 6, note{"$moved", "How far the feature is from its reference: the multiple of the value from which on it is drift, by the statistic that is nearest to it.", "Above the dashed line it counts as drift; open the feature for which statistic, and for its distribution."}, "none",
 		query("{{version}}", b.distance("version", one...)),
 		query("drift from here", "1 + 0 * "+b.distance("feature", one...))).from(0).dashed("drift from here", colorBad).each("moved", 4).
-		linked(link("This feature", FeatureUID, map[string]string{"feature": "$moved"}))
+		linked(link("This feature", FeatureUID, map[string]string{"feature": encoded("moved")}))
 	return b.done()
 }
 
@@ -80,7 +80,7 @@ func (b *board) featureTable(each []string) {
 	t := b.table(gridWidth, 12, note{"Features by drift", fmt.Sprintf("The %d features that are furthest from their reference, those that are nearest to drift or beyond first. From 1 on the first column is drift. The variable shows others.", listedFeatures), "Take them from the top. Missing, invalid or unseen values beside drift mean broken data; drift alone means that the world has moved."}, names,
 		column(fmt.Sprintf("topk(%d, %s)", listedFeatures, far)), of("drift_state"), of("drift_psi"),
 		of("feature_missing_ratio"), of("feature_invalid_ratio"), of("feature_unseen_ratio"), of("feature_out_of_range_ratio"))
-	t.column("feature", "displayName", "Feature", "links", []jsonObject{link("This feature", FeatureUID, map[string]string{"feature": "${__data.fields.feature}"})})
+	t.column("feature", "displayName", "Feature", "links", []jsonObject{link("This feature", FeatureUID, map[string]string{"feature": encoded("__data.fields.feature")})})
 	t.stateColumn("State", driftStates).sorted("Times its threshold")
 	for _, share := range []string{"Missing", "Invalid", "Unseen", "Out of range"} {
 		t.column(share, "unit", "percentunit")

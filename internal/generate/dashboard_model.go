@@ -75,7 +75,7 @@ func (b *board) modelService() {
 		query("{{q}} {{version}}", maxBy("q, version", s.sel("latency_seconds", b.of()...)))).from(0)
 	b.timeline(12, 8, note{"Features that moved", "Verdicts on the features that were worst in the time that is shown.", "Open the one that turned first."}, driftStates,
 		query("{{feature}}", top(10, "feature", maxBy("feature", s.sel("drift_state", b.of()...)), overTime(s.sel("drift_state", b.of()...))))).
-		leads(link("This feature", FeatureUID, map[string]string{"feature": "${__field.labels.feature}"})).without("no verdicts")
+		leads(link("This feature", FeatureUID, map[string]string{"feature": encoded("__field.labels.feature")})).without("no verdicts")
 	b.graph(12, 8, note{"Drifted by importance", "Share of the features that have drifted, each weighted by its importance in the config.", "Set importance in the config by what the model makes of a feature, so that this says how much of its input has changed."}, "percentunit",
 		query("{{version}}", maxBy("version", s.sel("drifted_importance_ratio", b.of()...)))).from(0).without("no verdicts")
 }
@@ -141,7 +141,7 @@ func (b *board) modelPredictions() {
 	p.band().without("no scores")
 	b.graph(6, 9, note{"Drift of answers", "How far answers are from the reference's, as a multiple of the value from which on it is drift.", "Answers that drift while inputs do not are a change of the model itself."}, "none",
 		query("{{feature}} {{version}}", top(20, "feature", b.distance("feature, version", b.of(`feature=~"prediction\\..+"`)...), overTime(s.sel("drift_psi", b.of(`feature=~"prediction\\..+"`)...))))).from(0).without("no reference").
-		leads(link("This feature", FeatureUID, map[string]string{"feature": "${__field.labels.feature}"}))
+		leads(link("This feature", FeatureUID, map[string]string{"feature": encoded("__field.labels.feature")}))
 	if s.has(func(m *config.Model) bool { return m.Task == "binary" }) {
 		b.graph(6, 9, note{"Positive answers and truths", "Share of the answers that are positive, and of the labels that are.", "If the truth's share rises above the answers', positives are missed: look at recall, and at the threshold."}, "percentunit",
 			query("answers {{version}}", maxBy("version", s.sel("predicted_positive_ratio", b.of(`decision=""`)...))),
@@ -199,7 +199,7 @@ func (b *board) modelSegments() {
 		column(busiest), of("error_ratio"), of("drifted_features"),
 		column("("+maxBy("segment", s.sel("roc_auc", all...))+" or "+maxBy("segment", s.sel("mae", all...))+") and on (segment) "+busiest), of("accuracy", `decision=""`))
 	t.column("Requests/s", "unit", "reqps").column("Error ratio", "unit", "percentunit").sorted("Error ratio")
-	t.column("segment", "displayName", "Segment", "links", []jsonObject{link("This segment", ModelUID, map[string]string{"segment": "${__data.fields.segment}"})})
+	t.column("segment", "displayName", "Segment", "links", []jsonObject{link("This segment", ModelUID, map[string]string{"segment": encoded("__data.fields.segment")})})
 }
 
 func (b *board) modelKPIs() {

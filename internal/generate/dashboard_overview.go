@@ -69,7 +69,7 @@ func (b *board) modelTable(traffic []string) {
 		busiest("time() - "+behind),
 		busiest(firing("model", "")+" or 0 * "+behind),
 	)
-	model := map[string]string{"model": "${__data.fields.model}", "version": "$__all", "segment": "$__all", "feature": "$__all"}
+	model := map[string]string{"model": encoded("__data.fields.model"), "version": "$__all", "segment": "$__all", "feature": "$__all"}
 	t.column("model", "displayName", "Model", "links", []jsonObject{link("Model", ModelUID, model), link("Features", FeaturesUID, model)})
 	t.column("Requests/s", "unit", "reqps").column("Error ratio", "unit", "percentunit").column("Part of the budget", "unit", "percentunit")
 	t.column("Drifted by importance", "unit", "percentunit").column("Behind", "unit", "s")

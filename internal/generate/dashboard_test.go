@@ -229,6 +229,11 @@ func checkLinks(t *testing.T, name string, p map[string]any) {
 				t.Errorf("%s: %s does not hand on %s", name, url, want)
 			}
 		}
+		for _, m := range regexp.MustCompile(`var-\w+=(\$[^&]*)`).FindAllStringSubmatch(url, -1) { // or & and # in a name would end it
+			if m[1] != "$__all" && !strings.HasSuffix(m[1], ":percentencode}") {
+				t.Errorf("%s: %s has %s as it is", name, url, m[1])
+			}
+		}
 		if !strings.Contains(url, "${__url_time_range}") {
 			t.Errorf("%s: %s does not hand on the time", name, url)
 		}
@@ -368,6 +373,65 @@ func TestDashboardsFit(t *testing.T) {
 		want, ok := map[string]string{"model": `plain,a\, b "c" \d`, "window": "10m,6h"}[v["name"].(string)]
 		if ok && v["query"] != want {
 			t.Errorf("%s is %v", v["name"], v["query"])
+		}
+	}
+}
+
+// variableOf is a variable of a dashboard.
+func variableOf(t *testing.T, d map[string]any, name string) map[string]any {
+	t.Helper()
+	for _, v := range d["templating"].(map[string]any)["list"].([]any) {
+		if v := v.(map[string]any); v["name"] == name {
+			return v
+		}
+	}
+	t.Fatalf("there is no variable %s", name)
+	return nil
+}
+
+// TestNamesThatAListCannotHave: Grafana reads "text : value", variables and blanks out of a list of values; such names are asked of Prometheus instead.
+func TestNamesThatAListCannotHave(t *testing.T) {
+	for name, kind := range map[string]string{
+		"a:b": "custom", "a, b": "custom", `a\d`: "custom", "a : b": "query", " a": "query", "a ": "query", `a\`: "query", "a $job": "query", "a ${job}": "query", "a [[job]]": "query", "a\u00a0:\u00a0b": "query",
+	} {
+		c := configOf(t, plainModel)
+		c.Models[0].Name = name
+		for file, d := range boards(t, c) {
+			if v := variableOf(t, d, "model"); v["type"] != kind {
+				t.Errorf("%s: the variable of models is a %s for %q", file, v["type"], name)
+			}
+			if v := variableOf(t, d, "window"); v["type"] != "custom" {
+				t.Errorf("%s: the variable of windows is a %s", file, v["type"])
+			}
+		}
+	}
+}
+
+// TestWindowAtFirst: five minutes if there are such windows, else the first of the config.
+func TestWindowAtFirst(t *testing.T) {
+	for windows, want := range map[string]string{"[1m, 5m, 1h]": "5m", "[1h, 10m]": "1h"} {
+		c, err := config.Parse("test.yaml", []byte("kafka: {brokers: [a:1]}\nwindows: "+windows+"\nmodels:\n"+plainModel))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := variableOf(t, boards(t, c)["model.json"], "window")
+		if current := v["current"].(map[string]any)["value"]; current != want {
+			t.Errorf("of %s the first is %v", windows, current)
+		}
+		for _, o := range v["options"].([]any) {
+			if o := o.(map[string]any); o["selected"] != (o["value"] == want) {
+				t.Errorf("of %s %v is selected: %v", windows, o["value"], o["selected"])
+			}
+		}
+	}
+}
+
+// TestMovedFeatures: Grafana takes a feature's name out of a line in which nothing is escaped.
+func TestMovedFeatures(t *testing.T) {
+	pattern := regexp.MustCompile(strings.Trim(variableOf(t, boards(t, nil)["features.json"], "moved")["regex"].(string), "/"))
+	for _, name := range []string{"amount", `a "b" c`, `{x="y"} 1`, "a,b"} {
+		if m := pattern.FindStringSubmatch(`{feature="` + name + `"} 1.5 1796088556199`); m == nil || m[1] != name {
+			t.Errorf("of %s it is %q", name, m)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package generate
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -14,7 +15,7 @@ type variable struct {
 	query       string // of a query variable
 	regex       string
 	values      []string // of a custom one
-	text        string   // its value at first, of a text box or query
+	text        string   // its value at first, if there is such
 	kind        string   // query, custom, textbox, datasource
 	multi       bool
 	all         string // what "All" stands for; empty: there is no All
@@ -58,6 +59,9 @@ func (b *board) shared(u use) {
 		for i := range c.Models {
 			models.values = append(models.values, exporter.Label(c.Models[i].Name))
 		}
+		if slices.ContainsFunc(models.values, notation.MatchString) {
+			models.values = nil // Prometheus is asked for them
+		}
 		for _, w := range c.Windows {
 			windows.values = append(windows.values, w.Name)
 		}
@@ -97,6 +101,9 @@ func (b *board) pick(names ...string) (out []string) {
 	return slices.Clip(out) // what is appended is the caller's own
 }
 
+// notation is what makes Grafana read something else out of a list than its values: a text for it, a variable, blanks around it, or the comma after it as a part.
+var notation = regexp.MustCompile(`[\s\pZ]:[\s\pZ]|\$|\[\[|^[\s\pZ]|[\s\pZ\\]$`)
+
 // encode returns the variable in the form of Grafana.
 func (v *variable) encode() jsonObject {
 	o := jsonObject{"name": v.name, "label": v.label, "type": v.kind, "hide": 0, "skipUrlSync": false}
@@ -111,15 +118,16 @@ func (v *variable) encode() jsonObject {
 		current = jsonObject{"text": v.text, "value": v.text}
 		o["query"], o["options"] = v.text, []jsonObject{{"text": v.text, "value": v.text, "selected": true}}
 	case "custom":
-		options := []jsonObject{}
-		for i, x := range v.values {
-			options = append(options, jsonObject{"text": x, "value": x, "selected": i == 0 && v.all == ""})
+		first := v.values[0]
+		if slices.Contains(v.values, v.text) {
+			first = v.text
 		}
-		escaped := make([]string, len(v.values))
+		options, escaped := []jsonObject{}, make([]string, len(v.values))
 		for i, x := range v.values {
+			options = append(options, jsonObject{"text": x, "value": x, "selected": x == first && v.all == ""})
 			escaped[i] = strings.ReplaceAll(x, ",", `\,`)
 		}
-		current = jsonObject{"text": v.values[0], "value": v.values[0]}
+		current = jsonObject{"text": first, "value": first}
 		o["query"], o["multi"], o["includeAll"], o["options"] = strings.Join(escaped, ","), v.multi, v.all != "", options
 	default:
 		o["datasource"], o["definition"], o["regex"] = datasource, v.query, v.regex
@@ -144,6 +152,9 @@ func (v *variable) encode() jsonObject {
 	}
 	return o
 }
+
+// encoded is a value in a link: a field of a table's line, a label of a series, or a variable, in which no character ends the address.
+func encoded(field string) string { return "${" + field + ":percentencode}" }
 
 // hands returns the part of a link's address that hands on the variables, with other values for some of them.
 func hands(uid string, other map[string]string) string {
