@@ -82,6 +82,15 @@ func TestChartObjects(t *testing.T) {
 	for name, values := range map[string][]string{
 		"default": nil, "full": full, "without state": {"--set=state.persistent=false", "--set=networkPolicy.enabled=false", "--set=podDisruptionBudget.enabled=false"},
 		"service monitor": {"--set=serviceMonitor.enabled=true"},
+		// Texts that YAML would take for numbers, and numbers that a template would write as fractions.
+		"numbers": {
+			"--set-string=environmentSecret=123,priorityClassName=true,profiles.configMap=456,web.configSecret=789,state.storageClass=1e3",
+			"--set-json=terminationGracePeriodSeconds=1000000", "--set-json=memoryBudgetMiB=2000000",
+		},
+		"users": {
+			"--set=podMonitor.enabled=true", `--set-json=podMonitor.endpoint={"basicAuth":{"username":{"name":"web","key":"user"},"password":{"name":"web","key":"password"}}}`,
+		},
+		"TLS": {"--set=serviceMonitor.enabled=true", "--set=web.scheme=https", "--set=serviceMonitor.endpoint.tlsConfig.ca.secret.name=ca", "--set=serviceMonitor.endpoint.tlsConfig.ca.secret.key=crt"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var core []string

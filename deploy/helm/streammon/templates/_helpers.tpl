@@ -35,6 +35,7 @@ httpGet: {path: {{ .path }}, port: http}
 - port: http
   path: /metrics
   scheme: {{ .root.Values.web.scheme }}
-  interval: {{ .interval }}
+  interval: {{ .monitor.interval }}
   honorTimestamps: true
+  {{- with .monitor.endpoint }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end }}
