@@ -10,12 +10,15 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/streammon/streammon/internal/config"
 	"github.com/streammon/streammon/internal/demo"
 	"github.com/streammon/streammon/internal/eval"
 	"github.com/streammon/streammon/internal/monitor"
@@ -234,10 +237,18 @@ func TestDemo(t *testing.T) {
 		`streammon_state_saves_total`,
 		`streammon_reference_quantile{feature="amount",model="fraud",q="0.5",version="7"} 3`,
 		`streammon_accepted_events_total{model="fraud"}`,
+		`streammon_series_dropped_total{reason="model_share"} 0`, // or an alert would tell of it for ever
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s in the exposition", want)
 		}
+	}
+	// As many lists of the shop are clicked as the alert on labels wants at least.
+	m := regexp.MustCompile(`streammon_labels_matched_ratio\{model="recommendations",segment="",version="3",window="1h"\} (\S+)`).FindStringSubmatch(text)
+	if m == nil {
+		t.Error("the shop has no labels")
+	} else if matched, err := strconv.ParseFloat(m[1], 64); err != nil || matched < config.DefaultModelAlerts().MinMatched+0.05 {
+		t.Errorf("of the shop's lists %s are clicked", m[1])
 	}
 	if got := get(t, "http://"+l.Addr().String()+"/-/ready"); got != "ready\n" {
 		t.Errorf("readiness: %q", got)

@@ -89,7 +89,7 @@ func DefaultAlerts() Alerts {
 func DefaultModelAlerts() ModelAlerts {
 	return ModelAlerts{
 		ErrorBudget: 0.01, MinEvents: 200, NoEvents: 10 * time.Minute, MaxDrifted: 0.3,
-		MaxMissing: 0.05, MaxInvalid: 0.01, MaxUnseen: 0.05, MinMatched: 0.5, NoLabels: 6 * time.Hour,
+		MaxMissing: 0.05, MaxInvalid: 0.01, MaxUnseen: 0.05, MinMatched: 0.2, NoLabels: 6 * time.Hour,
 	}
 }
 

@@ -65,6 +65,7 @@ func Topics() []string { return []string{Topic, LabelTopic, ShopTopic, ShopLabel
 // Config is the config that monitors the services.
 func Config(broker, profile string) string {
 	return `kafka: {brokers: ["` + broker + `"], group: streammon-demo}
+max_series: 20000
 windows: [5m, 1h]
 allowed_lateness: 5s
 models:

@@ -250,9 +250,9 @@ var alertTests = []alertTest{
 		values: "14.29% of the predictions of fraud got a label: how good it is is not known any more.",
 		bad:    traffic(counter(`labels_total{`+model+`,outcome="matched"}`, grows(100, 0)), counter(`labels_total{`+model+`,outcome="expired"}`, grows(0, 100))),
 		good: map[string][]sampled{
-			"half of them": traffic(counter(`labels_total{`+model+`,outcome="matched"}`, grows(51, 51)), counter(`labels_total{`+model+`,outcome="expired"}`, grows(49, 49))),
-			"few of them":  trafficOf(0.005, counter(`labels_total{`+model+`,outcome="matched"}`, grows(0, 0)), counter(`labels_total{`+model+`,outcome="expired"}`, grows(0.3, 0.3))),
-			"just begun":   traffic(counter(`labels_total{`+model+`,outcome="matched"}`, func(m int) float64 { return float64(max(m-350, 0)) })),
+			"a fifth of them": traffic(counter(`labels_total{`+model+`,outcome="matched"}`, grows(21, 21)), counter(`labels_total{`+model+`,outcome="expired"}`, grows(79, 79))),
+			"few of them":     trafficOf(0.005, counter(`labels_total{`+model+`,outcome="matched"}`, grows(0, 0)), counter(`labels_total{`+model+`,outcome="expired"}`, grows(0.3, 0.3))),
+			"just begun":      traffic(counter(`labels_total{`+model+`,outcome="matched"}`, func(m int) float64 { return float64(max(m-350, 0)) })),
 		},
 	},
 	{
