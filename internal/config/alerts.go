@@ -118,6 +118,9 @@ var modelAlertKeys = []field[ModelAlerts]{
 	{key: "severity", read: func(v value, a *ModelAlerts) { v.severities(&a.Severity, modelAlerts) }},
 }
 
+// alertTasks are the tasks that keys of a model's alerts are for; the other keys are for all.
+var alertTasks = []keyTasks{{"alerts.misprediction_budget", []string{"binary", "multiclass"}}}
+
 var featureAlertKeys = []field[FeatureAlerts]{
 	{key: "max_missing", read: func(v value, a *FeatureAlerts) { v.share(&a.MaxMissing) }},
 	{key: "max_invalid", read: func(v value, a *FeatureAlerts) { v.share(&a.MaxInvalid) }},

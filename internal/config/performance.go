@@ -64,7 +64,7 @@ const (
 	maxCatalog = 1_000_000_000
 )
 
-// keyTasks are the tasks that a key of a model is for.
+// keyTasks are the tasks that a key of a model, by its path there, is for.
 type keyTasks struct {
 	key   string
 	tasks []string
@@ -226,8 +226,8 @@ func (m *Model) Labelled() bool { return m.Topics.Labels != "" || m.Mapping.Labe
 // checkPerformance sees that the keys go with the task, and warns where labels will not be matched.
 func (m *modelRules) checkPerformance() {
 	p := &m.Performance
-	for _, k := range performanceTasks {
-		path := join(m.path, k.key)
+	for _, k := range slices.Concat(performanceTasks, alertTasks) {
+		path := m.path + "." + k.key
 		switch {
 		case m.Task == "" || !m.given(path): // the task is reported
 		case !slices.Contains(k.tasks, m.Task):
