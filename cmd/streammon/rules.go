@@ -42,8 +42,8 @@ func newRulesGenerate() *cobra.Command {
 		Short: "Write alert rules that fit the models of a config",
 		Long: `generate prints the rules for Prometheus. With --output it writes into that folder the rules
 for Prometheus and those for Grafana, which are overwritten, and, where there are none yet,
-a config of Alertmanager with its messages, and contact points, policies and messages of
-Grafana: these are a start for your own, which only --force overwrites.
+a config of Prometheus, one of Alertmanager with its messages, and contact points, policies
+and messages of Grafana: these are a start for your own, which only --force overwrites.
 
 The references that the config names need not be there.`,
 		Example: `  streammon rules generate --config.file=streammon.yaml > /etc/prometheus/rules/streammon.yml

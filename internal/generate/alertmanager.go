@@ -167,5 +167,5 @@ func Alertmanager() []byte {
 		line = strings.TrimSuffix(line, "\n") + "\n    target_matchers: " + strings.TrimPrefix(yamlOf(mapping{{"x", i.target}}), "x: ")
 		text = strings.Replace(text, line, "  # "+i.why+"\n"+line, 1)
 	}
-	return []byte(generatedNotice + "# A start for your own: the receivers are examples.\n" + text + receiverExamples)
+	return []byte(starterNotice + "# The receivers are examples.\n" + text + receiverExamples)
 }

@@ -132,7 +132,7 @@ contactPoints:
 `
 
 // GrafanaContactPoints writes the examples of receivers.
-func GrafanaContactPoints() []byte { return []byte(generatedNotice + grafanaReceivers) }
+func GrafanaContactPoints() []byte { return []byte(starterNotice + grafanaReceivers) }
 
 // GrafanaPolicies writes the routes by severity. Grafana has one tree a organisation: this file replaces it.
 func GrafanaPolicies() []byte {
@@ -143,14 +143,14 @@ func GrafanaPolicies() []byte {
 			{"group_wait", r.wait}, {"group_interval", r.interval}, {"repeat_interval", r.repeat},
 		})
 	}
-	return []byte(generatedNotice + yamlOf(mapping{{"apiVersion", 1}, {"policies", []any{mapping{
+	return []byte(starterNotice + yamlOf(mapping{{"apiVersion", 1}, {"policies", []any{mapping{
 		{"orgId", 1}, {"receiver", "tickets"}, {"group_by", append([]string{"grafana_folder"}, alertGroupLabels...)}, {"routes", routes},
 	}}}}))
 }
 
 // GrafanaTemplates writes the templates of messages.
 func GrafanaTemplates() []byte {
-	return []byte(generatedNotice + yamlOf(mapping{{"apiVersion", 1}, {"templates", []any{mapping{
+	return []byte(starterNotice + yamlOf(mapping{{"apiVersion", 1}, {"templates", []any{mapping{
 		{"orgId", 1}, {"name", "streammon"}, {"template", escapeDollars(strings.TrimSuffix(messageTemplates, "\n"))},
 	}}}}))
 }

@@ -10,11 +10,12 @@ type RuleFile struct {
 	Starter bool
 }
 
-// RuleFiles are the rules, routes and messages of alerts, for Prometheus with Alertmanager and for Grafana.
+// RuleFiles are the rules, routes and messages of alerts, for Prometheus with Alertmanager and for Grafana, and a config of Prometheus.
 func RuleFiles(c *config.Config) []RuleFile {
 	r := NewRules(c)
 	return []RuleFile{
 		{"prometheus/rules/streammon.yml", r.Prometheus(), false},
+		{"prometheus/prometheus.yml", r.PrometheusConfig(), true},
 		{"alertmanager/alertmanager.yml", Alertmanager(), true},
 		{"alertmanager/templates/streammon.tmpl", []byte(messageTemplates), true},
 		{"grafana/provisioning/alerting/rules.yaml", r.GrafanaRules(), false},

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -36,6 +37,46 @@ func TestDeployedRules(t *testing.T) {
 		} else if diff := cmp.Diff(string(have), string(f.Data)); diff != "" {
 			t.Errorf("%s (-have +want; go test ./internal/generate -update-rules writes it):\n%s", f.Name, diff)
 		}
+	}
+}
+
+// TestNotices: a file says whether it is overwritten.
+func TestNotices(t *testing.T) {
+	for _, f := range RuleFiles(DefaultConfig()) {
+		want := "it is overwritten"
+		if f.Starter {
+			want = "a start for your own"
+		}
+		if first, _, _ := strings.Cut(string(f.Data), "\n"); !strings.Contains(first, want) && !strings.HasSuffix(f.Name, ".tmpl") {
+			t.Errorf("%s begins with %s", f.Name, first)
+		}
+	}
+}
+
+// TestPrometheusConfig: promtool takes the config for Prometheus beside its rules, and it has the job that they ask for.
+func TestPrometheusConfig(t *testing.T) {
+	if _, err := exec.LookPath("promtool"); err != nil {
+		t.Skip("needs promtool (Debian's package prometheus)")
+	}
+	c := DefaultConfig()
+	c.Alerts.Job = `team$1 "x": {y}`
+	dir := t.TempDir()
+	for _, f := range RuleFiles(c) {
+		name := filepath.Join(dir, f.Name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, f.Data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := exec.Command("promtool", "check", "config", filepath.Join(dir, "prometheus/prometheus.yml")).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "1 rule files found") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "prometheus/prometheus.yml"))
+	if err != nil || !strings.Contains(string(text), `job_name: "team$1 \"x\": {y}"`) {
+		t.Errorf("%v\n%s", err, text)
 	}
 }
 

@@ -2,7 +2,11 @@ package generate
 
 import "time"
 
-const generatedNotice = "# Made by `streammon rules generate`; do not edit, it is overwritten.\n"
+// What a file begins with: one that is overwritten, and one that is not.
+const (
+	generatedNotice = "# Made by `streammon rules generate`; do not edit, it is overwritten.\n"
+	starterNotice   = "# Made by `streammon rules generate`: a start for your own, which is not overwritten.\n"
+)
 
 // Prometheus writes the rules as a file of Prometheus, of 2.42 or later.
 func (r *Rules) Prometheus() []byte {
@@ -23,6 +27,17 @@ func (r *Rules) Prometheus() []byte {
 		}
 	}
 	return []byte(generatedNotice + yamlOf(mapping{{"groups", groups}}))
+}
+
+// PrometheusConfig writes a config of Prometheus that has the rules, which are beside it, and scrapes the job that they ask for.
+func (r *Rules) PrometheusConfig() []byte {
+	static := func(target string) []any { return []any{mapping{{"targets", []string{target}}}} }
+	return []byte(starterNotice + "# The targets are examples: where Alertmanager and streammon are.\n" + yamlOf(mapping{
+		{"global", mapping{{"scrape_interval", "15s"}, {"evaluation_interval", "15s"}}},
+		{"rule_files", []string{"rules/*.yml"}},
+		{"alerting", mapping{{"alertmanagers", []any{mapping{{"static_configs", static("localhost:9093")}}}}}},
+		{"scrape_configs", []any{mapping{{"job_name", r.config.Alerts.Job}, {"static_configs", static("localhost:9108")}}}},
+	}))
 }
 
 func (a *Alert) prometheus() mapping {
