@@ -1,10 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
-
 	"github.com/spf13/cobra"
 
 	"github.com/streammon/streammon/internal/config"
@@ -55,22 +51,7 @@ uids are always the same, so that importing them again replaces them. The refere
 			if err != nil {
 				return err
 			}
-			for _, f := range files {
-				if err := checkFiles("", "output", filepath.Join(output, f.Name), read); err != nil {
-					return err
-				}
-			}
-			if err := os.MkdirAll(output, 0o755); err != nil {
-				return fmt.Errorf("write dashboards: %w", err)
-			}
-			for _, f := range files {
-				name := filepath.Join(output, f.Name)
-				if err := os.WriteFile(name, f.JSON, 0o644); err != nil {
-					return fmt.Errorf("write dashboards: %w", err)
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "wrote %s\n", printable(name))
-			}
-			return nil
+			return writeGenerated(cmd.OutOrStdout(), output, files, read, false)
 		},
 	}
 	f := cmd.Flags()

@@ -3,7 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,25 +61,7 @@ The references that the config names need not be there.`,
 				_, err := cmd.OutOrStdout().Write(generate.NewRules(c).Prometheus())
 				return err
 			}
-			files := generate.RuleFiles(c)
-			for _, f := range files {
-				if err := checkFiles("", "output", filepath.Join(dir, f.Name), append(c.Files(), configFile)); err != nil {
-					return err
-				}
-			}
-			for _, f := range files {
-				name := filepath.Join(dir, f.Name)
-				kept, err := writeRuleFile(name, f, force)
-				if err != nil {
-					return fmt.Errorf("write rules: %w", err)
-				}
-				what := "wrote"
-				if kept {
-					what = "kept"
-				}
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s %s\n", what, printable(name))
-			}
-			return nil
+			return writeGenerated(cmd.ErrOrStderr(), dir, generate.RuleFiles(c), append(c.Files(), configFile), force)
 		},
 	}
 	f := cmd.Flags()
@@ -89,23 +71,27 @@ The references that the config names need not be there.`,
 	return cmd
 }
 
-// writeRuleFile writes a file, unless it is one that is kept as it is.
-func writeRuleFile(name string, f generate.RuleFile, force bool) (kept bool, err error) {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return false, err
-	}
-	if f.Starter && !force {
-		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-		if errors.Is(err, fs.ErrExist) {
-			return true, nil
+// writeGenerated writes files into a folder, which it makes, and says which: all, or none if one is among those that are read. Starters that are
+// there are kept, unless by force.
+func writeGenerated(said io.Writer, dir string, files []generate.File, read []string, force bool) error {
+	for _, f := range files {
+		if err := checkFiles("", "output", filepath.Join(dir, f.Name), read); err != nil {
+			return err
 		}
-		if err != nil {
-			return false, err
-		}
-		_, err = file.Write(f.Data)
-		return false, errors.Join(err, file.Close())
 	}
-	return false, replaceFile(name, f.Data)
+	for _, f := range files {
+		name, what := filepath.Join(dir, f.Name), "wrote"
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return fmt.Errorf("write what is generated: %w", err)
+		}
+		if _, err := os.Lstat(name); f.Starter && !force && err == nil {
+			what = "kept"
+		} else if err := replaceFile(name, f.Data); err != nil {
+			return fmt.Errorf("write what is generated: %w", err)
+		}
+		fmt.Fprintf(said, "%s %s\n", what, printable(name))
+	}
+	return nil
 }
 
 // replaceFile puts a whole file in place of what is there, so that nobody reads half of it.

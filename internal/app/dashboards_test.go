@@ -301,10 +301,10 @@ type shownVariable struct {
 
 // check asks every query of a dashboard, with all values of the variables that stand for one. Each panel must have something for
 // some of them, and never more than 200 series; which have nothing for any is told.
-func (s *askedServer) check(t *testing.T, f generate.DashboardFile) {
+func (s *askedServer) check(t *testing.T, f generate.File) {
 	t.Helper()
 	var b shownBoard
-	if err := json.Unmarshal(f.JSON, &b); err != nil {
+	if err := json.Unmarshal(f.Data, &b); err != nil {
 		t.Fatal(err)
 	}
 	began, empty, most := time.Now(), map[string]bool{}, map[string]int{}

@@ -22,24 +22,17 @@ const (
 	MonitorUID  = "streammon-monitor"
 )
 
-// DashboardFile is one dashboard as it is imported.
-type DashboardFile struct {
-	// Name of the file, without a folder.
-	Name string
-	JSON []byte
-}
-
 // Dashboards returns the five dashboards. They fit all models if c is nil; else those of the config: its models,
 // windows, tasks, and what else it has figures for.
-func Dashboards(c *config.Config) ([]DashboardFile, error) {
+func Dashboards(c *config.Config) ([]File, error) {
 	s := newDashboardSet(c)
-	var out []DashboardFile
+	var out []File
 	for _, d := range []*board{s.overview(), s.model(), s.features(), s.feature(), s.monitor()} {
 		text, err := encodeDashboard(&d.dashboard)
 		if err != nil {
 			return nil, fmt.Errorf("generate dashboard %s: %w", d.UID, err)
 		}
-		out = append(out, DashboardFile{Name: strings.TrimPrefix(d.UID, "streammon-") + ".json", JSON: text})
+		out = append(out, File{Name: strings.TrimPrefix(d.UID, "streammon-") + ".json", Data: text})
 	}
 	if err := errors.Join(s.errs...); err != nil {
 		return nil, fmt.Errorf("generate dashboards: %w", err)

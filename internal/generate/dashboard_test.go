@@ -24,7 +24,7 @@ func boards(t *testing.T, c *config.Config) map[string]map[string]any {
 	out := map[string]map[string]any{}
 	for _, f := range files {
 		var d map[string]any
-		if err := json.Unmarshal(f.JSON, &d); err != nil {
+		if err := json.Unmarshal(f.Data, &d); err != nil {
 			t.Fatal(err)
 		}
 		out[f.Name] = d
@@ -66,7 +66,7 @@ func TestDashboardsAreThoseCommitted(t *testing.T) {
 	var names []string
 	for _, f := range files {
 		names = append(names, f.Name)
-		if got, err := os.ReadFile(filepath.Join(folder, f.Name)); err != nil || string(got) != string(f.JSON) {
+		if got, err := os.ReadFile(filepath.Join(folder, f.Name)); err != nil || string(got) != string(f.Data) {
 			t.Errorf("dashboards/%s is not what is generated (%v): go run ./cmd/streammon dashboards generate --output=dashboards", f.Name, err)
 		}
 	}

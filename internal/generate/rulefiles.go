@@ -2,8 +2,8 @@ package generate
 
 import "github.com/streammon/streammon/internal/config"
 
-// RuleFile is a file that is made, by its name below a folder.
-type RuleFile struct {
+// File is one that is made, by its name below a folder.
+type File struct {
 	Name string
 	Data []byte
 	// Starter: it is a start for one's own, which is not to be overwritten.
@@ -11,9 +11,9 @@ type RuleFile struct {
 }
 
 // RuleFiles are the rules, routes and messages of alerts, for Prometheus with Alertmanager and for Grafana, and a config of Prometheus.
-func RuleFiles(c *config.Config) []RuleFile {
+func RuleFiles(c *config.Config) []File {
 	r := NewRules(c)
-	return []RuleFile{
+	return []File{
 		{"prometheus/rules/streammon.yml", r.Prometheus(), false},
 		{"prometheus/prometheus.yml", r.PrometheusConfig(), true},
 		{"alertmanager/alertmanager.yml", Alertmanager(), true},
