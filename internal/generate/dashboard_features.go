@@ -48,17 +48,19 @@ func (s *dashboardSet) features() *board {
 	b.featureTable(each)
 	b.row("Over time", "")
 	detail := link("This feature", FeatureUID, map[string]string{"feature": encoded("__field.labels.feature")})
-	furthest := overTime(s.sel("drift_state", each...))
+	worst := func(name string) target {
+		return query("{{feature}}", top(shownFeatures, "feature", maxBy("feature", s.sel(name, each...)), overTime(s.sel(name, each...))))
+	}
 	b.timeline(gridWidth, 12, note{"Verdicts", fmt.Sprintf("The verdicts on the %d features that were worst in the time that is shown.", shownFeatures), "Features that turn at the same moment have one cause; open the first that turned."}, driftStates,
-		query("{{feature}}", top(shownFeatures, "feature", maxBy("feature", s.sel("drift_state", each...)), furthest))).leads(detail).without("no verdicts")
+		worst("drift_state")).leads(detail).without("no verdicts")
 	b.graph(12, 9, note{"Missing values", fmt.Sprintf("Share of requests without the feature, of the %d that lack most.", shownFeatures), "A step is a broken source or a renamed field: ask who writes it, with the time of the step."}, "percentunit",
-		query("{{feature}}", top(shownFeatures, "feature", maxBy("feature", s.sel("feature_missing_ratio", each...)), overTime(s.sel("feature_missing_ratio", each...))))).from(0).leads(detail)
+		worst("feature_missing_ratio")).from(0).leads(detail)
 	b.graph(12, 9, note{"Invalid values", fmt.Sprintf("Share of requests with a value of the wrong type, or not finite, of the %d features that have most.", shownFeatures), "Look at a message (a dead letter, or the topic): numbers as text need parse_strings in the config, else the writer must be mended."}, "percentunit",
-		query("{{feature}}", top(shownFeatures, "feature", maxBy("feature", s.sel("feature_invalid_ratio", each...)), overTime(s.sel("feature_invalid_ratio", each...))))).from(0).leads(detail)
+		worst("feature_invalid_ratio")).from(0).leads(detail)
 	b.graph(12, 9, note{"Unseen categories", fmt.Sprintf("Share of the values that the reference does not know, of the %d features that have most.", shownFeatures), "New categories are answered without experience: retrain if they stay, or map them upstream if they are misspelt."}, "percentunit",
-		query("{{feature}}", top(shownFeatures, "feature", maxBy("feature", s.sel("feature_unseen_ratio", each...)), overTime(s.sel("feature_unseen_ratio", each...))))).from(0).leads(detail)
+		worst("feature_unseen_ratio")).from(0).leads(detail)
 	b.graph(12, 9, note{"Out of range", fmt.Sprintf("Share of the values outside the reference's range, of the %d features that have most.", shownFeatures), "A jump by a constant factor is a change of unit; a few large values are outliers or attacks."}, "percentunit",
-		query("{{feature}}", top(shownFeatures, "feature", maxBy("feature", s.sel("feature_out_of_range_ratio", each...)), overTime(s.sel("feature_out_of_range_ratio", each...))))).from(0).leads(detail)
+		worst("feature_out_of_range_ratio")).from(0).leads(detail)
 	b.row(fmt.Sprintf("The %d furthest from their reference", drawnFeatures), "")
 	one := append(of, `feature=~"$moved"`)
 	b.graph(6, 6, note{"$moved", "How far the feature is from its reference: the multiple of the value from which on it is drift, by the statistic that is nearest to it.", "Above the dashed line it counts as drift; open the feature for which statistic, and for its distribution."}, "none",
