@@ -2,7 +2,9 @@ package generate
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -160,17 +162,21 @@ func (s *scope) manyDrifted() string {
 
 // quality is a share of a feature's values above what it may be: that of the model, or of the feature itself.
 func (s *scope) quality(figure string, most float64, own func(config.FeatureAlerts) float64) string {
-	var names []string
-	var parts []string
+	named := map[float64][]string{} // by what they may be
 	for _, f := range s.features {
 		if x := own(f.Alerts); x > 0 {
-			name := exporter.Label(f.Name)
-			names = append(names, name)
-			parts = append(parts, s.shortest("job, model, version, feature", figure, "window_events", anyOf("feature", []string{name}))+" > "+ruleNumber(x))
+			named[x] = append(named[x], exporter.Label(f.Name))
 		}
 	}
-	all := s.shortest("job, model, version, feature", figure, "window_events", noneOf("feature", names)) + " > " + ruleNumber(most)
-	return strings.Join(append([]string{all}, parts...), "\nor\n")
+	above := func(x float64, features string) string {
+		return s.shortest("job, model, version, feature", figure, "window_events", features) + " > " + ruleNumber(x)
+	}
+	var all, parts []string
+	for _, x := range slices.Sorted(maps.Keys(named)) {
+		all = append(all, named[x]...)
+		parts = append(parts, above(x, anyOf("feature", named[x])))
+	}
+	return strings.Join(append([]string{above(most, noneOf("feature", all))}, parts...), "\nor\n")
 }
 
 // labelsMissing is the share of predictions that got a label, of those that got one or were given up, where it is too small; it is 0, too, where no label

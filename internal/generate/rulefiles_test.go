@@ -225,6 +225,20 @@ func TestLongDelays(t *testing.T) {
 	}
 }
 
+// TestFeaturesOfOneThreshold: features that have the same threshold are asked for at once, or the rules of a thousand were a megabyte.
+func TestFeaturesOfOneThreshold(t *testing.T) {
+	features := "features: {"
+	for i := range 900 {
+		features += fmt.Sprintf("f%d: {type: numeric, alerts: {max_missing: 0.%d}}, ", i, 3+i%2)
+	}
+	rules := string(NewRules(configOf(t, strings.Replace(plainModel, "features: {", features, 1))).Prometheus())
+	for want, n := range map[string]int{"  ) > 0.3\n": 1, "  ) > 0.4\n": 1, `,feature=~"f0|f2|f4|`: 2, `,feature=~"f1|f3|f5|`: 2, `,feature!~"f0|f2|`: 2} {
+		if got := strings.Count(rules, want); got != n {
+			t.Errorf("%q is there %d times, not %d", want, got, n)
+		}
+	}
+}
+
 // TestOddJob: the name of a job is no pattern, and its alert has it as it is.
 func TestOddJob(t *testing.T) {
 	c := configOf(t, plainModel)
