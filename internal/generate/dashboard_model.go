@@ -60,7 +60,7 @@ func (b *board) modelNow() {
 	b.stat(4, 4, note{"Behind", "Time since the newest event.", "If it grows, the topic is silent or streammon lags."}, "s",
 		now("events", "time() - "+maxBy("model", s.sel("last_event_timestamp_seconds", b.pick("model")...)))).linked(link("streammon itself", MonitorUID, nil))
 	b.stat(4, 4, note{"Firing alerts", "How many alerts of the model fire.", "Open the alert's runbook."}, "none",
-		now("firing", "sum("+firing("model", `, model="$model"`)+" or 0 * "+maxBy("model", s.sel("last_event_timestamp_seconds", b.pick("model")...))+")"))
+		now("firing", "sum("+firing("model", `, model="$model"`)+" or "+b.zeros()+")"))
 }
 
 func (b *board) modelService() {

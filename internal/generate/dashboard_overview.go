@@ -21,6 +21,11 @@ func firing(by string, matchers string) string {
 	return "count by (" + by + ") " + expr
 }
 
+// zeros is 0 for each of the chosen models, those without events among them.
+func (b *board) zeros() string {
+	return "0 * " + maxBy("model", b.s.sel("accepted_events_total", b.pick("model")...))
+}
+
 // overview is a row a model: how each is, and where to look further.
 func (s *dashboardSet) overview() *board {
 	b := s.board(OverviewUID, "streammon / Overview", "All models: is one hurt, and where to look further.", "now-6h")
@@ -53,13 +58,13 @@ const listedModels = 24
 // modelTable has a line a model.
 func (b *board) modelTable(traffic []string) {
 	s := b.s
-	requests := sumBy("model", maxBy("model, version", s.sel("requests_per_second", traffic...)))
+	requests := sumBy("model", maxBy("model, version", s.sel("requests_per_second", traffic...))) + " or " + b.zeros()
 	busiest := func(expr string) target {
 		return column(fmt.Sprintf("(%s) and on (model) topk(%d, %s)", expr, listedModels, requests))
 	}
 	behind := maxBy("model", s.sel("last_event_timestamp_seconds", b.pick("model")...))
 	names := []string{"Requests/s", "Error ratio", "Part of the budget", "Drifted", "Drifted by importance", "Performance", "Behind", "Firing"}
-	t := b.table(gridWidth, 9, note{"Models", "Every model in the chosen window, over all traffic: the sum or the worst of its versions. If there are more than 24, the busiest.", "Go through those with a state in yellow or red, from the left; a model's name leads to its dashboards."}, names,
+	t := b.table(gridWidth, 9, note{"Models", "Every model in the chosen window, over all traffic: the sum or the worst of its versions; without requests in it, 0. If there are more than 24, the busiest.", "Go through those with a state in yellow or red, from the left; a model's name leads to its dashboards."}, names,
 		column(fmt.Sprintf("topk(%d, %s)", listedModels, requests)),
 		busiest(maxBy("model", s.sel("error_ratio", traffic...))),
 		busiest(maxBy("model", s.sel("error_ratio", traffic...))+" / ("+b.budgetOf(traffic)+")"),
@@ -67,7 +72,7 @@ func (b *board) modelTable(traffic []string) {
 		busiest(maxBy("model", s.sel("drifted_importance_ratio", traffic...))),
 		busiest(maxBy("model", s.sel("performance_state", traffic...))),
 		busiest("time() - "+behind),
-		busiest(firing("model", "")+" or 0 * "+behind),
+		busiest(firing("model", "")+" or "+b.zeros()),
 	)
 	model := map[string]string{"model": encoded("__data.fields.model"), "version": "$__all", "segment": "$__all", "feature": "$__all"}
 	t.column("model", "displayName", "Model", "links", []jsonObject{link("Model", ModelUID, model), link("Features", FeaturesUID, model)})
@@ -103,7 +108,7 @@ func (b *board) modelRow() {
 	b.x -= 4
 	b.y += 2
 	b.stat(4, 2, note{"Firing alerts", "How many alerts of the model fire now.", "Open the alert's runbook."}, "none",
-		now("firing", "sum("+firing("model", `, model=~"$model"`)+" or 0 * "+maxBy("model", s.sel("last_event_timestamp_seconds", b.pick("model")...))+")"))
+		now("firing", "sum("+firing("model", `, model=~"$model"`)+" or "+b.zeros()+")"))
 	b.y -= 4
 	b.line()
 }

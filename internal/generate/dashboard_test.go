@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -433,5 +434,30 @@ func TestMovedFeatures(t *testing.T) {
 		if m := pattern.FindStringSubmatch(`{feature="` + name + `"} 1.5 1796088556199`); m == nil || m[1] != name {
 			t.Errorf("of %s it is %q", name, m)
 		}
+	}
+}
+
+// TestSilentModelsAreListed: the table of models has one that gets no requests, and one that never got any, by promtool.
+func TestSilentModelsAreListed(t *testing.T) {
+	var expr string
+	for _, p := range boards(t, nil)["overview.json"]["panels"].([]any) {
+		if p := p.(map[string]any); p["title"] == "Models" {
+			expr = p["targets"].([]any)[0].(map[string]any)["expr"].(string)
+		}
+	}
+	expr = strings.NewReplacer("$job", ".*", "$instance", ".*", "$model", ".+", "$window", "5m").Replace(expr)
+	file := filepath.Join(t.TempDir(), "tests.yml")
+	text := "tests:\n  - interval: 1m\n    input_series:\n" +
+		"      - {series: 'streammon_requests_per_second{job=\"s\",instance=\"i\",model=\"busy\",version=\"1\",segment=\"\",window=\"5m\"}', values: '7x9'}\n"
+	for _, model := range []string{"busy", "silent"} {
+		text += "      - {series: 'streammon_accepted_events_total{job=\"s\",instance=\"i\",model=\"" + model + "\"}', values: '0x9'}\n"
+	}
+	text += "    promql_expr_test:\n      - eval_time: 5m\n        expr: " + strconv.Quote(expr) + "\n" +
+		"        exp_samples: [{labels: '{model=\"busy\"}', value: 7}, {labels: '{model=\"silent\"}', value: 0}]\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := promtool(t, "test", "rules", file); err != nil {
+		t.Error(out)
 	}
 }
