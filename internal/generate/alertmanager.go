@@ -55,8 +55,16 @@ var inhibitions = []inhibition{
 		[]string{`alertname="StreammonErrorBurnFast"`}, []string{`alertname=~"StreammonErrorBurn(Medium|Slow)"`}, []string{"job", "model"},
 	},
 	{
+		"So does what burns for hours.",
+		[]string{`alertname="StreammonErrorBurnMedium"`}, []string{`alertname="StreammonErrorBurnSlow"`}, []string{"job", "model"},
+	},
+	{
 		"The same of wrong answers.",
 		[]string{`alertname="StreammonMispredictionBurnFast"`}, []string{`alertname=~"StreammonMispredictionBurn(Medium|Slow)"`}, []string{"job", "model"},
+	},
+	{
+		"And for hours.",
+		[]string{`alertname="StreammonMispredictionBurnMedium"`}, []string{`alertname="StreammonMispredictionBurnSlow"`}, []string{"job", "model"},
 	},
 }
 

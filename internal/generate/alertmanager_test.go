@@ -148,6 +148,8 @@ func TestInhibitions(t *testing.T) {
 		{"but not on those of others", []map[string]string{alert("StreammonPerformanceWorse", "model", "shop"), drift}, []bool{false, false}},
 		{"many silence each", []map[string]string{alert("StreammonManyFeaturesDrifted", "model", "fraud"), drift, missing}, []bool{false, true, true}},
 		{"fast silences slow", []map[string]string{fast, slow, alert("StreammonMispredictionBurnSlow", "model", "fraud")}, []bool{false, true, false}},
+		{"medium silences slow", []map[string]string{alert("StreammonErrorBurnMedium", "model", "fraud"), slow, alert("StreammonErrorBurnSlow", "model", "shop")}, []bool{false, true, false}},
+		{"and of wrong answers", []map[string]string{alert("StreammonMispredictionBurnMedium", "model", "fraud"), alert("StreammonMispredictionBurnSlow", "model", "fraud")}, []bool{false, true}},
 		{"nothing silences itself", []map[string]string{drift, missing}, []bool{false, false}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
