@@ -36,6 +36,9 @@ const (
 	featurePage  = "/d/" + FeatureUID + "?from=now-6h&to=now&var-job={{ $labels.job | urlquery }}&var-model={{ $labels.model | urlquery }}&var-version={{ $labels.version | urlquery }}&var-feature={{ $labels.feature | urlquery }}"
 )
 
+// outputs are the features that stand for what models answer, a pattern: a feature of another name is an input.
+const outputs = "prediction[.](label|score|value)"
+
 // alertDefinitions are all alerts, those that hurt most first.
 var alertDefinitions = []alertDefinition{
 	{
@@ -96,7 +99,7 @@ var alertDefinitions = []alertDefinition{
 	},
 	{
 		key: "prediction_drift", level: levelModel, severity: config.Ticket, pending: 5 * time.Minute, keep: 15 * time.Minute, dashboard: modelPage,
-		expr:        func(s *scope) string { return s.verdicts("job, model, version", `,feature=~"prediction[.].*"`) },
+		expr:        func(s *scope) string { return s.verdicts("job, model, version", `,feature=~"`+outputs+`"`) },
 		summary:     "Answers of {{ $labels.model }} {{ $labels.version }} have drifted",
 		description: "What {{ $labels.model }} {{ $labels.version }} answers is distributed otherwise than in its reference: {{ $value }} verdicts say drift, one an output and window length.",
 	},
@@ -108,7 +111,7 @@ var alertDefinitions = []alertDefinition{
 	{
 		key: "feature_drift", level: levelFeature, severity: config.Info, pending: 5 * time.Minute, keep: 15 * time.Minute, dashboard: featurePage,
 		expr: func(s *scope) string {
-			return s.verdicts("job, model, version, feature", `,feature!~"prediction[.].*|label"`)
+			return s.verdicts("job, model, version, feature", `,feature!~"`+outputs+`|label"`)
 		},
 		summary:     "Feature {{ $labels.feature }} of {{ $labels.model }} {{ $labels.version }} has drifted",
 		description: "In windows of {{ $value }} lengths the values of {{ $labels.feature }} are distributed otherwise than in the reference of {{ $labels.model }} {{ $labels.version }}.",

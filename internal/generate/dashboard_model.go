@@ -140,7 +140,7 @@ func (b *board) modelPredictions() {
 		query("reference {{q}}", maxBy("q", s.sel("reference_quantile", append(b.pick("model", "version"), `feature=~"prediction\\.(score|value)"`, `q=~"0.05|0.5|0.95"`)...))))
 	p.band().without("no scores")
 	b.graph(6, 9, note{"Drift of answers", "How far answers are from the reference's, as a multiple of the value from which on it is drift.", "Answers that drift while inputs do not are a change of the model itself."}, "none",
-		query("{{feature}} {{version}}", top(20, "feature", b.distance("feature, version", b.of(`feature=~"prediction\\..+"`)...), overTime(s.sel("drift_psi", b.of(`feature=~"prediction\\..+"`)...))))).from(0).without("no reference").
+		query("{{feature}} {{version}}", top(20, "feature", b.distance("feature, version", b.of(`feature=~"`+outputs+`"`)...), overTime(s.sel("drift_psi", b.of(`feature=~"`+outputs+`"`)...))))).from(0).without("no reference").
 		leads(link("This feature", FeatureUID, map[string]string{"feature": encoded("__field.labels.feature")}))
 	if s.has(func(m *config.Model) bool { return m.Task == "binary" }) {
 		b.graph(6, 9, note{"Positive answers and truths", "Share of the answers that are positive, and of the labels that are.", "If the truth's share rises above the answers', positives are missed: look at recall, and at the threshold."}, "percentunit",

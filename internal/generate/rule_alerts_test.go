@@ -189,6 +189,7 @@ var alertTests = []alertTest{
 		good: map[string][]sampled{
 			"a warning":    traffic(verdicts("prediction.score", constant(1))...),
 			"another one":  traffic(verdicts("predictions", constant(2))...),
+			"an input":     traffic(verdicts("prediction.before", constant(2))...),
 			"few requests": trafficOf(199.0/300, verdicts("prediction.score", constant(2))...),
 		},
 	},
