@@ -1,5 +1,5 @@
 # Targets for development; each is one or two ordinary commands.
-STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: build test race lint bench demo soak verdicts release chart
 
@@ -15,7 +15,7 @@ race:
 lint:
 	test -z "$$(gofmt -l .)"
 	go vet ./...
-	$(STATICCHECK) ./...
+	$(GOLANGCI) run ./...
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...

@@ -199,7 +199,7 @@ func writeTraining(name string, seed uint64) error {
 	t := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for range trainingRows {
 		line = world.AppendRow(line[:0], t)
-		w.Write(append(line, '\n'))
+		_, _ = w.Write(append(line, '\n')) // Flush tells
 		t = t.Add(trainingStep)
 	}
 	if err := w.Flush(); err != nil {

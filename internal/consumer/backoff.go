@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	backoffMin = 50 * time.Millisecond
-	backoffMax = 5 * time.Second
+	leastBackoff = 50 * time.Millisecond
+	mostBackoff  = 5 * time.Second
 )
 
 // backoff waits longer from failure to failure: 50 ms to 5 s, with up to half of it
@@ -18,7 +18,7 @@ type backoff struct{ failures int }
 func (b *backoff) reset() { b.failures = 0 }
 
 func (b *backoff) delay() time.Duration {
-	d := min(backoffMin<<min(b.failures, 10), backoffMax)
+	d := min(leastBackoff<<min(b.failures, 10), mostBackoff)
 	b.failures++
 	return d - rand.N(d/2)
 }

@@ -159,7 +159,7 @@ func (p *partition) stream(ctx context.Context) error {
 		}
 		following := p.scan(got)
 		if following == p.next && p.next < p.end {
-			pause(ctx, backoffMin) // no batch, though there are some: do not spin
+			pause(ctx, leastBackoff) // no batch, though there are some: do not spin
 		}
 		last := p.target >= 0 && following >= p.target
 		if !last {

@@ -91,17 +91,17 @@ func (u *unpacker) measure(dst []byte, codec compress.Codec, src []byte) ([]byte
 	r := codec.NewReader(bytes.NewReader(src))
 	defer r.Close()
 	dst, err := fill(dst, r, min(len(src), eagerBytes), min(max(cap(dst), eagerBytes), u.limit+1))
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return dst, len(dst), nil
 	}
 	if err != nil {
 		return dst, 0, err
 	}
 	rest, err := io.CopyN(io.Discard, r, int64(u.limit+1-len(dst)))
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		return dst, 0, errTooLarge
-	case io.EOF:
+	case errors.Is(err, io.EOF):
 		return dst, len(dst) + int(rest), nil
 	}
 	return dst, 0, err

@@ -50,7 +50,7 @@ func (d *Decoder) items(v *value, ev *event.Event) {
 // part of them would give another recall: there may not be more than event.MaxItems.
 func (d *Decoder) relevant(v *value, t *event.Truth) {
 	t.ItemsState = d.elements(v, "[{", func(key []byte, element value) bool {
-		item, ok := event.Item{Name: key, Relevance: 1}, true
+		item, ok := event.Item{Name: key, Relevance: 1}, false
 		if key == nil {
 			item.Name, ok = d.item(&element)
 		} else {

@@ -75,11 +75,11 @@ func unixTime(token []byte, unit TimeUnit) (ns int64, ok bool) {
 	hi, lo := bits.Mul64(whole, factor)
 	fhi, flo := bits.Mul64(fraction, factor)
 	part, _ := bits.Div64(fhi, flo, scale)
-	if sum := lo + part; hi != 0 || sum < lo || sum > math.MaxInt64 {
+	sum := lo + part
+	if hi != 0 || sum < lo || sum > math.MaxInt64 {
 		return 0, false
-	} else {
-		ns = int64(sum)
 	}
+	ns = int64(sum)
 	if d.negative {
 		ns = -ns
 	}

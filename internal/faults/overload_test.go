@@ -139,7 +139,7 @@ func TestOverload(t *testing.T) {
 		t.Fatal(err)
 	}
 	var about int64
-	if _, after, ok := strings.Cut(string(said), "memory: about "); !ok {
+	if _, after, ok := strings.Cut(said, "memory: about "); !ok {
 		t.Fatal(said)
 	} else if _, err := fmt.Sscanf(after, "%d MiB", &about); err != nil || about<<20 > limit/10*8 {
 		t.Fatalf("it takes about %d MiB, which do not fit: %v", about, err)

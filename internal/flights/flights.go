@@ -129,7 +129,7 @@ func (r row) get(name string) string { return r.cells[slices.Index(r.header, nam
 
 func (r row) prediction(model *minutes) Message {
 	h := fnv.New32a()
-	io.WriteString(h, r.get("id"))
+	_, _ = io.WriteString(h, r.get("id"))
 	m := Message{Key: r.get("id"), Partition: int(h.Sum32() % Partitions), Time: r.departed}
 	var features []string
 	for _, name := range numeric {

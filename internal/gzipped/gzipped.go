@@ -26,7 +26,7 @@ func Accepted(accept string) bool {
 func Compress(plain []byte) []byte {
 	var b bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // the level is valid
-	z.Write(plain)                                  // a buffer takes all
+	_, _ = z.Write(plain)                           // a buffer takes all
 	z.Close()
 	return b.Bytes()
 }

@@ -51,7 +51,7 @@ func (t *table) columns() [][]string { return t.names }
 
 func (t *table) next() (Record, error) {
 	row, line, err := t.r.next()
-	if broken, ok := err.(brokenRow); ok {
+	if broken, ok := isBroken(err); ok {
 		return t.broken(line, string(broken)), nil
 	}
 	switch {
@@ -120,13 +120,23 @@ type brokenRow string
 // Error is the reason.
 func (b brokenRow) Error() string { return string(b) }
 
+// isBroken is there so that rows without an error cost no allocation.
+func isBroken(err error) (brokenRow, bool) {
+	if err == nil {
+		return "", false
+	}
+	var broken brokenRow
+	ok := errors.As(err, &broken)
+	return broken, ok
+}
+
 // next returns the next row that is not blank, and the line it begins at. The cells are
 // valid until the next call.
 func (c *cells) next() (row [][]byte, line int64, err error) {
 	for {
 		line = c.line + 1
 		end, err := c.parse()
-		if _, broken := err.(brokenRow); broken {
+		if _, broken := isBroken(err); broken {
 			return nil, line, cmp.Or(c.skipLine(), err)
 		}
 		if err != nil {

@@ -2,6 +2,7 @@ package input
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -155,7 +156,7 @@ func (p *parquetRows) fill() error {
 	}
 	closed := p.rows.Close()
 	p.rows = nil
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	return closed

@@ -234,7 +234,7 @@ func (s *pageStream) decompress(to, from []byte) ([]byte, error) {
 		return nil, err
 	}
 	n, err := io.ReadFull(r, to)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, err
 	}
 	var more [1]byte // or the error again, if it is one of what was unpacked

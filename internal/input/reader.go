@@ -97,7 +97,7 @@ func open(name string, o Options) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	var source io.Reader = o.Stdin
+	var source = o.Stdin
 	total := int64(-1)
 	if name != "-" {
 		f, err := os.Open(name)
@@ -225,14 +225,14 @@ func sniff(r *bufio.Reader) Format {
 // skipMark skips the byte order mark that some programs begin a text with.
 func skipMark(r *bufio.Reader) {
 	if b, err := r.Peek(3); err == nil && string(b) == "\ufeff" {
-		r.Discard(3)
+		_, _ = r.Discard(3) // that many are there
 	}
 }
 
 // Next returns the next row, or io.EOF. Another error names the file; nothing follows.
 func (r *Reader) Next() (Record, error) {
 	record, err := r.rows.next()
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return Record{}, fmt.Errorf("read %s: %w", r.name, err)
 	}
 	return record, err
@@ -287,7 +287,7 @@ func (l *lines) columns() [][]string { return nil }
 func (l *lines) next() (Record, error) {
 	for {
 		b, err := l.read()
-		if err != nil && (err != io.EOF || len(b) == 0) {
+		if err != nil && (!errors.Is(err, io.EOF) || len(b) == 0) {
 			return Record{}, err
 		}
 		l.line++
@@ -300,11 +300,11 @@ func (l *lines) next() (Record, error) {
 // read returns one line with its end, or its first max bytes.
 func (l *lines) read() ([]byte, error) {
 	b, err := l.r.ReadSlice('\n')
-	if err != bufio.ErrBufferFull {
+	if !errors.Is(err, bufio.ErrBufferFull) {
 		return b, err
 	}
 	l.long = append(l.long[:0], b...)
-	for err == bufio.ErrBufferFull {
+	for errors.Is(err, bufio.ErrBufferFull) {
 		b, err = l.r.ReadSlice('\n')
 		l.long = append(l.long, b[:min(len(b), max(l.max+1-len(l.long), 0))]...)
 	}

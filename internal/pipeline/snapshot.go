@@ -229,8 +229,7 @@ func lockAll(locks []*sync.Mutex) (since time.Time) {
 		unlock(locks[:n])
 		if attempt < attempts-1 {
 			locks[n].Lock()
-			//lint:ignore SA2001 only to wait for it
-			locks[n].Unlock()
+			locks[n].Unlock() //nolint:staticcheck // only to wait for it
 		}
 	}
 	since = time.Now()

@@ -68,7 +68,7 @@ func (s *Set) ReadBinary(b []byte, older []*Layout, lost func(feature string)) (
 		}
 		read[f] = true
 		in := sketch.NewDecoder(block)
-		kept := true
+		var kept bool
 		if kind == event.Numeric {
 			kept = r.numeric[f.slot].read(in)
 		} else {

@@ -46,7 +46,7 @@ func TestSizeIsABound(t *testing.T) {
 			s.Seal(w)
 			sealed = append(sealed, s)
 		}
-		w = nil
+		w = nil //nolint:ineffassign // for the garbage collector
 		afterwards := heapNow()
 		runtime.KeepAlive(sealed)
 		size := l.Size()

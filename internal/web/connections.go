@@ -90,7 +90,7 @@ func (g *gate) Accept() (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 	if t, ok := c.(*net.TCPConn); ok {
-		t.SetWriteBuffer(128 << 10) // what clients do not read must not fill the kernel's memory
+		_ = t.SetWriteBuffer(128 << 10) // what clients do not read must not fill the kernel's memory
 	}
 	for {
 		out, wait := g.enter(c)
