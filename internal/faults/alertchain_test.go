@@ -60,7 +60,7 @@ func startChain(t *testing.T) *chain {
 	profile := filepath.Join(dir, "fraud.profile.json")
 	c := &chain{t: t, kafka: kafka, config: filepath.Join(dir, "chain.yaml"), address: freePort(t), told: startReceivers(t)}
 	text := demo.Config(broker.Bootstrap[0], profile)
-	text = strings.Replace(text, "windows: [5m, 1h]", "windows: [30s, 5m]\nstate: {dir: "+filepath.Join(dir, "state")+", save_interval: 1s}\nmax_series: 30000\n"+
+	text = strings.Replace(text, "windows: [5m, 1h]", "windows: [30s, 5m]\nstate: {dir: "+filepath.Join(dir, "state")+", save_interval: 1s}\n"+
 		"alerts: {grafana_url: http://grafana.test, runbook_url: http://runbooks.test/r}", 1)
 	text = strings.Replace(text, "    task: binary\n", "    task: binary\n    alerts: {error_budget: 0.006}\n", 1) // half a percent of the requests always fail
 	if err := os.WriteFile(c.config, []byte(text), 0o600); err != nil {
